@@ -1,0 +1,54 @@
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format serve constraints lab clean
+
+PYTHON ?= python3
+SERVE ?= 1
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: .venv/installed ## Make .venv with the pinned runtime
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "yocho needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Making .venv (about a minute the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	@echo "Installing the test tools"
+	@$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+demo: install ## Scan the example capture, then serve the result (SERVE=0: stop after the tables)
+	@$(BIN)/yocho demo $(if $(filter 0,$(SERVE)),--no-serve)
+
+check: .venv/installed-test ## Lint, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check ## Everything that must hold: check, then all tests
+	$(BIN)/python -m pytest
+
+format: .venv/installed-test ## Let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+serve: install ## Serve the API on 127.0.0.1:8000 with the SQLite file yocho.db
+	@$(BIN)/yocho serve
+
+constraints: ## Pin every dependency anew (needs uv)
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url --upgrade --output-file constraints.txt
+
+lab: install ## Record examples/lab.pcap again (root; see README)
+	examples/record_lab.sh examples
+
+clean: ## Remove everything that was built
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

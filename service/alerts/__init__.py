@@ -1,0 +1,1 @@
+"""Counts and patterns become verdicts."""

@@ -1,0 +1,1 @@
+"""HTTP: windows in, patterns and alerts out."""

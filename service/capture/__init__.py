@@ -1,0 +1,1 @@
+"""Where traffic enters: files become packets, packets become attempts."""

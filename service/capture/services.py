@@ -1,0 +1,64 @@
+"""A service, protocol and destination port, as one number and as a name.
+
+The number is ``protocol << 16 | port``, so that an array of services is an array of int32. ICMP has no ports:
+the type of the request stands in their place. ARP has neither.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Protocol(IntEnum):
+    """The protocols that Yocho follows (our own numbers: ARP has no IP protocol number)."""
+
+    TCP = 0
+    UDP = 1
+    ICMP = 2
+    ICMP6 = 3
+    ARP = 4
+
+
+ECHO = 8
+"""The ICMP echo request's type, and our port number for ICMPv6's echo too."""
+
+ARP_REQUEST = Protocol.ARP << 16 | 1
+
+# Request types of RFC 792 and RFC 950 that a host answers; ICMPv6 echo (type 128) is kept as 8.
+_ICMP_NAMES = {8: "echo", 13: "timestamp", 15: "information", 17: "address-mask"}
+_ICMP_TYPES = {name: number for number, name in _ICMP_NAMES.items()}
+_PORTED = {Protocol.TCP: "tcp", Protocol.UDP: "udp"}
+_BY_NAME = {protocol.name.lower(): protocol for protocol in Protocol}
+
+
+def service_code(protocol: Protocol, port: int) -> int:
+    """Return the number of a service."""
+    return protocol << 16 | port
+
+
+def format_service(code: int) -> str:
+    """Write a service: ``tcp/23``, ``udp/53``, ``icmp/echo``, ``arp/request``."""
+    protocol, port = Protocol(code >> 16), code & 0xFFFF
+    if protocol in _PORTED:
+        return f"{_PORTED[protocol]}/{port}"
+    if protocol is Protocol.ARP:
+        return "arp/request"
+    return f"{protocol.name.lower()}/{_ICMP_NAMES.get(port, port)}"
+
+
+def parse_service(text: str) -> int:
+    """Return the number of a service written as `format_service` writes it.
+
+    Raises ValueError with the accepted forms if the text is none of them.
+    """
+    name, _, rest = text.partition("/")
+    protocol = _BY_NAME.get(name)
+    if text == "arp/request":
+        return ARP_REQUEST
+    if protocol in _PORTED and rest.isascii() and rest.isdigit() and len(rest) <= 5 and int(rest) <= 0xFFFF:
+        return service_code(protocol, int(rest))
+    if protocol in (Protocol.ICMP, Protocol.ICMP6) and rest in _ICMP_TYPES:
+        return service_code(protocol, _ICMP_TYPES[rest])
+    raise ValueError(
+        f"unknown service {text!r}; write tcp/PORT or udp/PORT (0–65535), icmp/echo, icmp6/echo or arp/request"
+    )

@@ -1,0 +1,46 @@
+"""Every error that Yocho raises on purpose.
+
+YochoError
+├── CaptureError        a file that is no capture, or one that can't be opened
+├── InputError          values from outside that make no sense; names the field
+├── WindowConflictError a window of the same sensor and start, with other content
+├── NotFoundError       an id or cursor that the store doesn't hold
+├── StoreError          a database that can't be opened or is not ours
+└── SettingsError       a setting that is unknown or wrong
+"""
+
+
+class YochoError(Exception):
+    """The root: the message says what was wrong, where, and what to do."""
+
+
+class CaptureError(YochoError):
+    """The input is no capture that can be read."""
+
+
+class InputError(YochoError):
+    """A value from outside makes no sense.
+
+    `field` is the path of the value inside the document, such as ``rows[3].service``.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class WindowConflictError(YochoError):
+    """The window was accepted before with other content."""
+
+
+class NotFoundError(YochoError):
+    """The store holds nothing under that id."""
+
+
+class StoreError(YochoError):
+    """The database can't be opened, or is not a Yocho database."""
+
+
+class SettingsError(YochoError):
+    """A setting is unknown or has an impossible value."""

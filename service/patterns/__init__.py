@@ -1,0 +1,1 @@
+"""A window's count matrix becomes named patterns of services."""

@@ -1,0 +1,1 @@
+"""What is kept: one protocol, a SQL implementation and one in memory."""

@@ -1,0 +1,127 @@
+"""What a store promises: all that is read and written of one window stands or falls together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from service.alerts.alert import Alert, Kind
+    from service.patterns.pattern import Pattern
+    from service.windows.counts import WindowCounts
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRecord:
+    """A stored window: its counts, and what was found in it."""
+
+    counts: WindowCounts
+    digest: str
+    patterns: tuple[str, ...]
+    """Ids of the patterns found in it."""
+    alerts: tuple[str, ...]
+    """Ids of the alerts that began or went on in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """Which alerts are wanted, newest first."""
+
+    kind: Kind | None = None
+    source: str | None = None
+    """An address in canonical form."""
+    since: int | None = None
+    """Only alerts seen at or after this time, ns since the epoch."""
+    sensor: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+    """`Page.next` of the page before."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatternQuery:
+    """Which patterns are wanted, newest first."""
+
+    sensor: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Part of a listing; `next` is the cursor of the part after it, or None at the end.
+
+    A cursor stays valid while rows are added: nothing is listed twice or left out.
+    """
+
+    items: tuple[Item, ...]
+    next: str | None
+
+
+class Unit(Protocol):
+    """Reads and writes of one transaction."""
+
+    def window(self, window_id: str) -> WindowRecord | None:
+        """Return a stored window, or None."""
+        ...
+
+    def window_digest(self, window_id: str) -> str | None:
+        """Return the digest of a stored window without reading its counts, or None."""
+        ...
+
+    def add_window(self, record: WindowRecord) -> None:
+        """Store a window that is not stored yet."""
+        ...
+
+    def live_patterns(self, sensor: str) -> Sequence[Pattern]:
+        """Return the sensor's patterns, in the order in which they were first saved."""
+        ...
+
+    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+        """Add patterns, or replace those with the same id, which keep their place in listings."""
+        ...
+
+    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
+        """Return the sensor's alerts with `last_seen` at or after `since`."""
+        ...
+
+    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Add alerts, or replace those with the same id, which keep their place in listings."""
+        ...
+
+    def alert(self, alert_id: str) -> Alert | None:
+        """Return an alert, or None."""
+        ...
+
+    def alerts(self, query: AlertQuery) -> Page[Alert]:
+        """Return alerts, newest first; raises NotFoundError for a cursor that is none of ours."""
+        ...
+
+    def pattern(self, pattern_id: str) -> Pattern | None:
+        """Return a pattern, or None."""
+        ...
+
+    def patterns(self, query: PatternQuery) -> Page[Pattern]:
+        """Return patterns, newest first; raises NotFoundError for a cursor that is none of ours."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps windows, patterns and alerts."""
+
+    def begin(self) -> AbstractContextManager[Unit]:
+        """Open a transaction: committed at the end of the block, undone if the block raises.
+
+        Transactions of several threads and processes follow one another.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,1 @@
+"""Attempts become time windows of labelled counts."""

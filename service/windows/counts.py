@@ -1,0 +1,121 @@
+"""A window's counts: what every later step knows of the traffic."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.capture.address import Addresses  # noqa: TC001  (read by get_type_hints)
+
+Ints = NDArray[np.int64]
+Indices = NDArray[np.int32]
+
+PROBE_TRIES = 4
+"""A target that was tried more often than this is being retried, not probed: cloud clients make about 8
+tries at a dead address, scanners 1 or 2."""
+
+SAMPLE_SIZE = 1024
+"""Targets kept for a source: those with the smallest hash, so that samples of several windows can be joined."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServiceCounts:
+    """One row for each (source, service) that occurs, sorted by source, then by service. All of length r."""
+
+    source: Indices
+    """Index of the source in `WindowCounts.sources`."""
+    service: Indices
+    """Number of the service, see `service.capture.services`."""
+    attempts: Ints
+    targets: Ints
+    """Distinct targets."""
+    answered: Ints
+    """Distinct targets that took part."""
+    probed: Ints
+    """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
+    path: traceroute's probes are not among them."""
+    first: Ints
+    """Time of the first attempt, ns since the epoch."""
+    last: Ints
+    """Time of the last attempt, ns since the epoch."""
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceTotals:
+    """What rows of services cannot tell of a source, all of length n."""
+
+    targets: Ints
+    """Distinct targets over all services."""
+    most_services: Ints
+    """The most distinct services tried on one target."""
+    most_unanswered: Ints
+    """The most distinct services tried in vain on one target (traceroute's ports are one service)."""
+    most_targets: Ints
+    """The most distinct targets tried for one service."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetSamples:
+    """Up to `SAMPLE_SIZE` targets of each source; those of source i are ``start[i]:start[i + 1]``."""
+
+    start: Ints
+    targets: Addresses
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowCounts:
+    """The counts of one sensor in the half-open interval [start, end) of event time, ns since the epoch.
+
+    Raises ValueError if the parts do not fit together.
+    """
+
+    sensor: str
+    start: int
+    end: int
+    sources: Addresses
+    rows: ServiceCounts
+    totals: SourceTotals
+    samples: TargetSamples
+    exact: bool = True
+    """False where `totals` was inferred from the rows because the sender did not say."""
+    shed_pairs: int = 0
+    """(source, target, service) triples that were not counted because the window was full."""
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise ValueError(f"end: {self.end} is not after the start {self.start}")
+        n, r = len(self.sources), len(self.rows)
+        for part, length in ((self.rows, r), (self.totals, n)):
+            for field in fields(part):
+                if len(getattr(part, field.name)) != length:
+                    raise ValueError(f"{type(part).__name__}.{field.name}: length is not {length}")
+        if len(self.samples.start) != n + 1 or self.samples.start[-1] != len(self.samples.targets):
+            raise ValueError(f"samples: do not describe {n} sources")
+        if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
+            raise ValueError("rows.source: points outside of the sources")
+
+    @property
+    def attempts(self) -> int:
+        """All attempts of the window."""
+        return int(self.rows.attempts.sum())
+
+    @property
+    def id(self) -> str:
+        """The address of the window: it follows from sensor and start alone."""
+        key = f"{self.sensor}\0{self.start}".encode()
+        return "w" + hashlib.sha256(key).hexdigest()[:20]
+
+    def digest(self) -> str:
+        """Return a hash of the whole content, to tell a repetition from a contradiction."""
+        content = hashlib.sha256(f"{self.sensor}\0{self.start}\0{self.end}\0{self.exact}".encode())
+        content.update(np.ascontiguousarray(self.sources).tobytes())
+        for part in (self.rows, self.totals, self.samples):
+            for field in fields(part):
+                content.update(np.ascontiguousarray(getattr(part, field.name)).tobytes())
+        return content.hexdigest()
