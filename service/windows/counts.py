@@ -18,7 +18,7 @@ PROBE_TRIES = 4
 tries at a dead address, scanners 1 or 2."""
 
 SAMPLE_SIZE = 1024
-"""Targets kept for a source: those with the smallest hash, so that samples of several windows can be joined."""
+"""Targets kept for a source: those with the smallest hash, so that samples of windows can be joined."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
