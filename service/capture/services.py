@@ -59,6 +59,4 @@ def parse_service(text: str) -> int:
         return service_code(protocol, int(rest))
     if protocol in (Protocol.ICMP, Protocol.ICMP6) and rest in _ICMP_TYPES:
         return service_code(protocol, _ICMP_TYPES[rest])
-    raise ValueError(
-        f"unknown service {text!r}; write tcp/PORT or udp/PORT (0–65535), icmp/echo or arp/request"
-    )
+    raise ValueError(f"unknown service {text!r}; write tcp/PORT or udp/PORT (0–65535), icmp/echo or arp/request")

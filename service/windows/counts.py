@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.address import Addresses  # noqa: TC001  (read by get_type_hints)
+from service.capture.address import Addresses
 
 Ints = NDArray[np.int64]
 Indices = NDArray[np.int32]

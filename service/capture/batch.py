@@ -1,0 +1,111 @@
+"""Packets and attempts as columns: struct of arrays, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Outcome:
+    """What an `AttemptBatch` row tells."""
+
+    ATTEMPT = 0
+    """The source tried to begin a conversation."""
+    ANSWERED = 1
+    """The target took part in the conversation."""
+    REFUSED = 2
+    """The target, or a router before it, said no."""
+    EXPIRED = 3
+    """The packet's time to live ran out on the way: a traceroute, or a routing loop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PacketBatch:
+    """Packets that can be followed, in the order of the capture; all columns of length n.
+
+    Raises ValueError if the columns differ in length.
+    """
+
+    time: NDArray[np.int64]
+    """ns since the epoch"""
+    source: NDArray[np.uint32]
+    """Host number: unicast IPv4 as it is, everything else as `HostTable` numbers it."""
+    target: NDArray[np.uint32]
+    source_port: NDArray[np.uint16]
+    target_port: NDArray[np.uint16]
+    protocol: NDArray[np.uint8]
+    """`service.capture.services.Protocol`"""
+    event: NDArray[np.uint8]
+    """What the packet does: constants of `service.capture.kernels.headers`."""
+    flags: NDArray[np.uint16]
+    """TCP's flags, and whether there is payload or a group address."""
+
+    def __post_init__(self) -> None:
+        _check_lengths(self)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @classmethod
+    def room(cls, n: int) -> PacketBatch:
+        """Return n rows to be filled in."""
+        return cls(
+            time=np.empty(n, np.int64),
+            source=np.empty(n, np.uint32),
+            target=np.empty(n, np.uint32),
+            source_port=np.empty(n, np.uint16),
+            target_port=np.empty(n, np.uint16),
+            protocol=np.empty(n, np.uint8),
+            event=np.empty(n, np.uint8),
+            flags=np.empty(n, np.uint16),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttemptBatch:
+    """Attempts and what became of them; all columns of length n.
+
+    Raises ValueError if the columns differ in length.
+    """
+
+    time: NDArray[np.int64]
+    """Time of the attempt, ns since the epoch, also in the rows that tell its outcome."""
+    source: NDArray[np.uint32]
+    target: NDArray[np.uint32]
+    service: NDArray[np.int32]
+    outcome: NDArray[np.uint8]
+    """`Outcome`"""
+
+    def __post_init__(self) -> None:
+        _check_lengths(self)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @classmethod
+    def room(cls, n: int) -> AttemptBatch:
+        """Return n rows to be filled in."""
+        return cls(
+            time=np.empty(n, np.int64),
+            source=np.empty(n, np.uint32),
+            target=np.empty(n, np.uint32),
+            service=np.empty(n, np.int32),
+            outcome=np.empty(n, np.uint8),
+        )
+
+
+Batch = TypeVar("Batch", PacketBatch, AttemptBatch)
+
+
+def take(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
+    """Return some rows of a batch; a slice shares its memory."""
+    return type(batch)(**{field.name: getattr(batch, field.name)[which] for field in fields(batch)})
+
+
+def _check_lengths(batch: PacketBatch | AttemptBatch) -> None:
+    for field in fields(batch):
+        if len(getattr(batch, field.name)) != len(batch.time):
+            raise ValueError(f"{field.name}: length differs from that of time")

@@ -1,0 +1,84 @@
+"""A file as a row of chunks, so that memory doesn't grow with it."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK = 1 << 22
+LONGEST = 1 << 24
+"""No record or block may be longer, bytes."""
+
+
+class ByteStream(Protocol):
+    """The part of a binary file that is needed."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer as far as possible; 0 at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class Chunks:
+    """A window of bytes that slides over a stream."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._buffer = bytearray(CHUNK)
+        self.data: NDArray[np.uint8] = np.frombuffer(self._buffer, dtype=np.uint8)
+        self.at = 0
+        """First byte in `data` that is not consumed."""
+        self.end = 0
+        """End of the valid bytes in `data`."""
+        self._before = 0
+        self.broken: str | None = None
+        """Why the stream itself could not be read on, such as a damaged gzip file."""
+
+    @property
+    def offset(self) -> int:
+        """Offset in the stream of the first byte that is not consumed."""
+        return self._before + self.at
+
+    def more(self) -> bool:
+        """Drop what is consumed and read on; False at the end of the stream."""
+        left = self.end - self.at
+        if left == len(self._buffer):
+            self._grow()
+        if self.at:
+            self.data[:left] = self.data[self.at : self.end].copy()
+        self._before += self.at
+        self.at, self.end = 0, left
+        try:
+            got = self._stream.readinto(memoryview(self._buffer)[left:])
+        except (EOFError, OSError, zlib.error) as error:  # all three mean a damaged gzip file
+            self.broken = str(error)
+            return False
+        self.end += got
+        return bool(got)
+
+    def need(self, count: int) -> bool:
+        """Make `count` bytes available from `at` on; False if the stream has fewer."""
+        while self.end - self.at < count:
+            if not self.more():
+                return False
+        return True
+
+    def take(self, count: int) -> bytes:
+        """Return and consume `count` bytes that `need` has made available."""
+        found = bytes(self.data[self.at : self.at + count])
+        self.at += count
+        return found
+
+    def _grow(self) -> None:
+        self._buffer = bytearray(min(2 * len(self._buffer), LONGEST + CHUNK))
+        grown = np.frombuffer(self._buffer, dtype=np.uint8)
+        grown[: self.end] = self.data[: self.end]
+        self.data = grown

@@ -1,0 +1,133 @@
+"""Which end of a conversation began it: packets become attempts.
+
+A SYN begins and a SYN-ACK answers; FIN, NULL and Xmas probes outside of a conversation begin; a bare ACK
+begins only if nothing but a refusal follows it; of UDP the first packet begins, unless it comes from a service
+to a client's port; a request of ICMP or ARP begins. Resets, errors, lone answers and group addresses begin
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.capture.batch import AttemptBatch, Outcome, PacketBatch, take
+from service.capture.kernels import conversations as kernels
+
+SECOND = 1_000_000_000
+
+# UDP services above port 1023 whose servers talk to clients on ports of the same range: L2TP, RADIUS, SSDP,
+# MSSQL browser, OpenVPN, STUN/TURN, WS-Discovery, IPsec NAT-T, SIP, mDNS, LLMNR, CoAP, memcached, WireGuard.
+_UDP_SERVICES = (1194, 1434, 1701, 1812, 1813, 1900, 3478, 3702, 4500, 5060, 5353, 5355, 5683, 11211, 51820)
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSpec:
+    """Bounds of the table of conversations.
+
+    Raises ValueError if `slots` is no power of two.
+    """
+
+    slots: int = 1 << 18
+    """Places in each of two generations, 32 bytes each; a generation holds half as many conversations."""
+    idle: int = 300 * SECOND
+    """A conversation is forgotten after one to two times this time without packets, ns."""
+    answer: int = 3 * SECOND
+    """How long an answer to a bare ACK is waited for, ns."""
+    pending: int = 1 << 16
+    """Bare ACKs that may wait for an answer at a time."""
+
+    def __post_init__(self) -> None:
+        if self.slots < 2 or self.slots & (self.slots - 1):
+            raise ValueError(f"slots: {self.slots} is no power of two")
+
+
+class Conversations:
+    """Follows the conversations of one sensor from batch to batch, in bounded memory."""
+
+    def __init__(self, spec: ConversationSpec = ConversationSpec()) -> None:
+        self._spec = spec
+        self._young = np.zeros((spec.slots, 4), dtype=np.int64)
+        self._old = np.zeros((spec.slots, 4), dtype=np.int64)
+        self._used = 0
+        self._pending = np.zeros((spec.pending, 5), dtype=np.int64)
+        self._pending_used = 0
+        self._latest = 0
+        self._began = 0
+        self._serves = np.zeros(65536, dtype=np.bool_)
+        self._serves[:1024] = True
+        self._serves[list(_UDP_SERVICES)] = True
+
+    def follow(self, packets: PacketBatch) -> list[AttemptBatch]:
+        """Return the attempts that the packets make, and the outcomes that they tell."""
+        if not len(packets):
+            return []
+        found: list[AttemptBatch] = []
+        out = AttemptBatch.room(2 * len(packets))
+        at = rows = 0
+        ended = -1
+        while ended != kernels.DONE:
+            at, self._used, self._pending_used, rows, ended = kernels.follow(
+                at,
+                packets.time,
+                packets.source,
+                packets.target,
+                packets.source_port,
+                packets.target_port,
+                packets.protocol,
+                packets.event,
+                packets.flags,
+                self._serves,
+                self._young,
+                self._old,
+                self._used,
+                self._began + self._spec.idle,
+                self._pending,
+                self._pending_used,
+                rows,
+                out.time,
+                out.source,
+                out.target,
+                out.service,
+                out.outcome,
+            )
+            if ended == kernels.ROTATE:
+                self._rotate(int(packets.time[at]))
+            elif ended == kernels.PENDING_FULL:
+                oldest_half = int(np.sort(self._pending[:, 1])[len(self._pending) // 2]) + 1
+                found += self._settle(oldest_half)
+        self._latest = max(self._latest, int(packets.time.max()))
+        found.append(take(out, slice(rows)))
+        found += self._settle(self._latest - self._spec.answer)
+        return found
+
+    def finish(self) -> list[AttemptBatch]:
+        """Return the attempts that were still waiting for an answer, at the end of the capture."""
+        return self._settle(np.iinfo(np.int64).max)
+
+    def _settle(self, until: int) -> list[AttemptBatch]:
+        if not self._pending_used:
+            return []
+        out = AttemptBatch.room(self._pending_used)
+        self._pending_used, rows = kernels.settle(
+            until,
+            self._pending,
+            self._pending_used,
+            self._young,
+            self._old,
+            out.time,
+            out.source,
+            out.target,
+            out.service,
+        )
+        out.outcome[:] = Outcome.ATTEMPT
+        return [take(out, slice(rows))] if rows else []
+
+    def _rotate(self, now: int) -> None:
+        self._young, self._old = self._old, self._young
+        self._young[:] = 0
+        if now > self._began + 2 * self._spec.idle:  # nothing was heard for so long that the old are dead too
+            self._old[:] = 0
+        self._used = 0
+        self._began = max(now, self._began)

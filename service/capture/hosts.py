@@ -1,0 +1,32 @@
+"""Hosts as 32-bit numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.capture.address import V4_PREFIX, Addresses
+
+_INTERNED = 0xF0000000
+
+
+class HostTable:
+    """Numbers hosts: an IPv4 address below 240.0.0.0 is its own number, all others are looked up.
+
+    Holds at most `capacity` of the latter; packets of more are counted as not followed.
+    """
+
+    def __init__(self, capacity: int = 1 << 20) -> None:
+        if not 0 < capacity < 1 << 28:
+            raise ValueError(f"capacity: {capacity} is not between 1 and 2^28 - 1")
+        self.words: NDArray[np.int64] = np.zeros((capacity + 1, 2), dtype=np.int64)
+        self.slots: NDArray[np.int32] = np.zeros(1 << (2 * capacity).bit_length(), dtype=np.int32)
+
+    def addresses(self, hosts: NDArray[np.uint32]) -> Addresses:
+        """Return the addresses of hosts, shape (n,), as words, shape (n, 2)."""
+        found = np.zeros((len(hosts), 2), dtype=np.uint64)
+        found[:, 1] = hosts | np.uint64(V4_PREFIX)
+        interned = hosts >= _INTERNED
+        if interned.any():
+            found[interned] = self.words[(hosts[interned] - np.uint32(_INTERNED - 1))].view(np.uint64)
+        return found

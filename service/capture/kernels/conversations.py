@@ -1,0 +1,263 @@
+"""Which end began the conversation: packets become attempts and their outcomes.
+
+A conversation is found by a 64-bit fingerprint of its protocol and both ends. A table is an array of shape
+(slots, 4): fingerprint (0: free), time of the latest attempt, number of packets while pending, state bits.
+Two generations are kept: what is not found in the young one is looked up in the old one and moved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.capture.kernels.hashing import mix64
+from service.compiled import compiled
+
+_KEY, _BEGAN, _PACKETS, _STATE = 0, 1, 2, 3
+
+# State bits.
+_LOW_BEGAN = 1  # the end with the smaller (host, port) began
+_ANSWERED = 2
+_REFUSED = 4
+_PENDING = 8  # a bare ACK: an attempt only if nothing follows
+_SILENT = 16  # begun before the capture did, or only its answers are seen: no attempt
+_PROBE = 32  # begun by a TCP packet that begins nothing honest: FIN, NULL, Xmas
+
+_FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
+_PAYLOAD, _GROUP = 1 << 8, 1 << 9  # service.capture.kernels.headers
+_TCP, _UDP, _REQUEST, _REPLY, _UNREACHABLE = 0, 1, 2, 3, 4
+_ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW = 0, 1, 2, 3  # service.capture.batch.Outcome
+
+_PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation seen from one side
+
+DONE, ROTATE, PENDING_FULL = 0, 1, 2
+
+
+@compiled
+def _find(table: NDArray[np.int64], key: int) -> int:
+    """Return the slot of a conversation, or of the free place where it belongs."""
+    mask = len(table) - 1
+    at = key & mask
+    while table[at, _KEY] != 0 and table[at, _KEY] != key:
+        at = (at + 1) & mask
+    return at
+
+
+@compiled
+def follow(
+    first: int,
+    time: NDArray[np.int64],
+    source: NDArray[np.uint32],
+    target: NDArray[np.uint32],
+    source_port: NDArray[np.uint16],
+    target_port: NDArray[np.uint16],
+    protocol: NDArray[np.uint8],
+    event: NDArray[np.uint8],
+    flags: NDArray[np.uint16],
+    serves: NDArray[np.bool_],
+    young: NDArray[np.int64],
+    old: NDArray[np.int64],
+    used: int,
+    rotate_after: int,
+    pending: NDArray[np.int64],
+    pending_used: int,
+    rows: int,
+    out_time: NDArray[np.int64],
+    out_source: NDArray[np.uint32],
+    out_target: NDArray[np.uint32],
+    out_service: NDArray[np.int32],
+    out_outcome: NDArray[np.uint8],
+) -> tuple[int, int, int, int, int]:
+    """Follow packets from `first` on, until the end or until something has to be done first.
+
+    That is to begin a young table, when it is half full or a packet is later than `rotate_after`, or to settle
+    pending ones, when their list is full.
+    `serves` says for each UDP port whether it is a known service's. The output needs two places for each packet.
+    Returns the packet to go on with, used slots of the young table, pending ones, rows written, and why it ended.
+    """
+    n = len(time)
+    i = first
+    while i < n:
+        if used * 2 > len(young) or time[i] > rotate_after:
+            return i, used, pending_used, rows, ROTATE
+        if pending_used == len(pending):
+            return i, used, pending_used, rows, PENDING_FULL
+        here = np.int64(source[i]) << 16 | source_port[i]
+        there = np.int64(target[i]) << 16 | target_port[i]
+        low_sends = here <= there
+        if low_sends:
+            mixed = mix64(np.int64(mix64(here)) + there)
+        else:
+            mixed = mix64(np.int64(mix64(there)) + here)
+        key = np.int64(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)))
+        if key == 0:
+            key = np.int64(1)
+        at = _find(young, key)
+        known = young[at, _KEY] != 0
+        if not known:
+            before = _find(old, key)
+            if old[before, _KEY] != 0:
+                young[at] = old[before]
+                used += 1
+                known = True
+        state = young[at, _STATE] if known else np.int64(0)
+        from_beginner = known and ((state & _LOW_BEGAN) != 0) == low_sends
+        kind = event[i]
+        flag = np.int64(flags[i])
+        service = np.int64(protocol[i]) << 16 | target_port[i]
+        attempt = False  # this packet's source tries to begin the conversation
+        result = -1  # what this packet tells of the attempt before it
+        begin_state = np.int64(_LOW_BEGAN if low_sends else 0)
+
+        if flag & _GROUP:
+            i += 1
+            continue
+        if kind == _TCP:
+            if flag & _SYN and not flag & (_ACK | _RST):
+                attempt = True
+                state = begin_state
+            elif flag & _SYN and flag & _ACK and not flag & _RST:
+                if not known:  # the answer to an attempt that is not in the capture
+                    state = _SILENT | (0 if low_sends else _LOW_BEGAN)
+                elif not from_beginner:
+                    result = _ANSWERED_ROW
+            elif flag & _RST:
+                if known and not from_beginner:
+                    result = _REFUSED_ROW
+                elif not known:
+                    i += 1
+                    continue
+            elif not known:
+                if flag & (_ACK | _SYN) == 0 and (flag & _FIN or flag & 0x3F == 0) and not flag & _PAYLOAD:
+                    attempt = True
+                    state = begin_state | _PROBE
+                elif flag & _PAYLOAD or (source_port[i] < 1024 and target_port[i] >= 1024):
+                    state = begin_state | _SILENT
+                else:
+                    state = begin_state | _PENDING
+                    young[at, _PACKETS] = 0
+            elif from_beginner:
+                if state & _PENDING:
+                    young[at, _PACKETS] += 1
+                    if flag & _PAYLOAD or young[at, _PACKETS] >= _PENDING_PACKETS:
+                        state = (state & ~_PENDING) | _SILENT
+                elif state & _PROBE and not flag & _ACK:
+                    attempt = True  # a FIN, NULL or Xmas probe again
+                elif flag & _ACK and state & (_SILENT | _REFUSED | _PROBE) == 0:
+                    result = _ANSWERED_ROW  # who acknowledges was answered, seen or not
+            elif state & _PENDING:
+                state = (state & ~_PENDING) | _SILENT
+            else:
+                result = _ANSWERED_ROW
+        elif kind == _UDP:
+            if known:
+                if not from_beginner:
+                    result = _ANSWERED_ROW
+                elif state & (_SILENT | _ANSWERED) == 0:
+                    attempt = True
+            else:
+                a, b = source_port[i], target_port[i]
+                if (a < 1024 and b >= 1024) or (serves[a] and not serves[b] and b >= 1024):
+                    state = _SILENT | (0 if low_sends else _LOW_BEGAN)
+                else:
+                    attempt = True
+                    state = begin_state
+        elif kind == _REQUEST:
+            attempt = True
+            state = begin_state
+        elif kind == _REPLY:
+            if not known:
+                i += 1
+                continue
+            if not from_beginner or here == there:
+                result = _ANSWERED_ROW
+        else:  # an ICMP error; its columns are those of the packet that it quotes
+            if not from_beginner:
+                i += 1
+                continue
+            result = _REFUSED_ROW if kind == _UNREACHABLE else _EXPIRED_ROW
+
+        if not known:
+            young[at, _KEY] = key
+            used += 1
+        if attempt:
+            young[at, _BEGAN] = time[i]
+            out_time[rows] = time[i]
+            out_source[rows] = source[i]
+            out_target[rows] = target[i]
+            out_service[rows] = service
+            out_outcome[rows] = _ATTEMPT_ROW
+            rows += 1
+        elif state & _PENDING and not known:
+            young[at, _BEGAN] = time[i]
+            pending[pending_used, 0] = key
+            pending[pending_used, 1] = time[i]
+            pending[pending_used, 2] = source[i]
+            pending[pending_used, 3] = target[i]
+            pending[pending_used, 4] = service
+            pending_used += 1
+        elif result >= 0 and state & _SILENT == 0:
+            mark = _ANSWERED if result == _ANSWERED_ROW else _REFUSED
+            if (kind == _TCP and not from_beginner) or kind == _UDP or kind == _REPLY:
+                asker, asked, port = target[i], source[i], source_port[i]
+            else:
+                asker, asked, port = source[i], target[i], target_port[i]
+            service = np.int64(protocol[i]) << 16 | port
+            if state & _PENDING:  # a bare ACK that was refused is a probe
+                state &= ~_PENDING
+                out_time[rows] = young[at, _BEGAN]
+                out_source[rows] = asker
+                out_target[rows] = asked
+                out_service[rows] = service
+                out_outcome[rows] = _ATTEMPT_ROW
+                rows += 1
+            if state & (_ANSWERED | mark) == 0:
+                state |= mark
+                out_time[rows] = young[at, _BEGAN]
+                out_source[rows] = asker
+                out_target[rows] = asked
+                out_service[rows] = service
+                out_outcome[rows] = result
+                rows += 1
+        young[at, _STATE] = state
+        i += 1
+    return i, used, pending_used, rows, DONE
+
+
+@compiled
+def settle(
+    until: int,
+    pending: NDArray[np.int64],
+    pending_used: int,
+    young: NDArray[np.int64],
+    old: NDArray[np.int64],
+    out_time: NDArray[np.int64],
+    out_source: NDArray[np.uint32],
+    out_target: NDArray[np.uint32],
+    out_service: NDArray[np.int32],
+) -> tuple[int, int]:
+    """Decide on the bare ACKs seen before `until`: those that nothing followed were attempts.
+
+    The output needs a place for each pending one. Returns how many are still pending and the rows written.
+    """
+    kept = 0
+    rows = 0
+    for i in range(pending_used):
+        if pending[i, 1] >= until:
+            pending[kept] = pending[i]
+            kept += 1
+            continue
+        table = young
+        at = _find(young, pending[i, 0])
+        if young[at, _KEY] == 0:
+            table = old
+            at = _find(old, pending[i, 0])
+        if table[at, _KEY] == 0 or not table[at, _STATE] & _PENDING:
+            continue
+        table[at, _STATE] = (table[at, _STATE] & ~_PENDING) | _PROBE
+        out_time[rows] = pending[i, 1]
+        out_source[rows] = pending[i, 2]
+        out_target[rows] = pending[i, 3]
+        out_service[rows] = pending[i, 4]
+        rows += 1
+    return kept, rows

@@ -1,0 +1,61 @@
+"""The classic capture format (draft-ietf-opsawg-pcap), both byte orders, micro- and nanoseconds."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.capture.kernels import records as kernels
+from service.capture.records import Corrupt, RecordBlock, RecordColumns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.capture.chunks import Chunks
+
+# The first four bytes of a file: is it big-endian, and how many ns has a tick?
+MAGIC = {
+    b"\xd4\xc3\xb2\xa1": (False, 1000),
+    b"\xa1\xb2\xc3\xd4": (True, 1000),
+    b"\x4d\x3c\xb2\xa1": (False, 1),
+    b"\xa1\xb2\x3c\x4d": (True, 1),
+}
+_HEADER = 24
+_LARGEST_SNAP_LENGTH = 262_144  # libpcap's MAXIMUM_SNAPLEN
+
+
+@dataclass(frozen=True, slots=True)
+class PcapRecords:
+    """Reads the records of a classic capture file."""
+
+    def blocks(self, chunks: Chunks) -> Iterator[RecordBlock]:
+        """Yield the records; raises Corrupt at a record that is longer than any packet."""
+        if not chunks.need(_HEADER):
+            raise Corrupt("the file header is cut short")
+        header = chunks.take(_HEADER)
+        big, ns_per_tick = MAGIC[header[:4]]
+        snap_length, link = struct.unpack(">II" if big else "<II", header[16:24])
+        longest = max(_LARGEST_SNAP_LENGTH, min(snap_length, 1 << 23))
+        columns = RecordColumns.empty()
+        columns.link[:] = link & 0xFFFF  # the upper bits tell of checksums at the end of frames
+        while True:
+            count, chunks.at, ended = kernels.pcap_records(
+                chunks.data,
+                chunks.at,
+                chunks.end,
+                big,
+                ns_per_tick,
+                longest,
+                columns.offset,
+                columns.length,
+                columns.time,
+            )
+            if count:
+                yield columns.block(chunks.data, count)
+            if ended == kernels.CORRUPT:
+                raise Corrupt(f"a record claims more than {longest} bytes")
+            if ended == kernels.MORE and not chunks.more():
+                break
+        if chunks.end > chunks.at:
+            raise Corrupt(f"the file ends inside a record, {chunks.end - chunks.at} bytes after its beginning")

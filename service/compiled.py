@@ -1,0 +1,21 @@
+"""How the loops over packets are compiled.
+
+numba's cache notices changes of the file that holds a function, not of compiled functions in other files that
+it calls. So each kernel file stands alone, except for `service.capture.kernels.hashing`, which never changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def compiled(function: F) -> F:
+    """Compile a function at its first call, once for this machine, without holding the interpreter's lock."""
+    return cast("F", numba.njit(cache=True, nogil=True)(function))

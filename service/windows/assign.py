@@ -1,0 +1,94 @@
+"""Attempts go to the tumbling window in which they were made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.capture.batch import AttemptBatch, Outcome, take
+from service.windows.close import WindowName, close_window
+from service.windows.pairs import PairTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.capture.hosts import HostTable
+    from service.windows.counts import WindowCounts
+
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How time is divided.
+
+    Raises ValueError if a length is not positive.
+    """
+
+    length: int = 60 * SECOND
+    """ns; windows start at multiples of it since the epoch."""
+    lateness: int = 10 * SECOND
+    """A window stays open so long after its end for late packets and late answers, ns."""
+    pairs: int = 1 << 22
+    """Most distinct (source, target, service) of a window, 64 bytes each at most."""
+
+    def __post_init__(self) -> None:
+        if self.length < SECOND:
+            raise ValueError(f"length: {self.length} ns is less than a second")
+        if self.lateness < 0:
+            raise ValueError(f"lateness: {self.lateness} ns is negative")
+
+
+class Windows:
+    """Divides the attempts of one sensor into windows. Idle time makes no windows."""
+
+    def __init__(self, sensor: str, spec: WindowSpec, hosts: HostTable) -> None:
+        self._sensor = sensor
+        self._spec = spec
+        self._hosts = hosts
+        self._open: dict[int, PairTable] = {}
+        self._closed_before = -1
+        self._latest = 0
+        self.late = 0
+        """Attempts that came after their window was closed, and count in the oldest open one."""
+
+    def add(self, attempts: AttemptBatch) -> Iterator[WindowCounts]:
+        """Count attempts; yield the windows that are over."""
+        if not len(attempts):
+            return
+        index = attempts.time // self._spec.length
+        late = index < self._closed_before
+        if late.any():
+            self.late += int((late & (attempts.outcome == Outcome.ATTEMPT)).sum())
+            index = np.where(late, self._closed_before, index)
+        order = np.argsort(index, kind="stable")
+        cuts = np.flatnonzero(np.diff(index[order])) + 1
+        for part in np.split(order, cuts):
+            yield from self._close(int(index[part[0]]) * self._spec.length - self._spec.lateness)
+            self._count(int(index[part[0]]), attempts if len(part) == len(attempts) else take(attempts, part))
+        self._latest = max(self._latest, int(attempts.time.max()))
+        yield from self._close(self._latest - self._spec.lateness)
+
+    def finish(self) -> Iterator[WindowCounts]:
+        """Yield the windows that are still open, at the end of the traffic."""
+        yield from self._close(np.iinfo(np.int64).max)
+
+    def _count(self, index: int, attempts: AttemptBatch) -> None:
+        if index not in self._open:
+            self._open[index] = PairTable(self._spec.pairs)
+        self._open[index].add(attempts)
+
+    def _close(self, before: int) -> Iterator[WindowCounts]:
+        """Close the windows that end at or before a time."""
+        for index in sorted(self._open):
+            end = (index + 1) * self._spec.length
+            if end > before:
+                return
+            table = self._open.pop(index)
+            self._closed_before = index + 1
+            name = WindowName(self._sensor, end - self._spec.length, end)
+            counts = close_window(name, table.pairs(), self._hosts, table.shed)
+            if len(counts.rows):
+                yield counts

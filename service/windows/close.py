@@ -1,0 +1,132 @@
+"""A window's end: pairs become counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.capture.services import Protocol, service_code
+from service.windows.counts import (
+    PROBE_TRIES,
+    SAMPLE_SIZE,
+    Ints,
+    ServiceCounts,
+    SourceTotals,
+    TargetSamples,
+    WindowCounts,
+)
+
+if TYPE_CHECKING:
+    from service.capture.hosts import HostTable
+    from service.windows.pairs import Pairs
+
+# Traceroute's classic port range: 33434 and the 100 after it, together one service.
+TRACEROUTE_FIRST = service_code(Protocol.UDP, 33434)
+TRACEROUTE_LAST = service_code(Protocol.UDP, 33534)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowName:
+    """Which window of which sensor: [start, end), ns since the epoch."""
+
+    sensor: str
+    start: int
+    end: int
+
+
+def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: int) -> WindowCounts:
+    """Aggregate the pairs of a window into counts; the cost is that of two sorts of the pairs."""
+    sources, source = np.unique(pairs.source, return_inverse=True)
+    rows = _service_counts(source.astype(np.int64), pairs)
+    totals, samples = _per_source(len(sources), source.astype(np.int64), pairs, rows, hosts)
+    return WindowCounts(
+        sensor=name.sensor,
+        start=name.start,
+        end=name.end,
+        sources=hosts.addresses(sources),
+        rows=rows,
+        totals=totals,
+        samples=samples,
+        shed_pairs=shed,
+    )
+
+
+def _starts(keys: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return where each run of equal keys begins."""
+    return np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.intp)
+
+
+def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
+    key = source << 24 | pairs.service
+    order = np.argsort(key)
+    key = key[order]
+    start = _starts(key)
+    silent = ~pairs.answered & ~pairs.expired
+
+    def total(column: NDArray[np.bool_] | Ints) -> Ints:
+        return np.add.reduceat(column[order], start, dtype=np.int64) if len(start) else np.empty(0, np.int64)
+
+    return ServiceCounts(
+        source=(key[start] >> 24).astype(np.int32),
+        service=(key[start] & 0xFFFFFF).astype(np.int32),
+        attempts=total(pairs.tries),
+        targets=np.diff(start, append=len(key)),
+        answered=total(pairs.answered),
+        probed=total(silent & (pairs.tries <= PROBE_TRIES)),
+        first=np.minimum.reduceat(pairs.first[order], start) if len(start) else np.empty(0, np.int64),
+        last=np.maximum.reduceat(pairs.last[order], start) if len(start) else np.empty(0, np.int64),
+    )
+
+
+def _per_source(
+    n: int, source: Ints, pairs: Pairs, rows: ServiceCounts, hosts: HostTable
+) -> tuple[SourceTotals, TargetSamples]:
+    key = source << 32 | pairs.target
+    order = np.argsort(key)
+    key = key[order]
+    start = _starts(key)
+    silent = (~pairs.answered & ~pairs.expired)[order]
+    service = pairs.service[order]
+    route = (service >= TRACEROUTE_FIRST) & (service <= TRACEROUTE_LAST)
+    most_services, most_unanswered, most_targets = (np.zeros(n, np.int64) for _ in range(3))
+    owner = key[start] >> 32
+    if len(start):
+        unanswered = np.add.reduceat(silent & ~route, start, dtype=np.int64)
+        unanswered += np.logical_or.reduceat(silent & route, start)
+        np.maximum.at(most_services, owner, np.diff(start, append=len(key)))
+        np.maximum.at(most_unanswered, owner, unanswered)
+        np.maximum.at(most_targets, rows.source, rows.targets)
+    totals = SourceTotals(
+        targets=np.bincount(owner, minlength=n),
+        most_services=most_services,
+        most_unanswered=most_unanswered,
+        most_targets=most_targets,
+    )
+    return totals, _samples(owner, (key[start] & 0xFFFFFFFF).astype(np.uint32), totals.targets, hosts)
+
+
+def _samples(owner: Ints, target: NDArray[np.uint32], targets: Ints, hosts: HostTable) -> TargetSamples:
+    """Keep the targets with the smallest hash of each source; `owner` is sorted."""
+    kept = np.ones(len(owner), dtype=np.bool_)
+    ends = np.cumsum(targets)
+    for heavy in np.flatnonzero(targets > SAMPLE_SIZE):
+        mine = slice(int(ends[heavy] - targets[heavy]), int(ends[heavy]))
+        ranks = hash_addresses(hosts.addresses(target[mine]))
+        kept[mine] = ranks <= np.partition(ranks, SAMPLE_SIZE - 1)[SAMPLE_SIZE - 1]
+    start = np.concatenate(([0], np.cumsum(np.minimum(targets, SAMPLE_SIZE))))
+    return TargetSamples(start=start, targets=hosts.addresses(target[kept]))
+
+
+def hash_addresses(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of each address of an array of shape (n, 2); it is the same in every window."""
+    return np.asarray(_mix(words[:, 0] * np.uint64(31) + words[:, 1]))
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """`service.capture.kernels.hashing.mix64` for arrays."""
+    x = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
