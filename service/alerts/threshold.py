@@ -1,0 +1,45 @@
+"""From which evidence on a source is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Counts of distinct targets and services in a window that honest traffic was not seen to reach.
+
+    Raises ValueError if one is not positive.
+    """
+
+    services: int = 10
+    """Unanswered services on one target, for a source that few answer, ..."""
+    services_answered: int = 15
+    """... and for one that more than `answered_share` of its pairs answer."""
+    answered_share: float = 0.2
+    targets: int = 20
+    """Unanswered targets of one TCP or UDP service."""
+    target_share: float = 0.5
+    """The least share of a service's targets that must be unanswered for that."""
+    concentration: float = 0.5
+    """The least share of a source's unanswered pairs that swept services must hold: peers of a P2P network fail
+    on many services, a few each."""
+    pinged: int = 12
+    """Targets of an ICMP request, answered or not: known by few tries each, not by failure."""
+    asked: int = 20
+    """Unanswered targets of ARP requests in a minute."""
+    goes_on: int = 2
+    """What is enough to prolong a scan that is already known."""
+    block: int = 10
+    """Services and targets from which on a scan of both is a block."""
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is not positive")
+
+    def arp_targets(self, length: int) -> int:
+        """Return the threshold for ARP in a window of `length` ns: a router asks for more hosts in more time."""
+        return max(self.asked, self.asked * length // (60 * SECOND))

@@ -1,0 +1,91 @@
+"""The only door to the numerical core: a count matrix becomes shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import lnmf_core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.windows.matrix import CountMatrix
+
+_SEED = 7
+_SMALLEST_WEIGHT = 1e-3
+"""Services with less of a pattern's weight are numerical dust."""
+_SMALLEST_SHARE = 0.1
+"""A source belongs to a pattern that explains at least this share of its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactorizationSpec:
+    """How a window is factorised."""
+
+    energy: float = 0.9
+    """The rank is the smallest that holds this share of the matrix' squares, ..."""
+    cap: int = 16
+    """... up to this."""
+    iterations: int = 100
+    tolerance: float = 1e-4
+    """Stop when the relative error falls by less than this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """A row of C, not yet compared with earlier windows."""
+
+    services: NDArray[np.int32]
+    """Numbers of services, heaviest first."""
+    weights: NDArray[np.float64]
+    """Their share of the row; sums to 1."""
+    sources: NDArray[np.int64]
+    """Rows of the matrix that follow it, most faithful first."""
+    shares: NDArray[np.float64]
+    """The share of each such row that it explains, in (0, 1]."""
+
+
+def find_shapes(matrix: CountMatrix, spec: FactorizationSpec) -> list[Shape]:
+    """Factorise a window's matrix, X ≈ D·C, and return the rows of C that have followers, largest first."""
+    if not matrix.values.nnz:
+        return []
+    rank = lnmf_core.choose_rank(matrix.values, cap=spec.cap, energy=spec.energy, seed=_SEED)
+    solution = lnmf_core.factorize(
+        matrix.values,
+        rank,
+        rule=lnmf_core.Hals(),
+        start=lnmf_core.Nndsvd(seed=_SEED),
+        stop=lnmf_core.Stop(max_iterations=spec.iterations, tolerance=spec.tolerance),
+    )
+    shares = _explained(matrix, solution.factors.D, solution.factors.C)
+    found = [_shape(matrix, solution.factors.C[k], shares[:, k]) for k in range(rank)]
+    kept = [shape for shape in found if len(shape.sources) and len(shape.services)]
+    return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
+
+
+def _explained(
+    matrix: CountMatrix, memberships: NDArray[np.float64], patterns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return ⟨d_ik c_k, x_i⟩ / ‖x_i‖², shape (n, k): how much of row i's square pattern k explains."""
+    squares = np.asarray(matrix.values.multiply(matrix.values).sum(axis=1)).ravel()
+    explained = memberships * (matrix.values @ patterns.T)
+    return np.divide(explained, squares[:, None], out=np.zeros_like(explained), where=squares[:, None] > 0)
+
+
+def _shape(matrix: CountMatrix, row: NDArray[np.float64], shares: NDArray[np.float64]) -> Shape:
+    total = row.sum()
+    weights = row / total if total > 0 else row
+    order = np.argsort(-weights, kind="stable")
+    order = order[weights[order] > _SMALLEST_WEIGHT * weights.max(initial=0.0)]
+    members = np.argsort(-shares, kind="stable")
+    members = members[shares[members] >= _SMALLEST_SHARE]
+    kept = weights[order]
+    return Shape(
+        services=matrix.services[order],
+        weights=kept / kept.sum() if len(kept) else kept,
+        sources=members,
+        shares=np.minimum(shares[members], 1.0),
+    )

@@ -1,0 +1,181 @@
+"""The whole story: capture → windows → patterns → alerts → store, for one sensor at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.alerts.sources import judge
+from service.alerts.suppress import GAP, ongoing, raise_alert
+from service.alerts.threshold import Thresholds
+from service.capture.direction import Conversations, ConversationSpec
+from service.capture.file import CaptureFile
+from service.capture.hosts import HostTable
+from service.errors import WindowConflictError
+from service.patterns.catalogue import Followers, identify
+from service.patterns.factorize import FactorizationSpec, find_shapes
+from service.receipts import CaptureReceipt, Receipt
+from service.store.repository import Store, Unit, WindowRecord
+from service.windows.assign import Windows, WindowSpec
+from service.windows.clock import SteadyClock
+from service.windows.matrix import count_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from service.capture.source import Damage, TrafficSource
+    from service.windows.counts import WindowCounts
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """Everything that can be set about the way from packets to alerts."""
+
+    conversations: ConversationSpec = field(default_factory=ConversationSpec)
+    windows: WindowSpec = field(default_factory=WindowSpec)
+    factorization: FactorizationSpec = field(default_factory=FactorizationSpec)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read so far; grows while a capture is read."""
+
+    packets: int = 0
+    unparsed: dict[str, int] = field(default_factory=dict)
+    damage: list[Damage] = field(default_factory=list)
+    late: int = 0
+    """Attempts that came after their window was closed and count in a later one."""
+    mended: int = 0
+    """Packets whose time was absurd."""
+
+
+def read_windows(
+    sources: Sequence[TrafficSource],
+    sensor: str,
+    spec: PipelineSpec,
+    reading: Reading,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Iterator[WindowCounts]:
+    """Yield the windows of captures that follow one another, all with the same host table.
+
+    `reading` is filled while the windows are taken; `progress` hears the bytes consumed of all captures.
+    """
+    conversations = Conversations(spec.conversations)
+    windows = Windows(sensor, spec.windows, sources[0].hosts)
+    clock = SteadyClock()
+    done = 0
+    for source in sources:
+        position = 0
+        for batch in source.batches():
+            timed = replace(batch, time=clock.steady(batch.time))
+            for attempts in conversations.follow(timed):
+                yield from windows.add(attempts)
+            position = source.position()
+            progress(done + position)
+        done += position
+        _note_losses(reading, source)
+    for attempts in conversations.finish():
+        yield from windows.add(attempts)
+    yield from windows.finish()
+    reading.late, reading.mended = windows.late, clock.mended
+
+
+def _note_losses(reading: Reading, source: TrafficSource) -> None:
+    losses = source.losses()
+    reading.packets += losses.packets
+    for reason, count in losses.unparsed.items():
+        reading.unparsed[reason] = reading.unparsed.get(reason, 0) + count
+    if losses.damage:
+        reading.damage.append(losses.damage)
+
+
+class Pipeline:
+    """Takes windows and captures in, and keeps what is found in the store."""
+
+    def __init__(self, spec: PipelineSpec, store: Store) -> None:
+        self._spec = spec
+        self._store = store
+
+    def accept(self, counts: WindowCounts) -> Receipt:
+        """Analyse and store a window; an identical one that is stored already is left as it is.
+
+        Raises WindowConflictError if one of the same sensor and start is stored with other content.
+        """
+        return self.accept_all([counts])[0]
+
+    def accept_all(self, windows: Iterable[WindowCounts]) -> list[Receipt]:
+        """Analyse and store windows in order, all or none; raises as `accept` does."""
+        with self._store.begin() as unit:
+            return [self._take(unit, counts) for counts in windows]
+
+    def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
+        """Read a capture file, and analyse and store its windows, all or none.
+
+        Raises CaptureError if the file is no capture, and as `accept` does. A damaged file counts up to its
+        damage.
+        """
+        reading = Reading()
+        attempts = 0
+
+        def counted() -> Iterator[WindowCounts]:
+            nonlocal attempts
+            for counts in read_windows([CaptureFile(path, HostTable())], sensor, self._spec, reading):
+                attempts += counts.attempts
+                yield counts
+
+        receipts = self.accept_all(counted())
+        damage = [f"byte {damage.offset}: {damage.reason}" for damage in reading.damage]
+        return CaptureReceipt(
+            windows=tuple(receipts),
+            packets=reading.packets,
+            attempts=attempts,
+            unparsed=dict(reading.unparsed),
+            damage=damage[0] if damage else None,
+        )
+
+    def _take(self, unit: Unit, counts: WindowCounts) -> Receipt:
+        digest = counts.digest()
+        stored = unit.window_digest(counts.id)
+        if stored is not None and stored != digest:
+            raise WindowConflictError(
+                f"sensor {counts.sensor!r} has a window that starts at {counts.start} ns with other content; "
+                "send a correction under another sensor name"
+            )
+        if stored is not None:
+            record = unit.window(counts.id)
+            assert record is not None  # noqa: S101  (its digest was read in the same transaction)
+            return Receipt(counts.id, repeated=True, patterns=record.patterns, alerts=record.alerts)
+        return self._analyse(unit, counts, digest)
+
+    def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
+        shapes = find_shapes(count_matrix(counts), self._spec.factorization)
+        followers = identify(counts, shapes, unit.live_patterns(counts.sensor))
+        open_alerts = ongoing(counts, unit.open_alerts(counts.sensor, counts.start - GAP))
+        verdicts = judge(counts, self._spec.thresholds, set(open_alerts))
+        alerts = [
+            raise_alert(
+                counts,
+                verdict,
+                _pattern_of(verdict.source, followers),
+                open_alerts.get((verdict.source, verdict.means)),
+            )
+            for verdict in verdicts
+        ]
+        patterns = tuple(found.pattern.id for found in followers)
+        alert_ids = tuple(alert.id for alert in alerts)
+        unit.save_patterns(found.pattern for found in followers)
+        unit.save_alerts(alerts)
+        unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
+        return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+
+
+def _pattern_of(source: int, followers: Sequence[Followers]) -> str | None:
+    """Return the id of the pattern that explains most of a source's row."""
+    shares = [found.shares.get(source, 0.0) for found in followers]
+    if not shares or max(shares) == 0.0:
+        return None
+    return followers[int(np.argmax(shares))].pattern.id
