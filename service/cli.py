@@ -1,0 +1,188 @@
+"""The command line: `yocho scan`, `serve`, `worker`, `demo`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from service.scan import Report
+
+_EXAMPLES = """
+Examples:
+
+  yocho scan capture.pcap                        who scans in a capture
+
+  yocho scan --format jsonl *.pcapng.gz          the same for programs, one alert a line
+
+  yocho scan --save yocho.db capture.pcap        keep what is found, and then
+
+  yocho serve --database yocho.db                show it on http://127.0.0.1:8000
+"""
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+
+
+class Parts(Protocol):
+    """What the commands need; `service.wiring` provides it."""
+
+    version: str
+    example: Path
+
+    def scan(
+        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+    ) -> Report:
+        """Scan captures with windows of so many seconds, and keep what is found in a database, if any."""
+        ...
+
+    def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
+        """Serve until interrupted; `ready` hears the URL."""
+        ...
+
+    def work(self, folder: Path, database: str | None, *, once: bool) -> None:
+        """Replay the captures that are in a folder and those that come to it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """A bar on a terminal, nothing in a pipe."""
+
+    console: Console
+
+    @contextlib.contextmanager
+    def over(self, paths: Sequence[Path]) -> Iterator[Callable[[int], None]]:
+        total = sum(path.stat().st_size for path in paths if path.is_file())
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+            task = bar.add_task("Scanning (the first use compiles the packet loops)", total=total)
+
+            def consumed(count: int) -> None:
+                bar.update(task, completed=count, description="Scanning")
+
+            yield consumed
+
+
+def build_cli(parts: Parts) -> typer.Typer:
+    """Return the command line on top of `parts`."""
+    app = typer.Typer(
+        name="yocho",
+        help="Finds the search that comes before an attack: scans and their port patterns, in network traffic.",
+        epilog=_EXAMPLES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        rich_markup_mode="markdown",
+    )
+    out, err = Console(), Console(stderr=True)
+
+    def show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's convention)
+        if wanted:
+            out.print(f"yocho {parts.version}", highlight=False)
+            raise typer.Exit
+
+    @app.callback()
+    def main(
+        _version: Annotated[
+            bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+        ] = False,
+    ) -> None:
+        pass
+
+    @app.command()
+    def scan(
+        paths: Annotated[list[Path], typer.Argument(help="pcap or pcapng files, plain or gzip", metavar="PATH…")],
+        window: Annotated[
+            int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
+        ] = None,
+        format: Annotated[Format, typer.Option(help="Tables, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
+        save: Annotated[
+            str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
+        ] = None,
+    ) -> None:
+        """Name the scanners in captures, with the port patterns that they follow."""
+        with _Progress(err).over(paths) as progress:
+            report = parts.scan(paths, window, save, progress)
+        _show(report, format, out)
+        _warn(report, err)
+
+    @app.command()
+    def serve(
+        database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
+        host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+        port: Annotated[
+            int | None, typer.Option(min=0, max=65535, help="Port; 0: any free one.", show_default="8000")
+        ] = None,
+    ) -> None:
+        """Serve the API and a page that shows what was found."""
+        parts.serve(database, host, port, lambda url: _announce(out, url))
+
+    @app.command()
+    def worker(
+        folder: Annotated[Path, typer.Argument(help="Folder of captures; each file is a sensor of its own.")],
+        database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
+        once: Annotated[bool, typer.Option("--once", help="Stop when all files are replayed.")] = False,
+    ) -> None:
+        """Replay the captures that are in a folder, and those that come to it."""
+        parts.work(folder, database, once=once)
+
+    @app.command()
+    def demo(
+        serve: Annotated[bool, typer.Option(help="Serve the result afterwards.")] = True,
+    ) -> None:
+        """Scan the example capture, show what is found, and serve it."""
+        _demo(parts, out, err, serve=serve)
+
+    return app
+
+
+def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="yocho-demo-") as folder:
+        database = str(Path(folder) / "demo.db")
+        with _Progress(err).over([parts.example]) as progress:
+            report = parts.scan([parts.example], None, database, progress)
+        _show(report, Format.TABLE, out)
+        _warn(report, err)
+        if serve:
+            parts.serve(database, None, None, lambda url: _announce(out, url))
+
+
+def _show(report: Report, form: Format, out: Console) -> None:
+    from service.report import json_lines, print_report
+
+    if form is Format.TABLE:
+        print_report(out, report)
+        return
+    for line in json_lines(report):
+        sys.stdout.write(line + "\n")
+
+
+def _warn(report: Report, err: Console) -> None:
+    for damage in report.summary.damage:
+        err.print(
+            f"yocho: {damage.file}: byte {damage.offset}: {damage.reason}; what came before it was read",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _announce(out: Console, url: str) -> None:
+    out.print(f"Serving on {url} (Ctrl-C ends it)", markup=False, highlight=False)

@@ -1,0 +1,147 @@
+"""A report as people and programs read it: tables, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from service.export.document import alert_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from service.alerts.alert import Alert, Distinct
+    from service.patterns.pattern import Pattern
+    from service.scan import Report, Summary
+
+_SECOND = 1_000_000_000
+_NAMED = 3
+_PATTERNS = 20
+
+
+def json_lines(report: Report) -> Iterator[str]:
+    """Yield one alert a line, then the summary."""
+    for alert in report.alerts:
+        yield json.dumps(alert_document(alert))
+    yield json.dumps({"summary": _summary(report.summary)})
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print a table of alerts, why each is one, a table of patterns, and the figures."""
+    if report.alerts:
+        console.print(_alert_table(report.alerts))
+        for number, alert in enumerate(report.alerts, 1):
+            console.print(Text(f"{number:>3}  {alert.reason}"))
+    else:
+        console.print("No scans.")
+    if report.patterns:
+        console.print(_pattern_table(report.patterns[:_PATTERNS]))
+        if len(report.patterns) > _PATTERNS:
+            console.print(f"and {len(report.patterns) - _PATTERNS} patterns with fewer followers")
+    console.print(Text(_figures(report.summary)))
+
+
+def _alert_table(alerts: tuple[Alert, ...]) -> Table:
+    table = Table(title="Scans", title_justify="left", header_style="bold")
+    table.add_column("", justify="right")
+    table.add_column("Kind")
+    table.add_column("Source", overflow="fold")
+    table.add_column("Services", overflow="fold")
+    for name in ("Targets", "Attempts", "Answered"):
+        table.add_column(name, justify="right")
+    for name in ("Since (UTC)", "For", "ATT&CK", "Pattern"):
+        table.add_column(name, no_wrap=True)
+    for number, alert in enumerate(alerts, 1):
+        evidence = alert.evidence
+        table.add_row(
+            str(number),
+            alert.kind.value,
+            ", ".join(alert.sources),
+            _services(alert),
+            _count(evidence.targets),
+            str(evidence.attempts),
+            f"{evidence.answered}/{evidence.pairs}",
+            _clock(alert.first_seen),
+            f"{(alert.last_seen - alert.first_seen) / _SECOND:.1f} s",
+            alert.technique,
+            alert.pattern or "",
+        )
+    return table
+
+
+def _pattern_table(patterns: tuple[Pattern, ...]) -> Table:
+    table = Table(title="Port patterns", title_justify="left", header_style="bold")
+    table.add_column("Pattern", no_wrap=True)
+    table.add_column("What", overflow="fold")
+    table.add_column("Services", justify="right")
+    table.add_column("Followed by", overflow="fold")
+    table.add_column("Windows", justify="right")
+    table.add_column("Since (UTC)", no_wrap=True)
+    for pattern in patterns:
+        members = [f"{source} {share:.0%}" for source, share in pattern.members[:_NAMED]]
+        others = pattern.member_count - len(members)
+        table.add_row(
+            pattern.id,
+            pattern.name,
+            str(pattern.service_count),
+            ", ".join(members) + (f" and {others} more" if others > 0 else ""),
+            str(pattern.windows),
+            _clock(pattern.first_seen),
+        )
+    return table
+
+
+def _services(alert: Alert) -> str:
+    if alert.evidence.services.count <= _NAMED:
+        return ", ".join(alert.services)
+    return f"{_count(alert.evidence.services)}: {', '.join(alert.services[:_NAMED])}, …"
+
+
+def _count(members: Distinct) -> str:
+    return f"{members.count}" if members.exact else f"~{members.count}"
+
+
+def _clock(time: int) -> str:
+    return datetime.fromtimestamp(time / _SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _figures(summary: Summary) -> str:
+    line = (
+        f"{summary.packets} packets, {summary.attempts} attempts by {summary.sources} sources at "
+        f"{summary.services} services in {summary.windows} windows; {summary.alerts} scans."
+    )
+    if summary.unparsed:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(summary.unparsed.items()))
+        line += f"\nNot followed: {reasons}"
+    for what, count in (
+        ("attempts not counted, a window was full", summary.shed),
+        ("attempts later than their window", summary.late),
+        ("packets with an absurd time", summary.mended_times),
+    ):
+        if count:
+            line += f"\n{what}: {count}"
+    return line
+
+
+def _summary(summary: Summary) -> dict[str, object]:
+    return {
+        "packets": summary.packets,
+        "attempts": summary.attempts,
+        "windows": summary.windows,
+        "sources": summary.sources,
+        "services": summary.services,
+        "alerts": summary.alerts,
+        "unparsed": dict(sorted(summary.unparsed.items())),
+        "shed": summary.shed,
+        "late": summary.late,
+        "mended_times": summary.mended_times,
+        "damage": [
+            {"file": damage.file, "offset": damage.offset, "reason": damage.reason} for damage in summary.damage
+        ],
+    }

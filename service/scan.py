@@ -1,0 +1,130 @@
+"""Captures in, a report out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.capture.file import CaptureFile
+from service.capture.hosts import HostTable
+from service.pipeline import Pipeline, Reading, read_windows
+from service.windows.cardinality import Cardinality
+from service.windows.close import hash_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from service.alerts.alert import Alert
+    from service.capture.source import Damage
+    from service.patterns.pattern import Pattern
+    from service.pipeline import PipelineSpec
+    from service.store.repository import Store
+    from service.windows.counts import WindowCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of a scan."""
+
+    packets: int
+    attempts: int
+    windows: int
+    sources: int
+    services: int
+    alerts: int
+    unparsed: dict[str, int]
+    """Packets that were read but not followed, by reason."""
+    shed: int
+    """Attempts that were not counted because a window was full."""
+    late: int
+    """Attempts that came after their window was closed and count in a later one."""
+    mended_times: int
+    """Packets whose time was absurd and was replaced by that of the packet before."""
+    damage: tuple[Damage, ...]
+    """Where files could not be read on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found in captures."""
+
+    alerts: tuple[Alert, ...]
+    """In the order in which the scans began."""
+    patterns: tuple[Pattern, ...]
+    """Those with most followers first."""
+    summary: Summary
+
+
+class _Figures:
+    """Adds up windows as they go by."""
+
+    def __init__(self) -> None:
+        self.attempts = self.windows = self.shed = 0
+        self.sources = Cardinality()
+        self.services: set[int] = set()
+
+    def add(self, counts: WindowCounts) -> None:
+        self.attempts += counts.attempts
+        self.windows += 1
+        self.shed += counts.shed_pairs
+        self.sources.add(hash_addresses(counts.sources))
+        self.services.update(np.unique(counts.rows.service).tolist())
+
+
+def scan_captures(
+    paths: Sequence[Path],
+    sensor: str,
+    spec: PipelineSpec,
+    store: Store,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Read capture files as one stream, in the order of their first packets, and keep what is found.
+
+    `progress` hears how many bytes of the files are consumed. Raises CaptureError before anything is read if one
+    of them is no capture, and WindowConflictError if the store holds other windows of the same sensor and times.
+    """
+    hosts = HostTable()
+    for path in paths:
+        CaptureFile(path, hosts).close()
+    sources = [CaptureFile(path, hosts) for path in _in_order(paths)]
+    pipeline, reading, figures = Pipeline(spec, store), Reading(), _Figures()
+    alerts: dict[str, None] = {}
+    patterns: dict[str, None] = {}
+    for counts in read_windows(sources, sensor, spec, reading, progress):
+        figures.add(counts)
+        receipt = pipeline.accept(counts)
+        alerts.update(dict.fromkeys(receipt.alerts))
+        patterns.update(dict.fromkeys(receipt.patterns))
+    return _report(store, list(alerts), list(patterns), figures, reading)
+
+
+def _in_order(paths: Sequence[Path]) -> list[Path]:
+    return list(paths) if len(paths) == 1 else sorted(paths, key=lambda path: CaptureFile(path).first_time())
+
+
+def _report(
+    store: Store, alert_ids: list[str], pattern_ids: list[str], figures: _Figures, reading: Reading
+) -> Report:
+    with store.begin() as unit:
+        alerts = [alert for alert in map(unit.alert, alert_ids) if alert]
+        patterns = [pattern for pattern in map(unit.pattern, pattern_ids) if pattern]
+    return Report(
+        alerts=tuple(sorted(alerts, key=lambda alert: (alert.first_seen, alert.id))),
+        patterns=tuple(sorted(patterns, key=lambda p: (-p.windows, -p.member_count, p.id))),
+        summary=Summary(
+            packets=reading.packets,
+            attempts=figures.attempts,
+            windows=figures.windows,
+            sources=figures.sources.count,
+            services=len(figures.services),
+            alerts=len(alerts),
+            unparsed=reading.unparsed,
+            shed=figures.shed,
+            late=reading.late,
+            mended_times=reading.mended,
+            damage=tuple(reading.damage),
+        ),
+    )

@@ -1,0 +1,133 @@
+"""The only place where parts are put together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.cli import build_cli
+from service.errors import SettingsError, YochoError
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fastapi import FastAPI
+
+    from service.pipeline import PipelineSpec
+    from service.scan import Report
+
+_SECOND = 1_000_000_000
+
+
+class Yocho:
+    """The commands' parts, made when a command needs them: `yocho --help` loads no compiled code."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.version = version("yocho")
+        self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
+
+    def scan(
+        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+    ) -> Report:
+        """See `service.cli.Parts`."""
+        from service.scan import scan_captures
+        from service.store.memory import MemoryStore
+        from service.store.sql import SqlStore
+
+        store = SqlStore.open(database) if database else MemoryStore()
+        try:
+            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress)
+        finally:
+            store.close()
+
+    def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
+        """See `service.cli.Parts`."""
+        import uvicorn
+
+        from service.logs import log_to_stderr
+
+        log_to_stderr()
+        app = self.app(database)
+        with _listen(host or self._settings.host, self._settings.port if port is None else port) as listener:
+            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+            ready(_url(listener))
+            try:
+                server.run(sockets=[listener])
+            except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
+                return
+
+    def work(self, folder: Path, database: str | None, *, once: bool) -> None:
+        """See `service.cli.Parts`."""
+        from service.logs import log_to_stderr
+        from service.pipeline import Pipeline
+        from service.store.sql import SqlStore
+        from service.worker import Worker, WorkerSpec
+
+        if not folder.is_dir():
+            raise SettingsError(f"{folder}: no such folder; make it, or give another one")
+        log_to_stderr()
+        store = SqlStore.open(database or self._settings.database)
+        worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store))
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        try:
+            worker.replay_all() if once else worker.run(stop)
+        finally:
+            store.close()
+
+    def app(self, database: str | None = None) -> FastAPI:
+        """Return the web application: the API and the page."""
+        from service.api.app import ApiSpec, create_app
+        from service.pipeline import Pipeline
+        from service.store.sql import SqlStore
+        from service.web.page import page_routes
+
+        store = SqlStore.open(database or self._settings.database)
+        spec = ApiSpec(
+            max_json_bytes=self._settings.max_json_bytes,
+            max_capture_bytes=self._settings.max_capture_bytes,
+            max_rows=self._settings.max_rows,
+        )
+        app = create_app(spec, Pipeline(self._pipeline_spec(None), store), store, self.version)
+        app.include_router(page_routes(store, self.version))
+        return app
+
+    def _pipeline_spec(self, window: int | None) -> PipelineSpec:
+        from service.pipeline import PipelineSpec
+        from service.windows.assign import WindowSpec
+
+        return PipelineSpec(windows=WindowSpec(length=(window or self._settings.window) * _SECOND))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {host} port {port}: {error.strerror}; choose another with --port (0: any free one)"
+        ) from None
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def main() -> None:
+    """Run the command line; an error that has a name is one line on stderr and exit code 2."""
+    try:
+        build_cli(Yocho(Settings.from_environment(os.environ)))()
+    except YochoError as error:
+        sys.stderr.write(f"yocho: {error}\n")
+        sys.exit(2)
