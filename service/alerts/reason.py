@@ -26,12 +26,16 @@ def explain(
     """Return one sentence with the numbers that decided; `duration` in ns."""
     what = _services(services, evidence.services)
     whom = targets[0] if evidence.targets.count == 1 and targets else _count(evidence.targets, "target")
-    share = f"{evidence.answered} of {evidence.pairs} tries at distinct target and service pairs were answered"
     if kind is Kind.HORIZONTAL:
-        decided = f"{score:.0f} targets of one service in a window, {threshold:.0f} make a sweep"
+        decided = f"{score:.0f} targets of one service within a window, from {threshold:.0f} on it is a sweep"
     else:
-        decided = f"{score:.0f} unanswered services on one target in a window, {threshold:.0f} make a scan"
-    return f"{source} tried {what} on {whom} in {_time(duration)}; {share}; {decided}."
+        decided = (
+            f"{score:.0f} unanswered services of one target within a window, from {threshold:.0f} on it is a scan"
+        )
+    return (
+        f"{source} tried {what} on {whom} in {_time(duration)}, and {evidence.answered} of {evidence.pairs} "
+        f"pairs of target and service answered; {decided}."
+    )
 
 
 def _services(services: tuple[str, ...], count: Distinct) -> str:
