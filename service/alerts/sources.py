@@ -48,6 +48,8 @@ class _Sums:
 
     pairs: NDArray[np.int64]
     answered: NDArray[np.int64]
+    most_missed: NDArray[np.int64]
+    """The most unanswered targets of a service."""
     swept: NDArray[np.int64]
     """Services with many unanswered targets that were tried a few times each."""
     most_swept: NDArray[np.int64]
@@ -87,16 +89,20 @@ def _sum_ports(
     def total(column: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
         return np.bincount(rows.source[which], column[which], minlength=n).astype(np.int64)
 
-    most = np.zeros(n, dtype=np.int64)
-    np.maximum.at(most, rows.source[swept], rows.probed[swept])
-    unanswered = total(rows.targets - rows.answered, is_ports)
+    def most(column: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+        found = np.zeros(n, dtype=np.int64)
+        np.maximum.at(found, rows.source[which], column[which])
+        return found
+
+    missed = rows.targets - rows.answered
     return (
         _Sums(
             pairs=total(rows.targets, is_ports),
             answered=total(rows.answered, is_ports),
+            most_missed=most(missed, is_ports),
             swept=total(np.ones_like(rows.targets), swept),
-            most_swept=most,
-            swept_share=total(rows.probed, swept) / np.maximum(unanswered, 1),
+            most_swept=most(rows.probed, swept),
+            swept_share=total(rows.probed, swept) / np.maximum(total(missed, is_ports), 1),
         ),
         swept,
     )
@@ -116,7 +122,7 @@ def _judge_ports(
         mine = _rows_of(window, source)
         mine = mine[is_ports[mine]]
         if vertical[source]:
-            wide = window.totals.most_targets[source] >= thresholds.block
+            wide = sums.most_missed[source] >= thresholds.block
             kind, score = Kind.BLOCK if wide else Kind.VERTICAL, int(most[source])
             threshold = thresholds.goes_on if ongoing[source] else int(enough[source])
         else:

@@ -88,8 +88,8 @@ def _per_source(
     order = np.argsort(key)
     key = key[order]
     start = _starts(key)
-    silent = (~pairs.answered & ~pairs.expired)[order]
     service = pairs.service[order]
+    silent = (~pairs.answered & ~pairs.expired)[order] & (service >> 16 <= Protocol.UDP)
     route = (service >= TRACEROUTE_FIRST) & (service <= TRACEROUTE_LAST)
     most_services, most_unanswered, most_targets = (np.zeros(n, np.int64) for _ in range(3))
     owner = key[start] >> 32

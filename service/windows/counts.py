@@ -55,7 +55,7 @@ class SourceTotals:
     most_services: Ints
     """The most distinct services tried on one target."""
     most_unanswered: Ints
-    """The most distinct services tried in vain on one target (traceroute's ports are one service)."""
+    """The most distinct TCP and UDP services tried in vain on one target (traceroute's ports are one service)."""
     most_targets: Ints
     """The most distinct targets tried for one service."""
 

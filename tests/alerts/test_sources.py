@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+
+from service.alerts.alert import Kind
+from service.alerts.sources import Means, judge
+from service.alerts.threshold import Thresholds
+from service.windows.counts import WindowCounts
+from tests.traffic import SECOND, Try, ports, sweep, window
+
+THRESHOLDS = Thresholds()
+SCANNER = "10.0.0.66"
+
+
+def kinds(counts: WindowCounts, ongoing: set[tuple[int, Means]] | None = None) -> list[tuple[Means, Kind, int]]:
+    return [(v.means, v.kind, v.score) for v in judge(counts, THRESHOLDS, ongoing or set())]
+
+
+def test_ten_unanswered_services_on_one_target_are_a_vertical_scan() -> None:
+    assert kinds(window(ports(SCANNER, "10.0.0.1", 10))) == [(Means.PORTS, Kind.VERTICAL, 10)]
+    assert kinds(window(ports(SCANNER, "10.0.0.1", 9))) == []
+
+
+def test_a_source_that_many_answer_needs_more() -> None:
+    client = [Try(SCANNER, f"10.1.0.{i}", "tcp/443", answered=True) for i in range(1, 40)]
+    assert kinds(window(client + ports(SCANNER, "10.0.0.1", 14))) == []
+    assert kinds(window(client + ports(SCANNER, "10.0.0.1", 15))) == [(Means.PORTS, Kind.VERTICAL, 15)]
+
+
+def test_services_spread_over_targets_are_no_vertical_scan() -> None:
+    peers = [Try(SCANNER, f"10.2.{i}.1", f"udp/{20000 + i}") for i in range(60)]
+    assert kinds(window(peers)) == []
+
+
+def test_twenty_unanswered_targets_of_one_service_are_a_horizontal_scan() -> None:
+    assert kinds(window(sweep(SCANNER, "tcp/445", 20))) == [(Means.PORTS, Kind.HORIZONTAL, 20)]
+    assert kinds(window(sweep(SCANNER, "tcp/445", 19))) == []
+
+
+def test_answers_make_a_sweep_honest() -> None:
+    assert kinds(window(sweep(SCANNER, "tcp/443", 60, answered=41))) == []
+    assert kinds(window(sweep(SCANNER, "tcp/443", 60, answered=30))) == [(Means.PORTS, Kind.HORIZONTAL, 30)]
+
+
+def test_retries_at_dead_targets_are_no_sweep() -> None:
+    assert kinds(window(sweep(SCANNER, "tcp/443", 43, tries=8))) == []
+
+
+def test_peers_that_fail_on_many_services_are_no_sweep() -> None:
+    common = sweep(SCANNER, "udp/6346", 25)
+    others = [Try(SCANNER, f"10.3.{i}.1", f"udp/{30000 + i}") for i in range(150)]
+    assert kinds(window(common + others)) == []
+
+
+def test_several_swept_services_count_together() -> None:
+    tries = [t for port in (22, 80, 443, 3389, 8080) for t in sweep(SCANNER, f"tcp/{port}", 200)]
+    assert kinds(window(tries)) == [(Means.PORTS, Kind.HORIZONTAL, 200)]
+
+
+def test_many_services_on_many_targets_are_a_block() -> None:
+    tries = [t for i in range(1, 25) for t in ports(SCANNER, f"10.0.1.{i}", 100)]
+    assert kinds(window(tries)) == [(Means.PORTS, Kind.BLOCK, 100)]
+
+
+def test_a_vertical_scan_of_a_few_targets_stays_vertical() -> None:
+    tries = [t for i in range(1, 4) for t in ports(SCANNER, f"10.0.1.{i}", 100)]
+    assert kinds(window(tries)) == [(Means.PORTS, Kind.VERTICAL, 100)]
+
+
+def test_traceroute_is_no_scan() -> None:
+    hops = [Try(SCANNER, "10.0.0.1", f"udp/{33434 + i}", expired=i < 30) for i in range(60)]
+    assert kinds(window(hops)) == []
+
+
+@pytest.mark.parametrize("answered", [0, 12])
+def test_pings_of_twelve_targets_are_a_sweep_answered_or_not(answered: int) -> None:
+    assert kinds(window(sweep(SCANNER, "icmp/echo", 12, answered=answered))) == [(Means.ICMP, Kind.HORIZONTAL, 12)]
+
+
+def test_pinging_again_and_again_is_monitoring() -> None:
+    assert kinds(window(sweep(SCANNER, "icmp/echo", 40, tries=5, answered=40))) == []
+
+
+def test_unanswered_arp_requests_are_a_sweep_and_a_longer_window_allows_more() -> None:
+    tries = sweep(SCANNER, "arp/request", 25)
+    assert kinds(window(tries)) == [(Means.ARP, Kind.HORIZONTAL, 25)]
+    assert kinds(window(tries, length=120 * SECOND)) == []
+
+
+def test_means_are_judged_apart() -> None:
+    tries = sweep(SCANNER, "arp/request", 30) + ports(SCANNER, "10.9.0.9", 30) + sweep(SCANNER, "icmp/echo", 30)
+    assert kinds(window(tries)) == [
+        (Means.PORTS, Kind.VERTICAL, 30),
+        (Means.ICMP, Kind.HORIZONTAL, 30),
+        (Means.ARP, Kind.HORIZONTAL, 30),
+    ]
+
+
+def test_little_prolongs_a_scan_that_is_known() -> None:
+    rest = window(ports(SCANNER, "10.0.0.1", 3))
+    assert kinds(rest) == []
+    assert kinds(rest, {(0, Means.PORTS)}) == [(Means.PORTS, Kind.VERTICAL, 3)]
+    assert kinds(rest, {(0, Means.ARP)}) == []
+
+
+def test_only_the_scanner_is_named() -> None:
+    honest = [Try(f"10.5.0.{i}", "10.0.0.1", "tcp/443", answered=True) for i in range(1, 200)]
+    counts = window(honest + ports(SCANNER, "10.0.0.1", 50) + honest)
+    (verdict,) = judge(counts, THRESHOLDS, set())
+    assert counts.sources[verdict.source].tolist()[1] & 0xFF == 66
+    assert counts.rows.targets[verdict.rows].sum() == 50
+
+
+def test_thresholds_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="services: 0 is not positive"):
+        Thresholds(services=0)
