@@ -72,14 +72,12 @@ def read_windows(
         position = 0
         for batch in source.batches():
             timed = replace(batch, time=clock.steady(batch.time))
-            for attempts in conversations.follow(timed):
-                yield from windows.add(attempts)
+            yield from windows.add(conversations.follow(timed))
             position = source.position()
             progress(done + position)
         done += position
         _note_losses(reading, source)
-    for attempts in conversations.finish():
-        yield from windows.add(attempts)
+    yield from windows.add(conversations.finish())
     yield from windows.finish()
     reading.late, reading.mended = windows.late, clock.mended
 

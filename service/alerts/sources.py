@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.alerts.alert import Kind
-from service.capture.services import ARP_REQUEST, Protocol
+from service.capture.services import ARP_REQUEST, Means, Protocol
 from service.windows.counts import PROBE_TRIES
 
 if TYPE_CHECKING:
@@ -17,15 +16,6 @@ if TYPE_CHECKING:
 
     from service.alerts.threshold import Thresholds
     from service.windows.counts import WindowCounts
-
-
-class Means(StrEnum):
-    """What a source scans with: each is judged by itself."""
-
-    PORTS = "ports"
-    """TCP and UDP"""
-    ICMP = "icmp"
-    ARP = "arp"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,9 +19,9 @@ from service.alerts.alert import (
 )
 from service.alerts.distinct import distinct, union
 from service.alerts.reason import explain
-from service.alerts.sources import Means, Verdict
+from service.alerts.sources import Verdict
 from service.capture.address import format_address, parse_address
-from service.capture.services import format_service
+from service.capture.services import Means, format_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,10 +89,10 @@ def _services(window: WindowCounts, verdict: Verdict) -> tuple[str, ...]:
 
 def _targets(window: WindowCounts, verdict: Verdict) -> Distinct:
     """Return the scan's targets: those of the source, but no more than the rows account for."""
-    start, end = window.samples.start[verdict.source : verdict.source + 2].tolist()
-    members = [high << 64 | low for high, low in window.samples.targets[start:end].tolist()]
-    targets = window.rows.targets[verdict.rows]
-    count = min(int(window.totals.targets[verdict.source]), int(targets.sum()))
+    members = [high << 64 | low for high, low in window.samples.of(verdict.source, verdict.means).tolist()]
+    count = int(window.rows.targets[verdict.rows].sum())
+    if verdict.means is Means.PORTS:
+        count = min(count, int(window.totals.targets[verdict.source]))
     whole = distinct(count, members)
     return whole if window.exact else replace(whole, exact=False)
 
@@ -141,4 +141,4 @@ def _completed(alert: Alert) -> Alert:
 
 
 def _new_id(window: WindowCounts, source: str, means: Means) -> str:
-    return "a" + hashlib.sha256(f"{window.id}\0{source}\0{means}".encode()).hexdigest()[:20]
+    return "a" + hashlib.sha256(f"{window.id}\0{source}\0{means.name}".encode()).hexdigest()[:20]

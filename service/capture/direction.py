@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.capture.batch import AttemptBatch, Outcome, PacketBatch, take
+from service.capture.batch import AttemptBatch, PacketBatch, take
 from service.capture.kernels import conversations as kernels
 
 SECOND = 1_000_000_000
@@ -52,23 +52,19 @@ class Conversations:
         self._old = np.zeros((spec.slots, 4), dtype=np.int64)
         self._used = 0
         self._pending = np.zeros((spec.pending, 5), dtype=np.int64)
-        self._pending_used = 0
-        self._latest = 0
+        self._cursor = np.zeros(2, dtype=np.int64)
         self._began = 0
         self._serves = np.zeros(65536, dtype=np.bool_)
         self._serves[:1024] = True
         self._serves[list(_UDP_SERVICES)] = True
 
-    def follow(self, packets: PacketBatch) -> list[AttemptBatch]:
+    def follow(self, packets: PacketBatch) -> AttemptBatch:
         """Return the attempts that the packets make, and the outcomes that they tell."""
-        if not len(packets):
-            return []
-        found: list[AttemptBatch] = []
-        out = AttemptBatch.room(2 * len(packets))
+        out = AttemptBatch.room(3 * len(packets) + int(self._cursor[kernels.WAITING]))
         at = rows = 0
-        ended = -1
-        while ended != kernels.DONE:
-            at, self._used, self._pending_used, rows, ended = kernels.follow(
+        ended = kernels.ROTATE
+        while ended == kernels.ROTATE:
+            at, self._used, rows, ended = kernels.follow(
                 at,
                 packets.time,
                 packets.source,
@@ -84,7 +80,8 @@ class Conversations:
                 self._used,
                 self._began + self._spec.idle,
                 self._pending,
-                self._pending_used,
+                self._cursor,
+                self._spec.answer,
                 rows,
                 out.time,
                 out.source,
@@ -94,35 +91,26 @@ class Conversations:
             )
             if ended == kernels.ROTATE:
                 self._rotate(int(packets.time[at]))
-            elif ended == kernels.PENDING_FULL:
-                oldest_half = int(np.sort(self._pending[:, 1])[len(self._pending) // 2]) + 1
-                found += self._settle(oldest_half)
-        self._latest = max(self._latest, int(packets.time.max()))
-        found.append(take(out, slice(rows)))
-        found += self._settle(self._latest - self._spec.answer)
-        return found
+        return take(out, slice(rows))
 
-    def finish(self) -> list[AttemptBatch]:
+    def finish(self) -> AttemptBatch:
         """Return the attempts that were still waiting for an answer, at the end of the capture."""
-        return self._settle(np.iinfo(np.int64).max)
-
-    def _settle(self, until: int) -> list[AttemptBatch]:
-        if not self._pending_used:
-            return []
-        out = AttemptBatch.room(self._pending_used)
-        self._pending_used, rows = kernels.settle(
-            until,
+        out = AttemptBatch.room(int(self._cursor[kernels.WAITING]))
+        rows = kernels.settle(
+            np.iinfo(np.int64).max,
+            0,
             self._pending,
-            self._pending_used,
+            self._cursor,
             self._young,
             self._old,
+            0,
             out.time,
             out.source,
             out.target,
             out.service,
+            out.outcome,
         )
-        out.outcome[:] = Outcome.ATTEMPT
-        return [take(out, slice(rows))] if rows else []
+        return take(out, slice(rows))
 
     def _rotate(self, now: int) -> None:
         self._young, self._old = self._old, self._young

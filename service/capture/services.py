@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Protocol(IntEnum):
     """The protocols that Yocho follows (our own numbers: ARP has no IP protocol number)."""
@@ -17,6 +20,16 @@ class Protocol(IntEnum):
     ICMP = 2
     ICMP6 = 3
     ARP = 4
+
+
+class Means(IntEnum):
+    """What a source reaches targets with; each is counted and judged by itself."""
+
+    PORTS = 0
+    """TCP and UDP"""
+    ICMP = 1
+    """ICMP and ICMPv6"""
+    ARP = 2
 
 
 ECHO = 8
@@ -34,6 +47,11 @@ _BY_NAME = {protocol.name.lower(): protocol for protocol in Protocol}
 def service_code(protocol: Protocol, port: int) -> int:
     """Return the number of a service."""
     return protocol << 16 | port
+
+
+def means(services: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the means, as numbers, of services given as numbers."""
+    return (services >> 17).astype(np.int32)  # the protocols of a means stand in pairs
 
 
 def format_service(code: int) -> str:

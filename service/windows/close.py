@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.services import Protocol, service_code
+from service.capture.services import Means, Protocol, means, service_code
 from service.windows.counts import (
     PROBE_TRIES,
     SAMPLE_SIZE,
+    Indices,
     Ints,
     ServiceCounts,
     SourceTotals,
@@ -84,33 +85,47 @@ def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
 def _per_source(
     n: int, source: Ints, pairs: Pairs, rows: ServiceCounts, hosts: HostTable
 ) -> tuple[SourceTotals, TargetSamples]:
-    key = source << 32 | pairs.target
+    """Aggregate by (source and means, target)."""
+    group = source * len(Means) + means(pairs.service)
+    key = group << 32 | pairs.target
     order = np.argsort(key)
     key = key[order]
     start = _starts(key)
-    service = pairs.service[order]
-    silent = (~pairs.answered & ~pairs.expired)[order] & (service >> 16 <= Protocol.UDP)
-    route = (service >= TRACEROUTE_FIRST) & (service <= TRACEROUTE_LAST)
-    most_services, most_unanswered, most_targets = (np.zeros(n, np.int64) for _ in range(3))
     owner = key[start] >> 32
-    if len(start):
-        unanswered = np.add.reduceat(silent & ~route, start, dtype=np.int64)
-        unanswered += np.logical_or.reduceat(silent & route, start)
-        np.maximum.at(most_services, owner, np.diff(start, append=len(key)))
-        np.maximum.at(most_unanswered, owner, unanswered)
-        np.maximum.at(most_targets, rows.source, rows.targets)
+    targets = np.bincount(owner, minlength=len(Means) * n)
+    ports = owner % len(Means) == Means.PORTS
+    services, unanswered = _services_by_target(pairs, order, start)
     totals = SourceTotals(
-        targets=np.bincount(owner, minlength=n),
-        most_services=most_services,
-        most_unanswered=most_unanswered,
-        most_targets=most_targets,
+        targets=targets[:: len(Means)],
+        most_services=_most(n, owner[ports] // len(Means), services[ports]),
+        most_unanswered=_most(n, owner[ports] // len(Means), unanswered[ports]),
+        most_targets=_most(n, rows.source, np.where(means(rows.service) == Means.PORTS, rows.targets, 0)),
     )
-    return totals, _samples(owner, (key[start] & 0xFFFFFFFF).astype(np.uint32), totals.targets, hosts)
+    return totals, _samples((key[start] & 0xFFFFFFFF).astype(np.uint32), targets, hosts)
 
 
-def _samples(owner: Ints, target: NDArray[np.uint32], targets: Ints, hosts: HostTable) -> TargetSamples:
-    """Keep the targets with the smallest hash of each source; `owner` is sorted."""
-    kept = np.ones(len(owner), dtype=np.bool_)
+def _most(n: int, source: Ints | Indices, values: Ints) -> Ints:
+    """Return the largest value of each of n sources, or 0."""
+    found = np.zeros(n, dtype=np.int64)
+    np.maximum.at(found, source, values)
+    return found
+
+
+def _services_by_target(pairs: Pairs, order: NDArray[np.intp], start: NDArray[np.intp]) -> tuple[Ints, Ints]:
+    """Return the services tried on each target, and how many of them in vain."""
+    if not len(start):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    service = pairs.service[order]
+    silent = (~pairs.answered & ~pairs.expired)[order]
+    route = (service >= TRACEROUTE_FIRST) & (service <= TRACEROUTE_LAST)
+    unanswered = np.add.reduceat(silent & ~route, start, dtype=np.int64)
+    unanswered += np.logical_or.reduceat(silent & route, start)
+    return np.diff(start, append=len(service)), unanswered
+
+
+def _samples(target: NDArray[np.uint32], targets: Ints, hosts: HostTable) -> TargetSamples:
+    """Keep the targets with the smallest hash of each group; `target` is sorted by group."""
+    kept = np.ones(len(target), dtype=np.bool_)
     ends = np.cumsum(targets)
     for heavy in np.flatnonzero(targets > SAMPLE_SIZE):
         mine = slice(int(ends[heavy] - targets[heavy]), int(ends[heavy]))

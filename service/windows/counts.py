@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.address import Addresses
+from service.capture.services import Means
 
 Ints = NDArray[np.int64]
 Indices = NDArray[np.int32]
@@ -48,24 +49,33 @@ class ServiceCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceTotals:
-    """What rows of services cannot tell of a source, all of length n."""
+    """What rows of services cannot tell of a source, all of length n; of its TCP and UDP services only."""
 
     targets: Ints
     """Distinct targets over all services."""
     most_services: Ints
     """The most distinct services tried on one target."""
     most_unanswered: Ints
-    """The most distinct TCP and UDP services tried in vain on one target (traceroute's ports are one service)."""
+    """The most distinct services tried in vain on one target (traceroute's ports are one service)."""
     most_targets: Ints
     """The most distinct targets tried for one service."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetSamples:
-    """Up to `SAMPLE_SIZE` targets of each source; those of source i are ``start[i]:start[i + 1]``."""
+    """Up to `SAMPLE_SIZE` targets of each source by each means (`service.capture.services.Means`).
+
+    Those of source i by means j are ``targets[start[3 * i + j] : start[3 * i + j + 1]]``.
+    """
 
     start: Ints
+    """Shape (3 n + 1,)."""
     targets: Addresses
+
+    def of(self, source: int, means: Means) -> Addresses:
+        """Return the sample of a source (its index) by a means."""
+        at = len(Means) * source + means
+        return self.targets[self.start[at] : self.start[at + 1]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +105,7 @@ class WindowCounts:
             for field in fields(part):
                 if len(getattr(part, field.name)) != length:
                     raise ValueError(f"{type(part).__name__}.{field.name}: length is not {length}")
-        if len(self.samples.start) != n + 1 or self.samples.start[-1] != len(self.samples.targets):
+        if len(self.samples.start) != len(Means) * n + 1 or self.samples.start[-1] != len(self.samples.targets):
             raise ValueError(f"samples: do not describe {n} sources")
         if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
             raise ValueError("rows.source: points outside of the sources")

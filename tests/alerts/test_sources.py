@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from service.alerts.alert import Kind
-from service.alerts.sources import Means, judge
+from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
+from service.capture.services import Means
 from service.windows.counts import WindowCounts
 from tests.traffic import SECOND, Try, ports, sweep, window
 

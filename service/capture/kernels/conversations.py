@@ -30,7 +30,10 @@ _ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW = 0, 1, 2, 3  # service.
 
 _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation seen from one side
 
-DONE, ROTATE, PENDING_FULL = 0, 1, 2
+DONE, ROTATE = 0, 1
+
+HEAD, WAITING = 0, 1
+"""Fields of the cursor of the ring of bare ACKs: the oldest one, and how many there are."""
 
 
 @compiled
@@ -41,6 +44,55 @@ def _find(table: NDArray[np.int64], key: int) -> int:
     while table[at, _KEY] != 0 and table[at, _KEY] != key:
         at = (at + 1) & mask
     return at
+
+
+@compiled
+def _begins(key: int, young: NDArray[np.int64], old: NDArray[np.int64]) -> bool:
+    """Decide on a bare ACK whose time is over: it was an attempt if nothing followed it."""
+    table = young
+    at = _find(young, key)
+    if young[at, _KEY] == 0:
+        table = old
+        at = _find(old, key)
+    if table[at, _KEY] == 0 or not table[at, _STATE] & _PENDING:
+        return False
+    table[at, _STATE] = (table[at, _STATE] & ~_PENDING) | _PROBE
+    return True
+
+
+@compiled
+def settle(
+    until: int,
+    free: int,
+    pending: NDArray[np.int64],
+    cursor: NDArray[np.int64],
+    young: NDArray[np.int64],
+    old: NDArray[np.int64],
+    rows: int,
+    out_time: NDArray[np.int64],
+    out_source: NDArray[np.uint32],
+    out_target: NDArray[np.uint32],
+    out_service: NDArray[np.int32],
+    out_outcome: NDArray[np.uint8],
+) -> int:
+    """Decide on the bare ACKs seen before `until`, and on more of the oldest until `free` places are free.
+
+    The output needs a place for each that waits. Returns the rows written.
+    """
+    while cursor[WAITING] > 0:
+        oldest = pending[cursor[HEAD]]
+        if oldest[1] >= until and len(pending) - cursor[WAITING] >= free:
+            break
+        cursor[HEAD] = (cursor[HEAD] + 1) % len(pending)
+        cursor[WAITING] -= 1
+        if _begins(oldest[0], young, old):
+            out_time[rows] = oldest[1]
+            out_source[rows] = oldest[2]
+            out_target[rows] = oldest[3]
+            out_service[rows] = oldest[4]
+            out_outcome[rows] = _ATTEMPT_ROW
+            rows += 1
+    return rows
 
 
 @compiled
@@ -60,28 +112,42 @@ def follow(
     used: int,
     rotate_after: int,
     pending: NDArray[np.int64],
-    pending_used: int,
+    cursor: NDArray[np.int64],
+    answer: int,
     rows: int,
     out_time: NDArray[np.int64],
     out_source: NDArray[np.uint32],
     out_target: NDArray[np.uint32],
     out_service: NDArray[np.int32],
     out_outcome: NDArray[np.uint8],
-) -> tuple[int, int, int, int, int]:
-    """Follow packets from `first` on, until the end or until something has to be done first.
+) -> tuple[int, int, int, int]:
+    """Follow packets from `first` on, until the end or until a young table has to be begun.
 
-    That is to begin a young table, when it is half full or a packet is later than `rotate_after`, or to settle
-    pending ones, when their list is full.
-    `serves` says for each UDP port whether it is a known service's. The output needs two places for each packet.
-    Returns the packet to go on with, used slots of the young table, pending ones, rows written, and why it ended.
+    That is when it is half full, or a packet is later than `rotate_after`. `serves` says for each UDP port
+    whether it is a known service's. A bare ACK waits `answer` ns for what follows it. The output needs three
+    places for each packet and one for each ACK that waits.
+    Returns the packet to go on with, used slots of the young table, rows written, and why it ended.
     """
     n = len(time)
     i = first
     while i < n:
         if used * 2 > len(young) or time[i] > rotate_after:
-            return i, used, pending_used, rows, ROTATE
-        if pending_used == len(pending):
-            return i, used, pending_used, rows, PENDING_FULL
+            return i, used, rows, ROTATE
+        if cursor[WAITING] > 0:
+            rows = settle(
+                time[i] - answer,
+                1,
+                pending,
+                cursor,
+                young,
+                old,
+                rows,
+                out_time,
+                out_source,
+                out_target,
+                out_service,
+                out_outcome,
+            )
         here = np.int64(source[i]) << 16 | source_port[i]
         there = np.int64(target[i]) << 16 | target_port[i]
         low_sends = here <= there
@@ -190,12 +256,13 @@ def follow(
             rows += 1
         elif state & _PENDING and not known:
             young[at, _BEGAN] = time[i]
-            pending[pending_used, 0] = key
-            pending[pending_used, 1] = time[i]
-            pending[pending_used, 2] = source[i]
-            pending[pending_used, 3] = target[i]
-            pending[pending_used, 4] = service
-            pending_used += 1
+            last = (cursor[HEAD] + cursor[WAITING]) % len(pending)
+            pending[last, 0] = key
+            pending[last, 1] = time[i]
+            pending[last, 2] = source[i]
+            pending[last, 3] = target[i]
+            pending[last, 4] = service
+            cursor[WAITING] += 1
         elif result >= 0 and state & _SILENT == 0:
             mark = _ANSWERED if result == _ANSWERED_ROW else _REFUSED
             if (kind == _TCP and not from_beginner) or kind == _UDP or kind == _REPLY:
@@ -221,43 +288,4 @@ def follow(
                 rows += 1
         young[at, _STATE] = state
         i += 1
-    return i, used, pending_used, rows, DONE
-
-
-@compiled
-def settle(
-    until: int,
-    pending: NDArray[np.int64],
-    pending_used: int,
-    young: NDArray[np.int64],
-    old: NDArray[np.int64],
-    out_time: NDArray[np.int64],
-    out_source: NDArray[np.uint32],
-    out_target: NDArray[np.uint32],
-    out_service: NDArray[np.int32],
-) -> tuple[int, int]:
-    """Decide on the bare ACKs seen before `until`: those that nothing followed were attempts.
-
-    The output needs a place for each pending one. Returns how many are still pending and the rows written.
-    """
-    kept = 0
-    rows = 0
-    for i in range(pending_used):
-        if pending[i, 1] >= until:
-            pending[kept] = pending[i]
-            kept += 1
-            continue
-        table = young
-        at = _find(young, pending[i, 0])
-        if young[at, _KEY] == 0:
-            table = old
-            at = _find(old, pending[i, 0])
-        if table[at, _KEY] == 0 or not table[at, _STATE] & _PENDING:
-            continue
-        table[at, _STATE] = (table[at, _STATE] & ~_PENDING) | _PROBE
-        out_time[rows] = pending[i, 1]
-        out_source[rows] = pending[i, 2]
-        out_target[rows] = pending[i, 3]
-        out_service[rows] = pending[i, 4]
-        rows += 1
-    return kept, rows
+    return i, used, rows, DONE
