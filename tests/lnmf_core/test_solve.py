@@ -174,8 +174,8 @@ def test_a_warm_start_that_overflows_is_refused() -> None:
     with pytest.raises(FactorError, match="D and C overflow"):
         factorize(planted(), 3, start=WarmStart(huge, huge[:20].T))
     # A perfect fit, but X·Cᵀ is infinite in float32: minus infinity must not be taken for no error.
+    X = np.full((3, 1000), 1e20, np.float32)
     with pytest.raises(FactorError, match="D and C overflow"):
-        X = np.full((3, 1000), 1e20, np.float32)
         factorize(X, 1, start=WarmStart(np.full((3, 1), 1e4), np.full((1, 1000), 1e16)))
 
 
