@@ -1,0 +1,39 @@
+"""Nonnegative matrix factorisation: X ≈ D·C for counts, dense or sparse; arrays in, arrays out.
+
+`factorize` runs one loop for every update rule, start and stopping test; `choose_rank` says how many
+components X deserves. The core knows no packet, no HTTP and no environment variable.
+"""
+
+from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
+from lnmf_core.factors import Factors, Solution, StopReason
+from lnmf_core.normal import NormalEquations
+from lnmf_core.rank import choose_rank
+from lnmf_core.rules.base import UpdateRule
+from lnmf_core.rules.hals import Hals
+from lnmf_core.rules.multiplicative import Multiplicative
+from lnmf_core.rules.projected_gradient import ProjectedGradient
+from lnmf_core.solve import factorize
+from lnmf_core.start import Nndsvd, RandomStart, Start, WarmStart
+from lnmf_core.stopping import Stop
+
+__all__ = [
+    "FactorError",
+    "Factors",
+    "Hals",
+    "MatrixError",
+    "Multiplicative",
+    "Nndsvd",
+    "NormalEquations",
+    "ParameterError",
+    "ProjectedGradient",
+    "RandomStart",
+    "RankError",
+    "Solution",
+    "Start",
+    "Stop",
+    "StopReason",
+    "UpdateRule",
+    "WarmStart",
+    "choose_rank",
+    "factorize",
+]

@@ -1,0 +1,147 @@
+"""X, checked once at the door; behind it, nothing has to be checked again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from lnmf_core.errors import MatrixError, RankError, whole_number
+from lnmf_core.factors import FLOATS
+from lnmf_core.normal import inner
+
+if TYPE_CHECKING:
+    from lnmf_core.factors import Array
+
+Counts: TypeAlias = NDArray[Any] | sparse.sparray | sparse.spmatrix
+"""What is taken for X: a dense array, or any scipy matrix (CSR is used as it is, others are converted)."""
+
+LARGEST = {np.dtype(np.float64): (1e-100, 1e100), np.dtype(np.float32): (1e-20, 1e20)}
+"""Between these X's largest value must lie: products of X with factors of its size then neither overflow nor
+vanish. Nothing else in the core depends on the unit of X."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """X, n × m, nonnegative, finite and not all zero. Made by `checked`; shares X's memory where it can."""
+
+    values: Array | sparse.csr_array[Any]
+    squared_norm: float
+    """‖X‖²_F, summed in float64."""
+    mean: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, m)."""
+        rows, columns = self.values.shape
+        return rows, columns
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """float64 or float32."""
+        return np.dtype(self.values.dtype)
+
+    def times(self, right: Array) -> Array:
+        """Return X · right: m × k in, n × k out, of X's dtype."""
+        return np.ascontiguousarray(self.values @ right)
+
+    def transposed_times(self, right: Array) -> Array:
+        """Return Xᵀ · right: n × k in, m × k out, of X's dtype."""
+        return np.ascontiguousarray(self.values.T @ right)
+
+
+def checked(X: Counts) -> Matrix:
+    """Return X ready for use, in float32 if it is float32, otherwise in float64; X is never changed.
+
+    Booleans count as 0 and 1. Sparse entries that occur twice are added up; explicit zeros are harmless.
+    Raises MatrixError for other types, other than two dimensions, no rows or columns, entries that are
+    negative, infinite or NaN, a matrix of zeros, and values so large or small that their squares are lost.
+    """
+    if sparse.issparse(X):
+        return _checked_sparse(X)
+    if not isinstance(X, np.ndarray) or isinstance(X, np.ma.MaskedArray):
+        raise MatrixError(f"X is a {type(X).__name__}: pass a numpy array or a scipy sparse matrix")
+    _check_shape(X.shape)
+    values = np.asarray(X).astype(_working_dtype(X.dtype), copy=False)
+    if not _are_counts(values):
+        row, column = np.argwhere(~((values >= 0) & (values < np.inf)))[0]
+        raise MatrixError(_fault(row, column, values[row, column]))
+    _check_magnitude(values.max(), values.dtype)
+    return Matrix(values, inner(values, values), float(values.mean(dtype=np.float64)))
+
+
+def check_rank(rank: int, shape: tuple[int, int]) -> int:
+    """Return `rank` as an int; raises RankError unless it is a whole number from 1 to min(n, m)."""
+    k = whole_number("rank", rank, RankError)
+    if k > min(shape):
+        raise RankError(f"rank is {k}: for X of shape {shape} it can be {min(shape)} at most")
+    return k
+
+
+def _checked_sparse(X: Any) -> Matrix:
+    _check_shape(X.shape)
+    csr = _canonical(X, _working_dtype(X.dtype))
+    data = csr.data
+    if not _are_counts(data):
+        at = int(np.flatnonzero(~((data >= 0) & (data < np.inf)))[0])
+        row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
+        raise MatrixError(_fault(row, csr.indices[at], data[at]))
+    _check_magnitude(data.max(initial=0), data.dtype)
+    squared_norm = inner(data[:, np.newaxis], data[:, np.newaxis])
+    return Matrix(csr, squared_norm, float(data.sum(dtype=np.float64)) / (X.shape[0] * X.shape[1]))
+
+
+def _canonical(X: Any, dtype: np.dtype[Any]) -> sparse.csr_array[Any]:
+    """Return X as CSR with sorted, unique, verified indices, sharing the memory of X where it can."""
+    if X.format in {"csr", "csc"}:
+        # A new object around the same arrays: scipy notes what it finds out in the object itself.
+        X = type(X)((X.data, X.indices, X.indptr), shape=X.shape)
+        try:
+            X.check_format(full_check=True)
+        except ValueError as error:
+            raise MatrixError(f"X is no valid {X.format.upper()} matrix: {error}") from error
+    # The dtype first: entries that occur twice must not be added up in eight bits.
+    csr = sparse.csr_array(X.astype(dtype, copy=False))
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    return csr
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2:
+        raise MatrixError(f"X has {len(shape)} dimensions: it needs two, sources × services")
+    if 0 in shape:
+        raise MatrixError(f"X has shape {shape}: it needs at least one row and one column")
+
+
+def _working_dtype(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
+    if dtype.kind in "biu":
+        return FLOATS[0]
+    native = dtype.newbyteorder("=")
+    if native not in FLOATS:
+        raise MatrixError(f"X holds {dtype}: convert it to float64, float32 or integers")
+    return native
+
+
+def _are_counts(values: NDArray[Any]) -> bool:
+    # Comparisons with NaN are false, and minimum and maximum pass NaN on.
+    return values.size == 0 or bool(values.min() >= 0 and values.max() < np.inf)
+
+
+def _fault(row: int, column: int, value: float) -> str:
+    wrong = "counts can't be negative" if value < 0 else "counts must be finite"
+    return f"X[{row}, {column}] is {value}: {wrong}; correct or drop the entry"
+
+
+def _check_magnitude(largest: float, dtype: np.dtype[Any]) -> None:
+    if largest == 0:
+        raise MatrixError("X is all zero: there is nothing to factorise")
+    low, high = LARGEST[dtype]
+    if not low <= largest <= high:
+        raise MatrixError(
+            f"X's largest value is {largest}: {dtype} needs it between {low} and {high}; change the unit of X"
+        )

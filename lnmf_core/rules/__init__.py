@@ -1,0 +1,1 @@
+"""How a factor moves: one rule a file, all behind `UpdateRule`, none of which knows another."""

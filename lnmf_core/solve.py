@@ -1,0 +1,101 @@
+"""The only iteration loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lnmf_core.errors import FactorError
+from lnmf_core.factors import Array, Factors, Solution, StopReason
+from lnmf_core.matrix import Counts, Matrix, check_rank, checked
+from lnmf_core.normal import NormalEquations
+from lnmf_core.rules.hals import Hals
+from lnmf_core.start import Nndsvd, Start
+from lnmf_core.stopping import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lnmf_core.rules.base import State, UpdateRule
+
+ROUNDING = 4
+"""Uncertainty of a squared relative error, in machine epsilons; see `NormalEquations.squared_error`."""
+
+
+def factorize(
+    X: Counts,
+    rank: int,
+    *,
+    rule: UpdateRule[Any] | None = None,
+    start: Start | None = None,
+    stop: Stop | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Solution:
+    """Return nonnegative D (n × k) and C (k × m) with X ≈ D·C, found by lowering L = ½‖X − DC‖²_F.
+
+    X is n × m with counts ≥ 0: a dense array, or a scipy sparse matrix, which stays sparse. float32 is
+    computed in float32, all else in float64; X is not changed. `rank` is k, from 1 to min(n, m). Without a
+    `rule` it is `Hals()`; without a `start`, `Nndsvd()`, its zeros filled if the rule's zeros lock; without
+    `stop`, `Stop()`. `clock` returns seconds.
+
+    Errors below about 3e-8 (float32: 7e-4) can't be told from rounding and end the run as exact.
+
+    Raises MatrixError, RankError or FactorError (a warm start that does not fit), all ValueErrors.
+    """
+    began = clock()
+    matrix = checked(X)
+    k = check_rank(rank, matrix.shape)
+    rule = Hals() if rule is None else rule
+    start = Nndsvd(fill_zeros=rule.zeros_lock) if start is None else start
+    first = start.factors(matrix, k)
+    # A rule may overflow: that is a stop reason, not a warning.
+    with np.errstate(all="ignore"):
+        factors, errors, reason = _iterate(matrix, first, rule, Stop() if stop is None else stop)
+    return Solution(factors, tuple(errors), reason, clock() - began)
+
+
+def _iterate(
+    matrix: Matrix, first: Factors, rule: UpdateRule[State], stop: Stop
+) -> tuple[Factors, list[float], StopReason]:
+    """Move D and Cᵀ in turn; return the best pair, the errors, and why it ended.
+
+    An iteration that raises the error is taken back, and the rule, with the state that it has returned, tries
+    again from the best pair.
+    """
+    rounding = math.sqrt(ROUNDING * np.finfo(matrix.dtype).eps)
+    D, Ct = np.array(first.D, order="C"), np.array(first.C.T, order="C")
+    of_D = NormalEquations(matrix.times(Ct), Ct.T @ Ct)
+    errors = [_relative_error(matrix, of_D, D, D.T @ D)]
+    if not math.isfinite(errors[0]):
+        raise FactorError("D and C overflow: scale the start's factors to the size of X")
+    state_D, state_C = rule.init(D, 0), rule.init(Ct, 1)
+    while True:
+        new_D, state_D = rule.update(D, of_D, state_D)
+        of_C = NormalEquations(matrix.transposed_times(new_D), new_D.T @ new_D)
+        if not np.isfinite(of_C.gram).all():
+            return Factors(D, Ct.T), errors, StopReason.NON_FINITE
+        new_Ct, state_C = rule.update(Ct, of_C, state_C)
+        gram = new_Ct.T @ new_Ct
+        error = _relative_error(matrix, of_C, new_Ct, gram)
+        if not math.isfinite(error):
+            return Factors(D, Ct.T), errors, StopReason.NON_FINITE
+        # A rise that rounding alone can explain is none.
+        better = error <= math.hypot(errors[-1], rounding)
+        if better:
+            D, Ct = new_D, new_Ct
+        errors.append(min(error, errors[-1]))
+        reason = stop.reason(errors, rounding)
+        if reason is not None:
+            return Factors(D, Ct.T), errors, reason
+        if better:
+            of_D = NormalEquations(matrix.times(Ct), gram)
+
+
+def _relative_error(matrix: Matrix, normal: NormalEquations, factor: Array, gram: Array) -> float:
+    """Return ‖X − DC‖_F / ‖X‖_F; what rounding makes negative is 0."""
+    squared = normal.squared_error(factor, gram, matrix.squared_norm)
+    # What overflows must not pass for a perfect fit, whatever its sign.
+    return 0.0 if -math.inf < squared < 0 else math.sqrt(abs(squared) / matrix.squared_norm)

@@ -1,0 +1,44 @@
+import subprocess
+import sys
+
+import pytest
+
+import lnmf_core
+
+
+def test_exactly_these_names_are_public() -> None:
+    assert lnmf_core.__all__ == [
+        "FactorError",
+        "Factors",
+        "Hals",
+        "MatrixError",
+        "Multiplicative",
+        "Nndsvd",
+        "NormalEquations",
+        "ParameterError",
+        "ProjectedGradient",
+        "RandomStart",
+        "RankError",
+        "Solution",
+        "Start",
+        "Stop",
+        "StopReason",
+        "UpdateRule",
+        "WarmStart",
+        "choose_rank",
+        "factorize",
+    ]
+
+
+@pytest.mark.parametrize("name", lnmf_core.__all__)
+def test_every_public_name_is_there_and_described(name: str) -> None:
+    assert getattr(lnmf_core, name).__doc__
+
+
+def test_importing_the_core_imports_neither_torch_nor_the_service() -> None:
+    program = (
+        "import sys, lnmf_core\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'service', 'fastapi'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
