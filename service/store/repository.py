@@ -31,7 +31,7 @@ class WindowRecord:
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts are wanted, newest first."""
+    """Which alerts are wanted, newest first; raises ValueError for a limit below 1."""
 
     kind: Kind | None = None
     source: str | None = None
@@ -43,14 +43,25 @@ class AlertQuery:
     cursor: str | None = None
     """`Page.next` of the page before."""
 
+    def __post_init__(self) -> None:
+        _check_limit(self.limit)
+
 
 @dataclass(frozen=True, slots=True)
 class PatternQuery:
-    """Which patterns are wanted, newest first."""
+    """Which patterns are wanted, newest first; raises ValueError for a limit below 1."""
 
     sensor: str | None = None
     limit: int = 100
     cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_limit(self.limit)
+
+
+def _check_limit(limit: int) -> None:
+    if limit < 1:
+        raise ValueError(f"limit: {limit} is less than 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +75,8 @@ class Page(Generic[Item]):
     next: str | None
 
 
-class Unit(Protocol):
-    """Reads and writes of one transaction."""
+class Reader(Protocol):
+    """Reads of one transaction: all of them see the store as it was at one moment."""
 
     def window(self, window_id: str) -> WindowRecord | None:
         """Return a stored window, or None."""
@@ -75,24 +86,12 @@ class Unit(Protocol):
         """Return the digest of a stored window without reading its counts, or None."""
         ...
 
-    def add_window(self, record: WindowRecord) -> None:
-        """Store a window that is not stored yet."""
-        ...
-
     def live_patterns(self, sensor: str) -> Sequence[Pattern]:
         """Return the sensor's patterns, in the order in which they were first saved."""
         ...
 
-    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
-        """Add patterns, or replace those with the same id, which keep their place in listings."""
-        ...
-
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        """Return the sensor's alerts with `last_seen` at or after `since`."""
-        ...
-
-    def save_alerts(self, alerts: Iterable[Alert]) -> None:
-        """Add alerts, or replace those with the same id, which keep their place in listings."""
+        """Return the sensor's alerts with `last_seen` at or after `since`, in the order of first saving."""
         ...
 
     def alert(self, alert_id: str) -> Alert | None:
@@ -100,7 +99,7 @@ class Unit(Protocol):
         ...
 
     def alerts(self, query: AlertQuery) -> Page[Alert]:
-        """Return alerts, newest first; raises NotFoundError for a cursor that is none of ours."""
+        """Return alerts, last added first; raises NotFoundError for a cursor that is none of ours."""
         ...
 
     def pattern(self, pattern_id: str) -> Pattern | None:
@@ -108,18 +107,38 @@ class Unit(Protocol):
         ...
 
     def patterns(self, query: PatternQuery) -> Page[Pattern]:
-        """Return patterns, newest first; raises NotFoundError for a cursor that is none of ours."""
+        """Return patterns, last added first; raises NotFoundError for a cursor that is none of ours."""
+        ...
+
+
+class Unit(Reader, Protocol):
+    """Reads and writes of one transaction; its reads see its writes."""
+
+    def add_window(self, record: WindowRecord) -> None:
+        """Store a window; raises WindowConflictError if one of the same id is stored already."""
+        ...
+
+    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+        """Add patterns, or replace those with the same id, which keep their place in listings."""
+        ...
+
+    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Add alerts, or replace those with the same id, which keep their place in listings."""
         ...
 
 
 class Store(Protocol):
-    """Keeps windows, patterns and alerts."""
+    """Keeps windows, patterns and alerts. Raises StoreError where the database fails."""
 
     def begin(self) -> AbstractContextManager[Unit]:
         """Open a transaction: committed at the end of the block, undone if the block raises.
 
-        Transactions of several threads and processes follow one another.
+        Transactions of several threads and processes follow one another, so don't begin one inside another.
         """
+        ...
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open a transaction that only reads: it waits for no writer and no writer waits for it."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,38 @@
+"""Where a listing goes on, as text that nobody needs to understand."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from service.errors import NotFoundError
+
+_LARGEST = (1 << 63) - 1
+_LONGEST = 64
+
+
+def write_cursor(listing: str, sequence: int) -> str:
+    """Return the cursor of the part of a listing that follows the row with this sequence number."""
+    return base64.urlsafe_b64encode(f"{listing}:{sequence}".encode()).decode().rstrip("=")
+
+
+def read_cursor(listing: str, text: str) -> int:
+    """Return the sequence number in a cursor; raises NotFoundError if it is none of this listing's."""
+    sequence = _sequence(listing, text) if len(text) <= _LONGEST else None
+    # Base64 has several spellings of one value; only ours is accepted.
+    if sequence is None or write_cursor(listing, sequence) != text:
+        raise NotFoundError(
+            f"cursor: {text[:_LONGEST]!r} is none that a listing of {listing} gave; start without"
+        )
+    return sequence
+
+
+def _sequence(listing: str, text: str) -> int | None:
+    try:
+        plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
+    name, _, digits = plain.partition(":")
+    if name != listing or not digits.isdigit():
+        return None
+    return min(int(digits), _LARGEST)

@@ -1,0 +1,134 @@
+"""A store that lives as long as the process: for scans without a database."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from service.alerts.alert import Alert
+from service.errors import WindowConflictError
+from service.patterns.pattern import Pattern
+from service.store.cursor import read_cursor, write_cursor
+from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+Item = TypeVar("Item", Alert, Pattern)
+
+
+@dataclass(slots=True)
+class _Shelf(Generic[Item]):
+    """Items by id in the order of their first save. A dict keeps an item's place when it is replaced."""
+
+    listing: str
+    items: dict[str, Item] = field(default_factory=dict)
+
+    def copy(self) -> _Shelf[Item]:
+        return _Shelf(self.listing, dict(self.items))
+
+    def save(self, items: Iterable[Item]) -> None:
+        self.items.update((item.id, item) for item in items)
+
+    def page(self, matches: Callable[[Item], bool], limit: int, cursor: str | None) -> Page[Item]:
+        """Return up to `limit` of the matching items, newest first; an item's number is its place."""
+        before = (
+            len(self.items) if cursor is None else min(read_cursor(self.listing, cursor), len(self.items))
+        )
+        items = list(self.items.values())
+        older = (place for place in range(before - 1, -1, -1) if matches(items[place]))
+        # One more than asked for: it tells whether there is a next page.
+        found = list(islice(older, limit + 1))
+        following = write_cursor(self.listing, found[limit - 1]) if len(found) > limit else None
+        return Page(tuple(items[place] for place in found[:limit]), following)
+
+
+@dataclass(slots=True)
+class _MemoryUnit:
+    """Reads and writes of a state that only this unit can change."""
+
+    stored: dict[str, WindowRecord]
+    shelved_patterns: _Shelf[Pattern]
+    shelved_alerts: _Shelf[Alert]
+
+    def copy(self) -> _MemoryUnit:
+        return _MemoryUnit(dict(self.stored), self.shelved_patterns.copy(), self.shelved_alerts.copy())
+
+    def window(self, window_id: str) -> WindowRecord | None:
+        return self.stored.get(window_id)
+
+    def window_digest(self, window_id: str) -> str | None:
+        record = self.stored.get(window_id)
+        return None if record is None else record.digest
+
+    def add_window(self, record: WindowRecord) -> None:
+        if record.counts.id in self.stored:
+            raise WindowConflictError(f"window {record.counts.id}: stored already")
+        self.stored[record.counts.id] = record
+
+    def live_patterns(self, sensor: str) -> Sequence[Pattern]:
+        return [pattern for pattern in self.shelved_patterns.items.values() if pattern.sensor == sensor]
+
+    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+        self.shelved_patterns.save(patterns)
+
+    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
+        alerts = self.shelved_alerts.items.values()
+        return [alert for alert in alerts if alert.sensor == sensor and alert.last_seen >= since]
+
+    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+        self.shelved_alerts.save(alerts)
+
+    def alert(self, alert_id: str) -> Alert | None:
+        return self.shelved_alerts.items.get(alert_id)
+
+    def alerts(self, query: AlertQuery) -> Page[Alert]:
+        def matches(alert: Alert) -> bool:
+            return (
+                (query.kind is None or alert.kind is query.kind)
+                and (query.source is None or query.source in alert.sources)
+                and (query.since is None or alert.last_seen >= query.since)
+                and (query.sensor is None or alert.sensor == query.sensor)
+            )
+
+        return self.shelved_alerts.page(matches, query.limit, query.cursor)
+
+    def pattern(self, pattern_id: str) -> Pattern | None:
+        return self.shelved_patterns.items.get(pattern_id)
+
+    def patterns(self, query: PatternQuery) -> Page[Pattern]:
+        def matches(pattern: Pattern) -> bool:
+            return query.sensor is None or pattern.sensor == query.sensor
+
+        return self.shelved_patterns.page(matches, query.limit, query.cursor)
+
+
+class MemoryStore:
+    """Keeps everything in dicts.
+
+    A transaction works on its own copy, which takes the place of the state when it ends well; what was
+    read before therefore never changes, and readers need no lock.
+    """
+
+    def __init__(self) -> None:
+        self._state = _MemoryUnit({}, _Shelf("patterns"), _Shelf("alerts"))
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def begin(self) -> Iterator[_MemoryUnit]:
+        """Open a transaction: kept at the end of the block, dropped if the block raises."""
+        with self._writing:
+            unit = self._state.copy()
+            yield unit
+            self._state = unit
+
+    @contextmanager
+    def read(self) -> Iterator[_MemoryUnit]:
+        """Read the state of this moment."""
+        yield self._state
+
+    def close(self) -> None:
+        """Nothing to let go of."""

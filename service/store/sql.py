@@ -1,0 +1,245 @@
+"""A store in a SQL database."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from service.alerts.alert import Alert
+from service.errors import StoreError, WindowConflictError
+from service.patterns.pattern import Pattern
+from service.store import documents, sqlite, tables
+from service.store.cursor import read_cursor, write_cursor
+from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sqlalchemy import Row
+
+Item = TypeVar("Item", Alert, Pattern)
+
+
+class _SqlUnit:
+    """Reads and writes of one connection's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def window(self, window_id: str) -> WindowRecord | None:
+        row = self._connection.execute(
+            select(tables.windows).where(tables.windows.c.id == window_id)
+        ).one_or_none()
+        if row is None:
+            return None
+        counts = documents.read_counts(row.sensor, row.start_ns, row.end_ns, row.counts)
+        return WindowRecord(counts, row.digest, tuple(row.patterns), tuple(row.alerts))
+
+    def window_digest(self, window_id: str) -> str | None:
+        query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def add_window(self, record: WindowRecord) -> None:
+        counts = record.counts
+        row = {
+            "id": counts.id,
+            "sensor": counts.sensor,
+            "start_ns": counts.start,
+            "end_ns": counts.end,
+            "digest": record.digest,
+            "patterns": list(record.patterns),
+            "alerts": list(record.alerts),
+            "counts": documents.write_counts(counts),
+        }
+        try:
+            self._connection.execute(insert(tables.windows), row)
+        except IntegrityError as error:
+            raise WindowConflictError(f"window {counts.id}: stored already") from error
+
+    def live_patterns(self, sensor: str) -> Sequence[Pattern]:
+        table = tables.patterns
+        query = select(table.c.document).where(table.c.sensor == sensor).order_by(table.c.sequence)
+        return [documents.read_pattern(document) for document in self._connection.scalars(query)]
+
+    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+        rows = {
+            pattern.id: {
+                "id": pattern.id,
+                "sensor": pattern.sensor,
+                "document": documents.write_pattern(pattern),
+            }
+            for pattern in patterns
+        }
+        self._save(tables.patterns, list(rows.values()))
+
+    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
+        table = tables.alerts
+        query = (
+            select(table.c.document)
+            .where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
+            .order_by(table.c.sequence)
+        )
+        return [documents.read_alert(document) for document in self._connection.scalars(query)]
+
+    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+        latest = {alert.id: alert for alert in alerts}
+        rows = [
+            {
+                "id": alert.id,
+                "sensor": alert.sensor,
+                "kind": alert.kind.value,
+                "last_seen_ns": alert.last_seen,
+                "document": documents.write_alert(alert),
+            }
+            for alert in latest.values()
+        ]
+        self._save(tables.alerts, rows)
+        self._save_sources(latest)
+
+    def alert(self, alert_id: str) -> Alert | None:
+        document = self._document(tables.alerts, alert_id)
+        return None if document is None else documents.read_alert(document)
+
+    def alerts(self, query: AlertQuery) -> Page[Alert]:
+        table, sources = tables.alerts, tables.alert_sources
+        rows = select(table.c.sequence, table.c.document)
+        if query.kind is not None:
+            rows = rows.where(table.c.kind == query.kind.value)
+        if query.source is not None:
+            rows = rows.where(table.c.id.in_(select(sources.c.alert).where(sources.c.source == query.source)))
+        if query.since is not None:
+            rows = rows.where(table.c.last_seen_ns >= query.since)
+        if query.sensor is not None:
+            rows = rows.where(table.c.sensor == query.sensor)
+        return self._page(table, rows, query, documents.read_alert)
+
+    def pattern(self, pattern_id: str) -> Pattern | None:
+        document = self._document(tables.patterns, pattern_id)
+        return None if document is None else documents.read_pattern(document)
+
+    def patterns(self, query: PatternQuery) -> Page[Pattern]:
+        table = tables.patterns
+        rows = select(table.c.sequence, table.c.document)
+        if query.sensor is not None:
+            rows = rows.where(table.c.sensor == query.sensor)
+        return self._page(table, rows, query, documents.read_pattern)
+
+    def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(sqlite.replace(table, "id"), rows)
+
+    def _save_sources(self, alerts: dict[str, Alert]) -> None:
+        table = tables.alert_sources
+        rows = [
+            {"source": source, "alert": alert.id}
+            for alert in alerts.values()
+            for source in dict.fromkeys(alert.sources)
+        ]
+        if rows:
+            stale = delete(table).where(table.c.alert == bindparam("replaced"))
+            self._connection.execute(stale, [{"replaced": alert_id} for alert_id in alerts])
+            self._connection.execute(insert(table), rows)
+
+    def _document(self, table: Table, item_id: str) -> str | None:
+        query = select(table.c.document).where(table.c.id == item_id)
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def _page(
+        self,
+        table: Table,
+        rows: Select[int, str],
+        query: AlertQuery | PatternQuery,
+        read: Callable[[str], Item],
+    ) -> Page[Item]:
+        if query.cursor is not None:
+            rows = rows.where(table.c.sequence < read_cursor(table.name, query.cursor))
+        # One more than asked for: it tells whether there is a next page.
+        rows = rows.order_by(table.c.sequence.desc()).limit(query.limit + 1)
+        found: Sequence[Row[int, str]] = self._connection.execute(rows).all()
+        more = len(found) > query.limit
+        following = write_cursor(table.name, found[query.limit - 1].sequence) if more else None
+        return Page(tuple(read(row.document) for row in found[: query.limit]), following)
+
+
+class SqlStore:
+    """Keeps everything in the database at a URL, such as ``sqlite:///yocho.db``; makes the file if need be.
+
+    Writers of one process queue here; those of several processes wait up to `wait_seconds` for one another.
+    Raises StoreError if the database can't be opened, is not ours, or was made by a newer Yocho.
+    """
+
+    def __init__(self, url: str, wait_seconds: float = 30.0) -> None:
+        self._wait_seconds = wait_seconds
+        self._writing = threading.Lock()
+        self._engine = sqlite.open_file(url, wait_seconds)
+        self._name = self._engine.url.database
+        self._writer = self._engine.execution_options(**{sqlite.WRITES: True})
+        try:
+            with self._failures("can't be opened; check that its folder exists and may be written"):
+                self._prepare()
+        except StoreError:
+            self._engine.dispose()
+            raise
+
+    @contextmanager
+    def begin(self) -> Iterator[_SqlUnit]:
+        """Open a transaction: committed at the end of the block, undone if the block raises."""
+        if not self._writing.acquire(timeout=self._wait_seconds):
+            raise StoreError(
+                f"database {self._name}: another write took over {self._wait_seconds} s; try again"
+            )
+        try:
+            with self._failures("a transaction failed and was undone"), self._writer.begin() as connection:
+                yield _SqlUnit(connection)
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def read(self) -> Iterator[_SqlUnit]:
+        """Read the database as it is at the first read of the block."""
+        with self._failures("reading failed"), self._engine.connect() as connection:
+            yield _SqlUnit(connection)
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self._engine.dispose()
+
+    def _prepare(self) -> None:
+        with self._engine.connect() as connection:
+            self._check_version(connection)
+        # Only now: a file that is not ours is left as it was.
+        sqlite.log_ahead(self._engine, self._wait_seconds)
+        with self._writer.begin() as connection:
+            # Another process may have been quicker.
+            if not self._check_version(connection):
+                tables.metadata.create_all(connection)
+                connection.execute(insert(tables.layout), {"version": tables.VERSION})
+
+    def _check_version(self, connection: Connection) -> bool:
+        """Return False if the database is empty; raises StoreError if it can't be used."""
+        names = inspect(connection).get_table_names()
+        if not names:
+            return False
+        version = None
+        if tables.layout.name in names:
+            version = connection.execute(select(tables.layout.c.version)).scalar()
+        if version is None or version < 1:
+            raise StoreError(f"database {self._name}: is no Yocho database; name another file")
+        if version > tables.VERSION:
+            raise StoreError(
+                f"database {self._name}: has layout {version}, this Yocho knows {tables.VERSION}; "
+                "use a newer Yocho or name another file"
+            )
+        return True
+
+    @contextmanager
+    def _failures(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, sqlite.DriverError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise StoreError(f"database {self._name}: {what} ({reason})") from error

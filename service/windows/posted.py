@@ -1,0 +1,330 @@
+"""Counts that someone else made become a window.
+
+The sender knows rows of (source, service) and perhaps each source's totals. Where totals are missing they are
+inferred, targets as the fewest and services on one target as the most that the rows allow, and the window
+says so with ``exact=False``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.capture.address import Addresses, format_address, parse_address
+from service.capture.services import Protocol, parse_service, service_code
+from service.errors import InputError
+from service.windows.counts import (
+    PROBE_TRIES,
+    SAMPLE_SIZE,
+    Indices,
+    Ints,
+    ServiceCounts,
+    SourceTotals,
+    TargetSamples,
+    WindowCounts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_SENSOR_LENGTH = 100
+"""Characters of a sensor's name."""
+
+MAX_COUNT = 10**12
+"""The largest count of a row: sums of a million rows still fit into int64."""
+
+MAX_LENGTH = 24 * 3600 * 10**9
+"""The longest window, ns."""
+
+_LATEST = (1 << 63) - 1
+
+# Classic traceroute raises the UDP port with every probe, from 33434 on: that is one conversation.
+_TRACEROUTE_FIRST = service_code(Protocol.UDP, 33434)
+_TRACEROUTE_LAST = service_code(Protocol.UDP, 33534)
+
+Words = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PostedRow:
+    """What one source tried of one service."""
+
+    source: str
+    service: str
+    attempts: int
+    targets: int
+    """Distinct targets."""
+    answered: int
+    """Distinct targets that took part."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedTotals:
+    """What rows cannot tell of a source; see `service.windows.counts.SourceTotals`."""
+
+    source: str
+    targets: int
+    most_services_on_one_target: int
+    most_unanswered_services_on_one_target: int
+    most_targets_of_one_service: int
+    targets_sample: tuple[str, ...] = ()
+    """At most `SAMPLE_SIZE` of its targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The sources of a window in the order of their addresses, and what their rows say of them."""
+
+    place: dict[Words, int]
+    most_targets: Ints
+    all_targets: Ints
+    services: Ints
+    unanswered: Ints
+    """Services with an unanswered target; traceroute's ports are one."""
+    unanswered_ports: Ints
+    """The same with each port for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """Totals that fit the rows, and where they stood."""
+
+    index: int
+    total: PostedTotals
+    sample: list[Words]
+
+
+def check_sensor(sensor: str) -> None:
+    """Raise InputError unless the text can name a sensor."""
+    if not 0 < len(sensor) <= MAX_SENSOR_LENGTH:
+        raise InputError("sensor", f"has {len(sensor)} characters; use 1 to {MAX_SENSOR_LENGTH}")
+    if not sensor.isprintable():
+        raise InputError("sensor", "holds a character that can't be printed; leave it out")
+
+
+def posted_window(
+    sensor: str, start: int, end: int, rows: Sequence[PostedRow], totals: Sequence[PostedTotals] = ()
+) -> WindowCounts:
+    """Return the window of [start, end), ns since the epoch, that the rows describe.
+
+    The order of rows and totals means nothing. Raises InputError naming the field, such as
+    ``rows[3].service`` or ``sources[0].targets``.
+    """
+    check_sensor(sensor)
+    _check_interval(start, end)
+    keys = _parse_keys(rows)
+    place = {words: number for number, words in enumerate(sorted({source for source, _ in keys}))}
+    columns = _columns(start, end, [(place[source], service) for source, service in keys], rows)
+    sources = _describe(place, columns)
+    stated = _place_totals(totals, sources)
+    return WindowCounts(
+        sensor=sensor,
+        start=start,
+        end=end,
+        sources=_addresses(list(place)),
+        rows=columns,
+        totals=_totals(sources, stated),
+        samples=_samples(len(place), stated),
+        exact=len(stated) == len(place),
+    )
+
+
+def _check_interval(start: int, end: int) -> None:
+    if start < 0:
+        raise InputError("start", "is before 1970; use a time since then")
+    if end > _LATEST:
+        raise InputError("end", "is after the year 2262; use an earlier time")
+    if end <= start:
+        raise InputError("end", "is not after the start; a window lasts at least one nanosecond")
+    if end - start > MAX_LENGTH:
+        raise InputError("end", "is more than 24 hours after the start; send shorter windows")
+
+
+def _parse_keys(rows: Sequence[PostedRow]) -> list[tuple[Words, int]]:
+    """Return each row's source and service; raises InputError for those that are none, or come twice."""
+    parsed: dict[str, Words] = {}
+    seen: dict[tuple[Words, int], int] = {}
+    for index, row in enumerate(rows):
+        field = f"rows[{index}]"
+        source = parsed.get(row.source)
+        if source is None:
+            source = parsed[row.source] = _parse_source(f"{field}.source", row.source)
+        key = source, _parse_service(f"{field}.service", row.service)
+        earlier = seen.setdefault(key, index)
+        if earlier != index:
+            raise InputError(
+                field,
+                f"repeats rows[{earlier}] ({format_address(*source)}, {row.service}); "
+                "add their counts up in one row",
+            )
+        _check_counts(field, row)
+    return list(seen)
+
+
+def _check_counts(field: str, row: PostedRow) -> None:
+    if row.attempts < 1:
+        raise InputError(f"{field}.attempts", f"{row.attempts} is less than 1; leave the row out")
+    if row.attempts > MAX_COUNT:
+        raise InputError(f"{field}.attempts", f"is more than {MAX_COUNT}; no link carries that many in a day")
+    if row.targets < 1:
+        raise InputError(f"{field}.targets", f"{row.targets} is less than 1; an attempt has a target")
+    if row.targets > row.attempts:
+        raise InputError(
+            f"{field}.targets",
+            f"{row.targets} is more than the {row.attempts} attempts; count distinct targets",
+        )
+    if row.answered < 0:
+        raise InputError(f"{field}.answered", f"{row.answered} is negative; count distinct targets")
+    if row.answered > row.targets:
+        raise InputError(
+            f"{field}.answered",
+            f"{row.answered} is more than the {row.targets} targets; count distinct targets",
+        )
+
+
+def _parse_service(field: str, text: str) -> int:
+    try:
+        return parse_service(text)
+    except ValueError as error:
+        raise InputError(field, str(error)) from error
+
+
+def _parse_source(field: str, text: str) -> Words:
+    high, low = words = _parse_address(field, text)
+    mapped = high == 0 and low >> 32 == 0xFFFF
+    first_byte = low >> 24 & 0xFF if mapped else high >> 56
+    multicast = 224 <= first_byte <= 239 if mapped else first_byte == 0xFF
+    broadcast = mapped and low & 0xFFFFFFFF == 0xFFFFFFFF
+    if multicast or broadcast:
+        raise InputError(field, f"{text!r} is a multicast or broadcast address: no host sends from it")
+    if words == (0, 0) or (mapped and low & 0xFFFFFFFF == 0):
+        raise InputError(field, f"{text!r} is the unspecified address; leave the row out")
+    return words
+
+
+def _parse_address(field: str, text: str) -> Words:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise InputError(field, f"{error}; write an IPv4 or IPv6 address") from error
+
+
+def _columns(start: int, end: int, keys: list[tuple[int, int]], rows: Sequence[PostedRow]) -> ServiceCounts:
+    """Return the rows sorted by (place of the source, service)."""
+    source, service = np.array(keys, dtype=np.int32).reshape(-1, 2).T
+    counts = np.array([(row.attempts, row.targets, row.answered) for row in rows], dtype=np.int64)
+    order = np.lexsort((service, source))
+    attempts, targets, answered = np.ascontiguousarray(counts.reshape(-1, 3)[order].T)
+    return ServiceCounts(
+        source=source[order],
+        service=service[order],
+        attempts=attempts,
+        targets=targets,
+        answered=answered,
+        probed=np.where(attempts <= PROBE_TRIES * targets, targets - answered, 0),
+        first=np.full(len(rows), start, dtype=np.int64),
+        last=np.full(len(rows), end - 1, dtype=np.int64),
+    )
+
+
+def _describe(place: dict[Words, int], rows: ServiceCounts) -> _Sources:
+    count = len(place)
+    most_targets = np.zeros(count, dtype=np.int64)
+    all_targets = np.zeros(count, dtype=np.int64)
+    np.maximum.at(most_targets, rows.source, rows.targets)
+    np.add.at(all_targets, rows.source, rows.targets)
+    in_vain = rows.answered < rows.targets
+    source, service = rows.source[in_vain].astype(np.int64), rows.service[in_vain]
+    traced = (service >= _TRACEROUTE_FIRST) & (service <= _TRACEROUTE_LAST)
+    merged = np.unique(source << 32 | np.where(traced, _TRACEROUTE_FIRST, service))
+    return _Sources(
+        place=place,
+        most_targets=most_targets,
+        all_targets=all_targets,
+        services=_count(rows.source, count),
+        unanswered=_count(merged >> 32, count),
+        unanswered_ports=_count(source, count),
+    )
+
+
+def _count(source: Indices | Ints, count: int) -> Ints:
+    return np.bincount(source, minlength=count).astype(np.int64)
+
+
+def _place_totals(totals: Sequence[PostedTotals], sources: _Sources) -> dict[int, _Stated]:
+    """Return the totals by place of their source; raises InputError where the rows contradict them."""
+    stated: dict[int, _Stated] = {}
+    for index, total in enumerate(totals):
+        field = f"sources[{index}]"
+        place = sources.place.get(_parse_source(f"{field}.source", total.source))
+        if place is None:
+            raise InputError(f"{field}.source", f"{total.source!r} has no rows; add them or leave it out")
+        if place in stated:
+            earlier = stated[place].index
+            raise InputError(field, f"repeats sources[{earlier}] ({total.source}); leave one out")
+        _check_totals(field, total, sources, place)
+        stated[place] = _Stated(index, total, _parse_sample(f"{field}.targets_sample", total))
+    return stated
+
+
+def _check_totals(field: str, total: PostedTotals, sources: _Sources, place: int) -> None:
+    most, pairs = int(sources.most_targets[place]), int(sources.all_targets[place])
+    _check_between(f"{field}.targets", total.targets, most, pairs)
+    _check_between(
+        f"{field}.most_services_on_one_target",
+        total.most_services_on_one_target,
+        # Some target has at least the mean.
+        -(-pairs // total.targets),
+        int(sources.services[place]),
+    )
+    ports = int(sources.unanswered_ports[place])
+    _check_between(
+        f"{field}.most_unanswered_services_on_one_target",
+        total.most_unanswered_services_on_one_target,
+        min(1, ports),
+        min(ports, total.most_services_on_one_target),
+    )
+    _check_between(f"{field}.most_targets_of_one_service", total.most_targets_of_one_service, most, most)
+
+
+def _parse_sample(field: str, total: PostedTotals) -> list[Words]:
+    """Return the sampled targets in the order of their addresses."""
+    most = min(SAMPLE_SIZE, total.targets)
+    if len(total.targets_sample) > most:
+        raise InputError(field, f"has {len(total.targets_sample)} addresses; this source may have {most}")
+    seen: dict[Words, int] = {}
+    for index, text in enumerate(total.targets_sample):
+        earlier = seen.setdefault(_parse_address(f"{field}[{index}]", text), index)
+        if earlier != index:
+            raise InputError(f"{field}[{index}]", f"repeats {field}[{earlier}] ({text}); leave one out")
+    return sorted(seen)
+
+
+def _check_between(field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        wanted = f"must be {least}" if least == most else f"must lie between {least} and {most}"
+        raise InputError(field, f"{value} does not fit the rows of this source: it {wanted}")
+
+
+def _totals(sources: _Sources, stated: dict[int, _Stated]) -> SourceTotals:
+    targets, most_services = sources.most_targets.copy(), sources.services.copy()
+    most_unanswered = sources.unanswered.copy()
+    for place, given in stated.items():
+        targets[place] = given.total.targets
+        most_services[place] = given.total.most_services_on_one_target
+        most_unanswered[place] = given.total.most_unanswered_services_on_one_target
+    return SourceTotals(targets, most_services, most_unanswered, sources.most_targets)
+
+
+def _samples(count: int, stated: dict[int, _Stated]) -> TargetSamples:
+    samples = [stated[place].sample if place in stated else [] for place in range(count)]
+    return TargetSamples(
+        start=np.cumsum([0, *map(len, samples)], dtype=np.int64),
+        targets=_addresses([words for sample in samples for words in sample]),
+    )
+
+
+def _addresses(words: list[Words]) -> Addresses:
+    return np.array(words, dtype=np.uint64).reshape(-1, 2)

@@ -1,0 +1,399 @@
+"""What `service.store.repository` promises, held against every store."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.alerts.alert import Kind
+from service.errors import NotFoundError, WindowConflictError
+from service.store.memory import MemoryStore
+from service.store.repository import AlertQuery, PatternQuery, Store
+from service.store.sql import SqlStore
+from tests.builders import MINUTE, START, a_pattern, a_record, a_window, an_alert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from service.alerts.alert import Alert
+    from service.patterns.pattern import Pattern
+    from service.store.repository import Page, Reader, Unit
+
+
+class BrokenOffError(Exception):
+    """What a block raises to be undone."""
+
+
+EVERYTHING = AlertQuery()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    opened: Store = MemoryStore() if request.param == "memory" else SqlStore(f"sqlite:///{tmp_path}/store.db")
+    yield opened
+    opened.close()
+
+
+def ids(page: Page[Alert] | Page[Pattern]) -> list[str]:
+    return [item.id for item in page.items]
+
+
+def all_alerts(reader: Reader, query: AlertQuery = EVERYTHING) -> list[str]:
+    return ids(reader.alerts(query))
+
+
+# Windows
+
+
+def test_an_empty_store_holds_nothing(store: Store) -> None:
+    with store.begin() as unit:
+        assert unit.window("w1") is None
+        assert unit.window_digest("w1") is None
+        assert unit.alert("a1") is None
+        assert unit.pattern("p1") is None
+        assert list(unit.live_patterns("edge")) == []
+        assert list(unit.open_alerts("edge", 0)) == []
+        assert unit.alerts(AlertQuery()).items == ()
+        assert unit.patterns(PatternQuery()).next is None
+
+
+def test_a_window_comes_back_exactly(store: Store) -> None:
+    record = a_record()
+    with store.begin() as unit:
+        unit.add_window(record)
+    with store.read() as reader:
+        stored = reader.window(record.counts.id)
+        assert stored is not None
+        assert stored.counts.digest() == record.counts.digest()
+        assert stored.counts.exact is record.counts.exact
+        assert (stored.digest, stored.patterns, stored.alerts) == (record.digest, ("p1",), ("a1", "a2"))
+        assert reader.window_digest(record.counts.id) == record.digest
+
+
+def test_a_window_is_added_once(store: Store) -> None:
+    record = a_record()
+    with store.begin() as unit:
+        unit.add_window(record)
+    with pytest.raises(WindowConflictError, match=record.counts.id), store.begin() as unit:
+        unit.add_window(a_record(patterns=("other",)))
+    with store.read() as reader:
+        stored = reader.window(record.counts.id)
+        assert stored is not None
+        assert stored.patterns == ("p1",)
+
+
+@given(sensor=st.text(min_size=1).filter(lambda text: text.isprintable() or "\0" in text))
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_any_sensor_keeps_its_name(store: Store, sensor: str) -> None:
+    record = a_record(sensor=sensor)
+    alert, pattern = an_alert(id=f"a{sensor}", sensor=sensor), a_pattern(id=f"p{sensor}", sensor=sensor)
+    with store.begin() as unit:
+        if unit.window_digest(record.counts.id) is None:
+            unit.add_window(record)
+        unit.save_alerts([alert])
+        unit.save_patterns([pattern])
+    with store.read() as reader:
+        stored = reader.window(record.counts.id)
+        assert stored is not None
+        assert stored.counts.sensor == sensor
+        assert stored.counts.digest() == record.digest
+        assert list(reader.open_alerts(sensor, 0)) == [alert]
+        assert list(reader.live_patterns(sensor)) == [pattern]
+        assert reader.alerts(AlertQuery(sensor=sensor)).items == (alert,)
+        assert reader.patterns(PatternQuery(sensor=sensor)).items == (pattern,)
+
+
+# Transactions
+
+
+def test_a_block_that_raises_changes_nothing(store: Store) -> None:
+    old_alert, old_pattern = an_alert(), a_pattern()
+    with store.begin() as unit:
+        unit.save_alerts([old_alert])
+        unit.save_patterns([old_pattern])
+
+    def write_and_fail(unit: Unit) -> None:
+        unit.add_window(a_record())
+        unit.save_alerts([an_alert(reason="changed", sources=("203.0.113.9",)), an_alert(id="a2")])
+        unit.save_patterns([a_pattern(name="changed"), a_pattern(id="p2")])
+        raise BrokenOffError
+
+    with pytest.raises(BrokenOffError), store.begin() as unit:
+        write_and_fail(unit)
+    with store.read() as reader:
+        assert reader.window(a_window().id) is None
+        assert reader.alerts(AlertQuery()).items == (old_alert,)
+        assert all_alerts(reader, AlertQuery(source="203.0.113.9")) == []
+        assert reader.patterns(PatternQuery()).items == (old_pattern,)
+
+
+def test_the_store_goes_on_after_a_block_that_raised(store: Store) -> None:
+    with pytest.raises(BrokenOffError), store.begin():
+        raise BrokenOffError
+    with store.begin() as unit:
+        unit.save_alerts([an_alert()])
+    with store.read() as reader:
+        assert all_alerts(reader) == ["a1"]
+
+
+def test_a_unit_reads_its_own_writes(store: Store) -> None:
+    record = a_record()
+    with store.begin() as unit:
+        unit.add_window(record)
+        unit.save_alerts([an_alert()])
+        unit.save_alerts([an_alert(reason="later")])
+        unit.save_patterns([a_pattern()])
+        assert unit.window_digest(record.counts.id) == record.digest
+        assert [alert.reason for alert in unit.alerts(AlertQuery(source="192.0.2.1")).items] == ["later"]
+        assert unit.pattern("p1") == a_pattern()
+
+
+def test_readers_see_nothing_unfinished_and_wait_for_nobody(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert()])
+        with store.read() as reader:
+            assert all_alerts(reader) == []
+    with store.read() as reader:
+        assert all_alerts(reader) == ["a1"]
+
+
+def test_a_reader_sees_one_moment(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert()])
+    with store.read() as reader:
+        assert reader.alert("a1") is not None
+        with store.begin() as unit:
+            unit.save_alerts([an_alert(id="a2")])
+            unit.save_alerts([an_alert(reason="changed")])
+        assert all_alerts(reader) == ["a1"]
+        assert reader.alert("a1") == an_alert()
+
+
+def test_writers_follow_one_another(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(evidence=an_alert().evidence)])
+
+    def lengthen(times: int) -> None:
+        for _ in range(times):
+            with store.begin() as unit:
+                alert = unit.alert("a1")
+                assert alert is not None
+                unit.save_alerts([an_alert(last_seen=alert.last_seen + 1)])
+
+    threads = [threading.Thread(target=lengthen, args=(20,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as reader:
+        alert = reader.alert("a1")
+        assert alert is not None
+        assert alert.last_seen == an_alert().last_seen + 60
+
+
+# Alerts and patterns
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_an_alert_comes_back_exactly(store: Store, kind: Kind) -> None:
+    alert = an_alert(
+        kind=kind, sources=("192.0.2.1", "2001:db8::1"), pattern=None, score=0.1 + 0.2, threshold=0.1
+    )
+    with store.begin() as unit:
+        unit.save_alerts([alert])
+    with store.read() as reader:
+        assert reader.alert("a1") == alert
+        assert reader.alerts(AlertQuery()).items == (alert,)
+        assert list(reader.open_alerts("edge", 0)) == [alert]
+
+
+def test_a_pattern_comes_back_exactly(store: Store) -> None:
+    pattern = a_pattern(services=(("tcp/1", 1e-300),), members=())
+    with store.begin() as unit:
+        unit.save_patterns([pattern])
+    with store.read() as reader:
+        assert reader.pattern("p1") == pattern
+        assert reader.patterns(PatternQuery()).items == (pattern,)
+
+
+def test_saving_nothing_is_allowed(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([])
+        unit.save_patterns([])
+    with store.read() as reader:
+        assert all_alerts(reader) == []
+
+
+def test_what_is_replaced_keeps_its_place(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts(an_alert(id=name) for name in ("a1", "a2", "a3"))
+        unit.save_patterns(a_pattern(id=name) for name in ("p1", "p2", "p3"))
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(id="a2", reason="changed"), an_alert(id="a1")])
+        unit.save_patterns([a_pattern(id="p2", name="changed")])
+    with store.read() as reader:
+        alerts, patterns = reader.alerts(AlertQuery()), reader.patterns(PatternQuery())
+        assert ids(alerts) == ["a3", "a2", "a1"]
+        assert alerts.items[1].reason == "changed"
+        assert ids(patterns) == ["p3", "p2", "p1"]
+        assert patterns.items[1].name == "changed"
+        assert [pattern.id for pattern in reader.live_patterns("edge")] == ["p1", "p2", "p3"]
+        assert [alert.id for alert in reader.open_alerts("edge", 0)] == ["a1", "a2", "a3"]
+
+
+def test_the_last_of_two_with_one_id_counts(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(reason="first", sources=("192.0.2.9",)), an_alert(reason="second")])
+        unit.save_patterns([a_pattern(name="first"), a_pattern(name="second")])
+    with store.read() as reader:
+        assert [alert.reason for alert in reader.alerts(AlertQuery()).items] == ["second"]
+        assert [pattern.name for pattern in reader.patterns(PatternQuery()).items] == ["second"]
+        assert all_alerts(reader, AlertQuery(source="192.0.2.9")) == []
+
+
+def test_open_alerts_are_those_of_the_sensor_seen_since(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts(
+            [
+                an_alert(id="old", last_seen=START + 9),
+                an_alert(id="now", last_seen=START + 10),
+                an_alert(id="elsewhere", sensor="core", last_seen=START + 10),
+            ]
+        )
+    with store.read() as reader:
+        assert [alert.id for alert in reader.open_alerts("edge", START + 10)] == ["now"]
+
+
+def test_patterns_belong_to_a_sensor(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_patterns([a_pattern(id="p1"), a_pattern(id="p2", sensor="core")])
+    with store.read() as reader:
+        assert [pattern.id for pattern in reader.live_patterns("core")] == ["p2"]
+        assert ids(reader.patterns(PatternQuery(sensor="edge"))) == ["p1"]
+
+
+MIXED = [
+    an_alert(
+        id=f"a{number}",
+        kind=kind,
+        sensor=sensor,
+        sources=sources,
+        last_seen=START + number * MINUTE,
+    )
+    for number, (kind, sensor, sources) in enumerate(
+        (kind, sensor, sources)
+        for kind in (Kind.VERTICAL, Kind.BLOCK)
+        for sensor in ("edge", "core")
+        for sources in (("192.0.2.1",), ("2001:db8::1", "192.0.2.1"), ("192.0.2.2",))
+    )
+]
+
+
+@given(
+    kind=st.sampled_from([None, *Kind]),
+    source=st.sampled_from([None, "192.0.2.1", "2001:db8::1", "192.0.2"]),
+    since=st.none() | st.integers(START - 1, START + 13 * MINUTE),
+    sensor=st.sampled_from([None, "edge", "core", "none"]),
+    limit=st.integers(1, 13),
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_filters_combine_and_pages_join(
+    store: Store, kind: Kind | None, source: str | None, since: int | None, sensor: str | None, limit: int
+) -> None:
+    with store.begin() as unit:
+        unit.save_alerts(MIXED)
+    wanted = [
+        alert
+        for alert in reversed(MIXED)
+        if kind in (None, alert.kind)
+        and (source is None or source in alert.sources)
+        and (since is None or alert.last_seen >= since)
+        and sensor in (None, alert.sensor)
+    ]
+    listed: list[Alert] = []
+    cursor = None
+    with store.read() as reader:
+        while True:
+            page = reader.alerts(AlertQuery(kind, source, since, sensor, limit, cursor))
+            listed += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+            assert len(page.items) == limit
+    assert listed == wanted
+
+
+# Pages
+
+
+def test_a_page_that_ends_with_the_last_row_is_the_last(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_patterns(a_pattern(id=f"p{number}") for number in range(4))
+    with store.read() as reader:
+        first = reader.patterns(PatternQuery(limit=2))
+        second = reader.patterns(PatternQuery(limit=2, cursor=first.next))
+        assert ids(first) == ["p3", "p2"]
+        assert ids(second) == ["p1", "p0"]
+        assert second.next is None
+        assert reader.patterns(PatternQuery(limit=4)).next is None
+
+
+def test_pages_stay_in_step_while_rows_are_added(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts(an_alert(id=f"a{number}") for number in range(6))
+    listed: list[str] = []
+    cursor = None
+    for number in range(3):
+        with store.read() as reader:
+            page = reader.alerts(AlertQuery(limit=2, cursor=cursor))
+        listed += ids(page)
+        cursor = page.next
+        with store.begin() as unit:
+            unit.save_alerts([an_alert(id=f"new{number}"), an_alert(id="a0", reason=f"changed {number}")])
+    assert listed == ["a5", "a4", "a3", "a2", "a1", "a0"]
+    assert cursor is None
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    with pytest.raises(NotFoundError, match="cursor"):
+        yield
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "1", "é", "=", "YWxlcnRzOg", "YWxlcnRzOi0x", "YWxlcnRzOjE=", "A" * 10_000, "\0"]
+)
+def test_a_bad_cursor_is_refused(store: Store, cursor: str) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert()])
+    with store.read() as reader:
+        with refused():
+            reader.alerts(AlertQuery(cursor=cursor))
+        with refused():
+            reader.patterns(PatternQuery(cursor=cursor))
+
+
+def test_a_cursor_of_another_listing_is_refused(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_patterns(a_pattern(id=f"p{number}") for number in range(3))
+    with store.read() as reader:
+        page = reader.patterns(PatternQuery(limit=1))
+        assert page.next is not None
+        with refused():
+            reader.alerts(AlertQuery(cursor=page.next))

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import StoreError
+from service.store import documents
+from service.windows.counts import ServiceCounts, SourceTotals, TargetSamples, WindowCounts
+from tests.builders import MINUTE, START, a_pattern, a_window, an_alert
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+INT32 = st.integers(0, 2**31 - 1)
+WORDS = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+
+
+@st.composite
+def any_window(draw: st.DrawFn) -> WindowCounts:
+    n, r = draw(st.integers(0, 4)), draw(st.integers(0, 6))
+    r = r if n else 0
+
+    def numbers(count: int, kind: st.SearchStrategy[int] = INT64) -> list[int]:
+        return draw(st.lists(kind, min_size=count, max_size=count))
+
+    def addresses(count: int) -> list[tuple[int, int]]:
+        return draw(st.lists(WORDS, min_size=count, max_size=count))
+
+    samples = [draw(st.integers(0, 3)) for _ in range(n)]
+    return WindowCounts(
+        sensor="edge",
+        start=START,
+        end=START + MINUTE,
+        sources=np.array(addresses(n), dtype=np.uint64).reshape(n, 2),
+        rows=ServiceCounts(
+            np.array(numbers(r, st.integers(0, max(n - 1, 0))), dtype=np.int32),
+            np.array(numbers(r, INT32), dtype=np.int32),
+            *(np.array(numbers(r), dtype=np.int64) for _ in range(6)),
+        ),
+        totals=SourceTotals(*(np.array(numbers(n), dtype=np.int64) for _ in range(4))),
+        samples=TargetSamples(
+            np.cumsum([0, *samples], dtype=np.int64),
+            np.array(addresses(sum(samples)), dtype=np.uint64).reshape(-1, 2),
+        ),
+        exact=draw(st.booleans()),
+        shed_pairs=draw(st.integers(0, 2**63 - 1)),
+    )
+
+
+@given(any_window())
+@settings(deadline=None, derandomize=True)
+def test_a_window_comes_back_exactly(counts: WindowCounts) -> None:
+    stored = documents.read_counts("edge", START, START + MINUTE, documents.write_counts(counts))
+    assert stored.digest() == counts.digest()
+    assert (stored.exact, stored.shed_pairs) == (counts.exact, counts.shed_pairs)
+    assert stored.sources.shape == counts.sources.shape
+    assert stored.rows.service.dtype == np.int32
+
+
+def test_a_document_that_grows_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    compressed = documents.write_counts(a_window())
+    monkeypatch.setattr(documents, "MAX_DOCUMENT_BYTES", 100)
+    with pytest.raises(StoreError, match="longer than 100 bytes"):
+        documents.read_counts("edge", START, START + MINUTE, compressed)
+    with pytest.raises(StoreError, match="use shorter windows"):
+        documents.write_counts(a_window())
+
+
+def damaged() -> list[bytes]:
+    whole = documents.write_counts(a_window())
+    plain = json.loads(zlib.decompress(whole))
+    without_rows = {name: part for name, part in plain.items() if name != "rows"}
+    return [
+        b"",
+        b"no zlib",
+        whole[:-5],
+        zlib.compress(b"{"),
+        zlib.compress(b"[]"),
+        zlib.compress(b"[" * 100_000),
+        zlib.compress(json.dumps(without_rows).encode()),
+        zlib.compress(json.dumps(plain | {"sources": [1]}).encode()),
+        zlib.compress(json.dumps(plain | {"sources": [1, 2**64]}).encode()),
+        zlib.compress(json.dumps(plain | {"sources": []}).encode()),
+    ]
+
+
+@pytest.mark.parametrize("compressed", damaged(), ids=range(len(damaged())))
+def test_a_damaged_document_is_named(compressed: bytes) -> None:
+    with pytest.raises(StoreError, match=r"'edge'.*damaged"):
+        documents.read_counts("edge", START, START + MINUTE, compressed)
+
+
+@given(
+    reason=st.text(),
+    score=st.floats(1, allow_infinity=False),
+    sample=st.lists(st.integers(0, 2**64 - 1)).map(tuple),
+)
+@settings(derandomize=True)
+def test_an_alert_comes_back_exactly(reason: str, score: float, sample: tuple[int, ...]) -> None:
+    alert = an_alert(reason=reason, score=score, threshold=1.0)
+    alert = replace(
+        alert, evidence=replace(alert.evidence, targets=replace(alert.evidence.targets, sample=sample))
+    )
+    assert documents.read_alert(documents.write_alert(alert)) == alert
+
+
+def test_a_pattern_comes_back_exactly() -> None:
+    assert documents.read_pattern(documents.write_pattern(a_pattern())) == a_pattern()
+
+
+@pytest.mark.parametrize("document", ["", "{}", "null", '{"id": "a1"}'])
+def test_a_damaged_alert_or_pattern_is_named(document: str) -> None:
+    with pytest.raises(StoreError, match="damaged"):
+        documents.read_alert(document)
+    with pytest.raises(StoreError, match="damaged"):
+        documents.read_pattern(document)
