@@ -35,13 +35,10 @@ class Factors:
         for name in ("D", "C"):
             object.__setattr__(self, name, _frozen(name, getattr(self, name)))
         if self.D.dtype != self.C.dtype:
-            raise FactorError(
-                f"D is {self.D.dtype} and C is {self.C.dtype}: convert one to the other's dtype"
-            )
+            raise FactorError(f"D is {self.D.dtype} and C is {self.C.dtype}: convert one to the other's dtype")
         if self.D.shape[1] != self.C.shape[0]:
             raise FactorError(
-                f"D has shape {self.D.shape} and C has shape {self.C.shape}: "
-                "D needs as many columns as C has rows"
+                f"D has shape {self.D.shape} and C has shape {self.C.shape}: D needs as many columns as C has rows"
             )
 
     @property

@@ -42,7 +42,7 @@ class Yocho:
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
 
-        store = SqlStore.open(database) if database else MemoryStore()
+        store = SqlStore(_database_url(database)) if database else MemoryStore()
         try:
             return scan_captures(paths, "local", self._pipeline_spec(window), store, progress)
         finally:
@@ -74,7 +74,7 @@ class Yocho:
         if not folder.is_dir():
             raise SettingsError(f"{folder}: no such folder; make it, or give another one")
         log_to_stderr()
-        store = SqlStore.open(database or self._settings.database)
+        store = SqlStore(_database_url(database or self._settings.database))
         worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store))
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -91,7 +91,7 @@ class Yocho:
         from service.store.sql import SqlStore
         from service.web.page import page_routes
 
-        store = SqlStore.open(database or self._settings.database)
+        store = SqlStore(_database_url(database or self._settings.database))
         spec = ApiSpec(
             max_json_bytes=self._settings.max_json_bytes,
             max_capture_bytes=self._settings.max_capture_bytes,
@@ -106,6 +106,11 @@ class Yocho:
         from service.windows.assign import WindowSpec
 
         return PipelineSpec(windows=WindowSpec(length=(window or self._settings.window) * _SECOND))
+
+
+def _database_url(name: str) -> str:
+    """Return the URL of a database that is given as one, or as a file."""
+    return name if "://" in name else f"sqlite:///{name}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

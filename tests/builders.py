@@ -27,9 +27,7 @@ def a_window(sensor: str = "edge", start: int = START, attempts: int = 3) -> Win
         sources=pack_addresses(["192.0.2.1", "2001:db8::1"]),
         rows=ServiceCounts(
             source=np.array([0, 0, 1], dtype=np.int32),
-            service=np.array(
-                [parse_service(name) for name in ("tcp/22", "tcp/23", "udp/53")], dtype=np.int32
-            ),
+            service=np.array([parse_service(name) for name in ("tcp/22", "tcp/23", "udp/53")], dtype=np.int32),
             attempts=np.array([attempts, 4, 5], dtype=np.int64),
             targets=np.array([3, 4, 1], dtype=np.int64),
             answered=np.array([0, 1, 1], dtype=np.int64),
@@ -44,7 +42,7 @@ def a_window(sensor: str = "edge", start: int = START, attempts: int = 3) -> Win
             most_targets=np.array([4, 1], dtype=np.int64),
         ),
         samples=TargetSamples(
-            start=np.array([0, 2, 3], dtype=np.int64),
+            start=np.array([0, 2, 2, 2, 3, 3, 3], dtype=np.int64),
             targets=pack_addresses(["198.51.100.1", "198.51.100.2", "2001:db8::53"]),
         ),
     )

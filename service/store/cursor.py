@@ -21,9 +21,7 @@ def read_cursor(listing: str, text: str) -> int:
     sequence = _sequence(listing, text) if len(text) <= _LONGEST else None
     # Base64 has several spellings of one value; only ours is accepted.
     if sequence is None or write_cursor(listing, sequence) != text:
-        raise NotFoundError(
-            f"cursor: {text[:_LONGEST]!r} is none that a listing of {listing} gave; start without"
-        )
+        raise NotFoundError(f"cursor: {text[:_LONGEST]!r} is none that a listing of {listing} gave; start without")
     return sequence
 
 

@@ -35,9 +35,7 @@ class _Shelf(Generic[Item]):
 
     def page(self, matches: Callable[[Item], bool], limit: int, cursor: str | None) -> Page[Item]:
         """Return up to `limit` of the matching items, newest first; an item's number is its place."""
-        before = (
-            len(self.items) if cursor is None else min(read_cursor(self.listing, cursor), len(self.items))
-        )
+        before = len(self.items) if cursor is None else min(read_cursor(self.listing, cursor), len(self.items))
         items = list(self.items.values())
         older = (place for place in range(before - 1, -1, -1) if matches(items[place]))
         # One more than asked for: it tells whether there is a next page.

@@ -31,9 +31,7 @@ class _SqlUnit:
         self._connection = connection
 
     def window(self, window_id: str) -> WindowRecord | None:
-        row = self._connection.execute(
-            select(tables.windows).where(tables.windows.c.id == window_id)
-        ).one_or_none()
+        row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
         if row is None:
             return None
         counts = documents.read_counts(row.sensor, row.start_ns, row.end_ns, row.counts)
@@ -189,9 +187,7 @@ class SqlStore:
     def begin(self) -> Iterator[_SqlUnit]:
         """Open a transaction: committed at the end of the block, undone if the block raises."""
         if not self._writing.acquire(timeout=self._wait_seconds):
-            raise StoreError(
-                f"database {self._name}: another write took over {self._wait_seconds} s; try again"
-            )
+            raise StoreError(f"database {self._name}: another write took over {self._wait_seconds} s; try again")
         try:
             with self._failures("a transaction failed and was undone"), self._writer.begin() as connection:
                 yield _SqlUnit(connection)

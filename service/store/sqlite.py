@@ -39,9 +39,7 @@ def open_file(url: str, wait_seconds: float) -> Engine:
     except ArgumentError as error:
         raise StoreError(f"database: {url!r} is no URL; write sqlite:///FILE") from error
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise StoreError(
-            f"database: {parsed.render_as_string()!r} names no SQLite file; write sqlite:///FILE"
-        )
+        raise StoreError(f"database: {parsed.render_as_string()!r} names no SQLite file; write sqlite:///FILE")
     engine = create_engine(
         parsed,
         connect_args={"timeout": wait_seconds},

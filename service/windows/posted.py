@@ -2,7 +2,7 @@
 
 The sender knows rows of (source, service) and perhaps each source's totals. Where totals are missing they are
 inferred, targets as the fewest and services on one target as the most that the rows allow, and the window
-says so with ``exact=False``.
+says so with ``exact=False``. Totals tell of TCP and UDP services only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.capture.address import Addresses, format_address, parse_address
-from service.capture.services import Protocol, parse_service, service_code
+from service.capture.services import Means, means, parse_service
 from service.errors import InputError
+from service.windows.close import TRACEROUTE_FIRST, TRACEROUTE_LAST
 from service.windows.counts import (
     PROBE_TRIES,
     SAMPLE_SIZE,
@@ -39,10 +40,6 @@ MAX_LENGTH = 24 * 3600 * 10**9
 """The longest window, ns."""
 
 _LATEST = (1 << 63) - 1
-
-# Classic traceroute raises the UDP port with every probe, from 33434 on: that is one conversation.
-_TRACEROUTE_FIRST = service_code(Protocol.UDP, 33434)
-_TRACEROUTE_LAST = service_code(Protocol.UDP, 33534)
 
 Words = tuple[int, int]
 
@@ -127,7 +124,7 @@ def posted_window(
         rows=columns,
         totals=_totals(sources, stated),
         samples=_samples(len(place), stated),
-        exact=len(stated) == len(place),
+        exact=len(stated) == int((sources.services > 0).sum()),
     )
 
 
@@ -231,21 +228,23 @@ def _columns(start: int, end: int, keys: list[tuple[int, int]], rows: Sequence[P
 
 def _describe(place: dict[Words, int], rows: ServiceCounts) -> _Sources:
     count = len(place)
+    ports = means(rows.service) == Means.PORTS
+    source, service, targets = rows.source[ports], rows.service[ports], rows.targets[ports]
     most_targets = np.zeros(count, dtype=np.int64)
     all_targets = np.zeros(count, dtype=np.int64)
-    np.maximum.at(most_targets, rows.source, rows.targets)
-    np.add.at(all_targets, rows.source, rows.targets)
-    in_vain = rows.answered < rows.targets
-    source, service = rows.source[in_vain].astype(np.int64), rows.service[in_vain]
-    traced = (service >= _TRACEROUTE_FIRST) & (service <= _TRACEROUTE_LAST)
-    merged = np.unique(source << 32 | np.where(traced, _TRACEROUTE_FIRST, service))
+    np.maximum.at(most_targets, source, targets)
+    np.add.at(all_targets, source, targets)
+    in_vain = rows.answered[ports] < targets
+    missing, missed = source[in_vain].astype(np.int64), service[in_vain]
+    traced = (missed >= TRACEROUTE_FIRST) & (missed <= TRACEROUTE_LAST)
+    merged = np.unique(missing << 32 | np.where(traced, TRACEROUTE_FIRST, missed))
     return _Sources(
         place=place,
         most_targets=most_targets,
         all_targets=all_targets,
-        services=_count(rows.source, count),
+        services=_count(source, count),
         unanswered=_count(merged >> 32, count),
-        unanswered_ports=_count(source, count),
+        unanswered_ports=_count(missing, count),
     )
 
 
@@ -261,6 +260,10 @@ def _place_totals(totals: Sequence[PostedTotals], sources: _Sources) -> dict[int
         place = sources.place.get(_parse_source(f"{field}.source", total.source))
         if place is None:
             raise InputError(f"{field}.source", f"{total.source!r} has no rows; add them or leave it out")
+        if not sources.services[place]:
+            raise InputError(
+                field, f"{total.source} has no row of a TCP or UDP service, which totals tell of; leave it out"
+            )
         if place in stated:
             earlier = stated[place].index
             raise InputError(field, f"repeats sources[{earlier}] ({total.source}); leave one out")
@@ -319,7 +322,10 @@ def _totals(sources: _Sources, stated: dict[int, _Stated]) -> SourceTotals:
 
 
 def _samples(count: int, stated: dict[int, _Stated]) -> TargetSamples:
-    samples = [stated[place].sample if place in stated else [] for place in range(count)]
+    """Return the samples: what is stated belongs to TCP and UDP, the first of a source's `Means`."""
+    samples: list[list[Words]] = [[] for _ in range(len(Means) * count)]
+    for place, given in stated.items():
+        samples[len(Means) * place + Means.PORTS] = given.sample
     return TargetSamples(
         start=np.cumsum([0, *map(len, samples)], dtype=np.int64),
         targets=_addresses([words for sample in samples for words in sample]),

@@ -102,9 +102,7 @@ def test_factors_are_nonnegative_finite_and_as_good_as_reported(
         assert np.isfinite(factor).all()
         assert (factor >= 0).all()
     # A squared error is uncertain by a few machine epsilons of ‖X‖².
-    assert solution.error**2 == pytest.approx(
-        true_error(X, solution) ** 2, abs=8 * float(np.finfo(dtype).eps)
-    )
+    assert solution.error**2 == pytest.approx(true_error(X, solution) ** 2, abs=8 * float(np.finfo(dtype).eps))
     assert solution.error <= solution.errors[0]
 
 
@@ -249,9 +247,7 @@ def test_the_true_factors_are_kept(rule: Rule, layout: Callable[[Array], Any], d
 @given(seed=st.integers(0, 2**32), unit=st.floats(1e-12, 1e12))
 def test_the_unit_of_x_changes_no_error(rule: Rule, seed: int, unit: float) -> None:
     X = np.random.default_rng(seed).poisson(1.0, (9, 7)).astype(float) + 0.1
-    plain, scaled = (
-        factorize(x, 3, rule=rule, start=RandomStart(seed), stop=Stop(8, 1e-9)) for x in (X, X * unit)
-    )
+    plain, scaled = (factorize(x, 3, rule=rule, start=RandomStart(seed), stop=Stop(8, 1e-9)) for x in (X, X * unit))
     assert scaled.errors == pytest.approx(plain.errors, rel=1e-6)
 
 

@@ -207,9 +207,7 @@ def test_writers_follow_one_another(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_an_alert_comes_back_exactly(store: Store, kind: Kind) -> None:
-    alert = an_alert(
-        kind=kind, sources=("192.0.2.1", "2001:db8::1"), pattern=None, score=0.1 + 0.2, threshold=0.1
-    )
+    alert = an_alert(kind=kind, sources=("192.0.2.1", "2001:db8::1"), pattern=None, score=0.1 + 0.2, threshold=0.1)
     with store.begin() as unit:
         unit.save_alerts([alert])
     with store.read() as reader:

@@ -19,9 +19,7 @@ def plain_sweeps(factor: NDArray[Any], cross: NDArray[Any], gram: NDArray[Any], 
 @pytest.mark.parametrize("sweeps", [1, 3])
 @pytest.mark.parametrize("k", [1, 2, 7])
 @pytest.mark.parametrize("rows", [1, LANES - 1, LANES, LANES + 1, 3 * LANES + 5])
-def test_sweeps_are_those_of_plain_numpy(
-    rows: int, k: int, sweeps: int, dtype: type[np.floating[Any]]
-) -> None:
+def test_sweeps_are_those_of_plain_numpy(rows: int, k: int, sweeps: int, dtype: type[np.floating[Any]]) -> None:
     rng = np.random.default_rng(rows + 100 * k)
     factor = rng.random((rows, k)).astype(dtype)
     partner = rng.random((20, k)).astype(dtype)

@@ -12,9 +12,7 @@ STAIRS = np.diag([4.0, 3.0, 2.0, 1.0])
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
-@pytest.mark.parametrize(
-    ("energy", "k"), [(0.1, 1), (0.53, 1), (0.54, 2), (0.83, 2), (0.9, 3), (0.97, 4), (1, 4)]
-)
+@pytest.mark.parametrize(("energy", "k"), [(0.1, 1), (0.53, 1), (0.54, 2), (0.83, 2), (0.9, 3), (0.97, 4), (1, 4)])
 def test_the_smallest_rank_that_holds_the_energy(make: Any, dtype: Any, energy: float, k: int) -> None:
     assert choose_rank(make(STAIRS.astype(dtype)), 4, energy) == k
 

@@ -102,9 +102,7 @@ def test_a_damaged_document_is_named(compressed: bytes) -> None:
 @settings(derandomize=True)
 def test_an_alert_comes_back_exactly(reason: str, score: float, sample: tuple[int, ...]) -> None:
     alert = an_alert(reason=reason, score=score, threshold=1.0)
-    alert = replace(
-        alert, evidence=replace(alert.evidence, targets=replace(alert.evidence.targets, sample=sample))
-    )
+    alert = replace(alert, evidence=replace(alert.evidence, targets=replace(alert.evidence.targets, sample=sample)))
     assert documents.read_alert(documents.write_alert(alert)) == alert
 
 

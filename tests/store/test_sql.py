@@ -166,9 +166,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         opened(tmp_path / "missing" / "yocho.db")
 
 
-@pytest.mark.parametrize(
-    "url", ["", "yocho.db", "sqlite://", "sqlite:///:memory:", "postgresql://u:secret@h/d"]
-)
+@pytest.mark.parametrize("url", ["", "yocho.db", "sqlite://", "sqlite:///:memory:", "postgresql://u:secret@h/d"])
 def test_other_urls_are_refused_without_showing_passwords(url: str) -> None:
     with pytest.raises(StoreError, match="write sqlite:///FILE") as refusal:
         SqlStore(url)

@@ -70,7 +70,7 @@ def test_totals_that_are_missing_are_inferred() -> None:
     assert counts.totals.most_services.tolist() == [2, 1]
     assert counts.totals.most_unanswered.tolist() == [1, 0]
     assert counts.totals.most_targets.tolist() == [3, 1]
-    assert counts.samples.start.tolist() == [0, 0, 0]
+    assert counts.samples.start.tolist() == [0] * 7
 
 
 def test_totals_that_are_stated_are_taken() -> None:
@@ -80,7 +80,7 @@ def test_totals_that_are_stated_are_taken() -> None:
     assert counts.totals.most_services.tolist() == [2, 1]
     assert counts.totals.most_unanswered.tolist() == [1, 0]
     assert counts.totals.most_targets.tolist() == [3, 1]
-    assert counts.samples.start.tolist() == [0, 2, 2]
+    assert counts.samples.start.tolist() == [0, 2, 2, 2, 2, 2, 2]
     assert format_addresses(counts.samples.targets) == ["198.51.100.1", "198.51.100.2"]
 
 
@@ -88,6 +88,16 @@ def test_one_source_without_totals_makes_the_window_inexact() -> None:
     counts = window(totals=TOTALS[1:])
     assert not counts.exact
     assert counts.totals.targets.tolist() == [3, 1]
+
+
+def test_totals_tell_of_ports_only() -> None:
+    ping = PostedRow("192.0.2.1", "icmp/echo", attempts=50, targets=50, answered=0)
+    alone = PostedRow("192.0.2.77", "arp/request", attempts=50, targets=50, answered=0)
+    counts = window([*ROWS, ping, alone], TOTALS)
+    assert counts.exact
+    assert counts.totals.targets.tolist() == [4, 1, 0]
+    assert counts.totals.most_unanswered.tolist() == [1, 0, 0]
+    refuse("sources[0]", "no row of a TCP or UDP service", [alone], [PostedTotals("192.0.2.77", 50, 1, 1, 50)])
 
 
 def test_a_window_without_traffic_is_a_window() -> None:
@@ -232,9 +242,7 @@ def test_a_sensor_may_have_any_printable_name(sensor: str) -> None:
         ),
     ],
 )
-def test_totals_that_contradict_the_rows_are_named(
-    change: dict[str, object], field: str, message: str
-) -> None:
+def test_totals_that_contradict_the_rows_are_named(change: dict[str, object], field: str, message: str) -> None:
     totals = [TOTALS[1], replace(TOTALS[0], **change)]  # type: ignore[arg-type]
     refuse(f"sources[1].{field}", message, ROWS, totals)
 
@@ -270,9 +278,7 @@ def observed(seed: int) -> tuple[list[PostedRow], list[PostedTotals]]:
         }
         ports = {port for _, port in tried}
         by_port = {port: [answer for (_, p), answer in tried.items() if p == port] for port in ports}
-        by_target = {
-            target: [answer for (t, _), answer in tried.items() if t == target] for target, _ in tried
-        }
+        by_target = {target: [answer for (t, _), answer in tried.items() if t == target] for target, _ in tried}
         rows += [
             PostedRow(source, f"tcp/{port}", len(answers), len(answers), sum(answers))
             for port, answers in by_port.items()
