@@ -6,6 +6,7 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -41,7 +42,6 @@ class Format(StrEnum):
 class Parts(Protocol):
     """What the commands need; `service.wiring` provides it."""
 
-    version: str
     example: Path
 
     def scan(
@@ -91,15 +91,10 @@ def build_cli(parts: Parts) -> typer.Typer:
     )
     out, err = Console(), Console(stderr=True)
 
-    def show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's convention)
-        if wanted:
-            out.print(f"yocho {parts.version}", highlight=False)
-            raise typer.Exit
-
     @app.callback()
     def main(
         _version: Annotated[
-            bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+            bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
         ] = False,
     ) -> None:
         pass
@@ -149,6 +144,12 @@ def build_cli(parts: Parts) -> typer.Typer:
         _demo(parts, out, err, serve=serve)
 
     return app
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's convention)
+    if wanted:
+        typer.echo(f"yocho {version('yocho')}")
+        raise typer.Exit
 
 
 def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:

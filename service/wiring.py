@@ -31,7 +31,6 @@ class Yocho:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.version = version("yocho")
         self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
 
     def scan(
@@ -97,8 +96,8 @@ class Yocho:
             max_capture_bytes=self._settings.max_capture_bytes,
             max_rows=self._settings.max_rows,
         )
-        app = create_app(spec, Pipeline(self._pipeline_spec(None), store), store, self.version)
-        app.include_router(page_routes(store, self.version))
+        app = create_app(spec, Pipeline(self._pipeline_spec(None), store), store, version("yocho"))
+        app.include_router(page_routes(store, version("yocho")))
         return app
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:

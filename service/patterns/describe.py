@@ -22,7 +22,12 @@ def pattern_name(services: tuple[tuple[str, float], ...], count: int) -> str:
 
 
 def _many(services: tuple[tuple[str, float], ...], count: int) -> str:
-    protocols = sorted({name.partition("/")[0] for name, _ in services})
+    weights: dict[str, float] = {}
+    for name, weight in services:
+        protocol = name.partition("/")[0]
+        weights[protocol] = weights.get(protocol, 0.0) + weight
+    total = sum(weights.values())
+    protocols = sorted(protocol for protocol, weight in weights.items() if weight >= _MAIN * total)
     ports = [int(port) for port in (name.partition("/")[2] for name, _ in services) if port.isdigit()]
     span = f" between {min(ports)} and {max(ports)}" if len(ports) > 1 and count == len(services) else ""
     return f"{count} {' and '.join(protocols)} services{span}"

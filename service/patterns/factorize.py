@@ -25,7 +25,7 @@ _SMALLEST_SHARE = 0.1
 class FactorizationSpec:
     """How a window is factorised."""
 
-    energy: float = 0.9
+    energy: float = 0.95
     """The rank is the smallest that holds this share of the matrix' squares, ..."""
     cap: int = 16
     """... up to this."""
@@ -60,19 +60,18 @@ def find_shapes(matrix: CountMatrix, spec: FactorizationSpec) -> list[Shape]:
         start=lnmf_core.Nndsvd(seed=_SEED),
         stop=lnmf_core.Stop(max_iterations=spec.iterations, tolerance=spec.tolerance),
     )
-    shares = _explained(matrix, solution.factors.D, solution.factors.C)
-    found = [_shape(matrix, solution.factors.C[k], shares[:, k]) for k in range(rank)]
+    shares = _explained(matrix, solution.factors)
+    weights = np.asarray(solution.factors.C, dtype=np.float64)
+    found = [_shape(matrix, weights[k], shares[:, k]) for k in range(rank)]
     kept = [shape for shape in found if len(shape.sources) and len(shape.services)]
     return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
 
 
-def _explained(
-    matrix: CountMatrix, memberships: NDArray[np.float64], patterns: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _explained(matrix: CountMatrix, factors: lnmf_core.Factors) -> NDArray[np.float64]:
     """Return ⟨d_ik c_k, x_i⟩ / ‖x_i‖², shape (n, k): how much of row i's square pattern k explains."""
-    squares = np.asarray(matrix.values.multiply(matrix.values).sum(axis=1)).ravel()
-    explained = memberships * (matrix.values @ patterns.T)
-    return np.divide(explained, squares[:, None], out=np.zeros_like(explained), where=squares[:, None] > 0)
+    squares = np.asarray(matrix.values.multiply(matrix.values).sum(axis=1), dtype=np.float64).reshape(-1, 1)
+    explained = np.asarray(factors.D * (matrix.values @ factors.C.T), dtype=np.float64)
+    return np.divide(explained, squares, out=np.zeros_like(explained), where=squares > 0)
 
 
 def _shape(matrix: CountMatrix, row: NDArray[np.float64], shares: NDArray[np.float64]) -> Shape:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.alerts.distinct import SIZE, distinct, union
+from service.alerts.distinct import distinct, union
+from service.windows.counts import SAMPLE_SIZE
 
 members = st.lists(st.integers(0, (1 << 128) - 1), unique=True, max_size=60)
 
@@ -24,7 +25,7 @@ def test_large_unions_are_estimated_within_a_few_percent() -> None:
     b = distinct(8000, list(range(4000, 12000)))
     joined = union(a, b)
     assert not joined.exact
-    assert len(joined.sample) == SIZE
+    assert len(joined.sample) == SAMPLE_SIZE
     assert abs(joined.count - 12000) < 0.1 * 12000
 
 

@@ -30,7 +30,7 @@ def any_window(draw: st.DrawFn) -> WindowCounts:
     def addresses(count: int) -> list[tuple[int, int]]:
         return draw(st.lists(WORDS, min_size=count, max_size=count))
 
-    samples = [draw(st.integers(0, 3)) for _ in range(n)]
+    samples = [draw(st.integers(0, 3)) for _ in range(3 * n)]
     return WindowCounts(
         sensor="edge",
         start=START,

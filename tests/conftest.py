@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    return REPOSITORY / "examples" / "lab.pcap"
+
+
+@pytest.fixture(scope="session")
+def labelled_captures() -> Path:
+    """Return a folder of public captures with a truth.json, which is too large to be part of the project."""
+    for truth in sorted(REPOSITORY.parent.glob("*/captures/truth.json")):
+        return truth.parent
+    pytest.skip("no folder of labelled captures beside the checkout")
+
+
+@pytest.fixture
+def yocho(tmp_path: Path) -> Run:
+    """Return a function that runs the command line as a user does."""
+
+    def run(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from service.wiring import main; main()", *map(str, arguments)]
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.capture.services import format_service
+from service.patterns.factorize import FactorizationSpec, Shape, find_shapes
+from service.windows.matrix import count_matrix
+from tests.traffic import Try, ports, sweep, window
+
+SPEC = FactorizationSpec()
+
+
+def names(shape: Shape) -> set[str]:
+    return {format_service(code) for code in shape.services.tolist()}
+
+
+def shapes_of(tries: list[Try]) -> list[Shape]:
+    return find_shapes(count_matrix(window(tries)), SPEC)
+
+
+def test_two_campaigns_become_two_patterns_with_their_sources() -> None:
+    telnet = [t for i in range(1, 9) for s in ("tcp/23", "tcp/2323") for t in sweep(f"10.1.0.{i}", s, 5)]
+    windows = [t for i in range(1, 6) for s in ("tcp/135", "tcp/445") for t in sweep(f"10.2.0.{i}", s, 5)]
+    first, second = shapes_of(telnet + windows)
+    assert names(first) == {"tcp/23", "tcp/2323"}
+    assert sorted(first.sources.tolist()) == list(range(8))
+    assert names(second) == {"tcp/135", "tcp/445"}
+    assert sorted(second.sources.tolist()) == list(range(8, 13))
+    assert first.shares == pytest.approx(np.ones(8), abs=0.02)
+
+
+def test_weights_sum_to_one_and_fall() -> None:
+    for shape in shapes_of(ports("10.0.0.66", "10.0.0.1", 300) + sweep("10.0.0.7", "tcp/443", 90)):
+        assert shape.weights.sum() == pytest.approx(1.0)
+        assert (np.diff(shape.weights) <= 0).all()
+        assert (shape.shares > 0).all()
+        assert (shape.shares <= 1).all()
+
+
+def test_a_source_with_two_habits_follows_both() -> None:
+    alone = [t for i in range(1, 6) for t in sweep(f"10.1.0.{i}", "tcp/22", 10)]
+    others = [t for i in range(1, 6) for t in sweep(f"10.2.0.{i}", "udp/161", 10)]
+    both = sweep("10.9.9.9", "tcp/22", 10) + sweep("10.9.9.9", "udp/161", 10)
+    found = shapes_of(alone + others + both)
+    assert sum(10 in shape.sources.tolist() for shape in found) == 2
+
+
+def test_one_attempt_is_one_pattern() -> None:
+    (shape,) = shapes_of([Try("10.0.0.1", "10.0.0.2", "tcp/80")])
+    assert names(shape) == {"tcp/80"}
+    assert shape.shares.tolist() == pytest.approx([1.0])
+
+
+def test_a_window_without_attempts_has_no_patterns() -> None:
+    assert shapes_of([]) == []
+
+
+def test_the_rank_has_a_cap() -> None:
+    many = [Try(f"10.0.{i}.1", "10.0.0.1", f"tcp/{i}") for i in range(1, 100)]
+    assert len(find_shapes(count_matrix(window(many)), FactorizationSpec(cap=5))) <= 5
+
+
+def test_the_same_window_gives_the_same_patterns() -> None:
+    tries = ports("10.0.0.66", "10.0.0.1", 100) + sweep("10.0.0.7", "tcp/443", 90)
+    for one, other in zip(shapes_of(tries), shapes_of(tries), strict=True):
+        assert np.array_equal(one.weights, other.weights)
+        assert np.array_equal(one.sources, other.sources)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import Run
+
+
+def test_jsonl_is_one_alert_a_line_and_the_summary_last(yocho: Run, example: Path) -> None:
+    done = yocho("scan", "--format", "jsonl", example)
+    assert (done.returncode, done.stderr) == (0, "")
+    *alerts, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {alert["kind"] for alert in alerts} == {"vertical", "horizontal", "block"}
+    assert all(alert["sources"] and alert["reason"] and alert["technique"] for alert in alerts)
+    summary = last["summary"]
+    assert summary["packets"] == 29705
+    assert summary["alerts"] == len(alerts)
+    for field in ("attempts", "windows", "sources", "services", "unparsed"):
+        assert summary[field]
+
+
+def test_tables_show_scans_reasons_and_patterns_and_no_progress_in_a_pipe(yocho: Run, example: Path) -> None:
+    done = yocho("scan", example)
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in ("Scans", "Port patterns", "10.20.0.101 tried 1000 services on", "T1046", "29705 packets"):
+        assert text in done.stdout
+
+
+def test_a_longer_window_is_a_setting(yocho: Run, example: Path) -> None:
+    done = yocho("scan", "--window", "86400", "--format", "jsonl", example)
+    assert json.loads(done.stdout.splitlines()[-1])["summary"]["windows"] == 1
+
+
+def test_what_is_saved_is_found_again(yocho: Run, example: Path, tmp_path: Path) -> None:
+    first = yocho("scan", "--save", "kept.db", "--format", "jsonl", example)
+    again = yocho("scan", "--save", "kept.db", "--format", "jsonl", example)
+    assert first.returncode == again.returncode == 0
+    assert first.stdout == again.stdout
+    assert (tmp_path / "kept.db").stat().st_size > 10_000
+
+
+def test_a_file_that_is_no_capture_is_one_line_and_code_2(yocho: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello, I am a text")
+    done = yocho("scan", "notes.txt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "yocho: notes.txt: not a capture file: it begins with 68 65 6c 6c; give a pcap or pcapng file, "
+        "plain or gzip"
+    ]
+
+
+def test_a_missing_file_is_one_line_and_code_2(yocho: Run) -> None:
+    done = yocho("scan", "nowhere.pcap")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "nowhere.pcap: can't be read: No such file" in done.stderr
+
+
+def test_a_damaged_file_is_read_up_to_the_damage_and_said(yocho: Run, example: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.pcap").write_bytes(example.read_bytes()[:1_000_001])
+    done = yocho("scan", "--format", "jsonl", "cut.pcap")
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("yocho: cut.pcap: byte ")
+    summary = json.loads(done.stdout.splitlines()[-1])["summary"]
+    assert summary["packets"] > 10_000
+    assert summary["damage"][0]["file"] == "cut.pcap"
+
+
+def test_wrong_settings_stop_the_start_with_one_line(yocho: Run, example: Path) -> None:
+    assert yocho("scan", "--window", "0", example).returncode == 2
+    assert yocho("serve", "--port", "65536").returncode == 2
+
+
+def test_help_has_examples_and_the_version_is_shown(yocho: Run) -> None:
+    assert "yocho scan capture.pcap" in yocho("--help").stdout
+    assert yocho("--version").stdout.startswith("yocho 0.")

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from service.errors import WindowConflictError
+from service.pipeline import Pipeline, PipelineSpec
+from service.store.memory import MemoryStore
+from service.store.repository import AlertQuery, PatternQuery
+from tests.traffic import SECOND, START, Try, ports, sweep, window
+
+MINUTE = 60 * SECOND
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def pipeline(store: MemoryStore) -> Pipeline:
+    return Pipeline(PipelineSpec(), store)
+
+
+def test_a_scan_becomes_an_alert_that_names_its_pattern(pipeline: Pipeline, store: MemoryStore) -> None:
+    honest = [Try(f"10.5.0.{i}", "10.0.0.1", "tcp/443", answered=True) for i in range(1, 9)]
+    receipt = pipeline.accept(window(honest + ports("10.0.0.66", "10.0.0.1", 100)))
+    with store.read() as unit:
+        (alert,) = unit.alerts(AlertQuery()).items
+        assert receipt.alerts == (alert.id,)
+        assert alert.pattern is not None
+        pattern = unit.pattern(alert.pattern)
+    assert pattern is not None
+    assert "10.0.0.66" in dict(pattern.members)
+    assert pattern.service_count == 100
+
+
+def test_the_same_window_again_changes_nothing(pipeline: Pipeline, store: MemoryStore) -> None:
+    counts = window(ports("10.0.0.66", "10.0.0.1", 100))
+    first = pipeline.accept(counts)
+    again = pipeline.accept(counts)
+    assert again.repeated
+    assert (again.window_id, again.patterns, again.alerts) == (first.window_id, first.patterns, first.alerts)
+    with store.read() as unit:
+        (alert,) = unit.alerts(AlertQuery()).items
+        assert alert.evidence.windows == 1
+        assert len(unit.patterns(PatternQuery()).items) == len(first.patterns)
+
+
+def test_another_window_at_the_same_time_is_refused_and_leaves_nothing(
+    pipeline: Pipeline, store: MemoryStore
+) -> None:
+    pipeline.accept(window(ports("10.0.0.66", "10.0.0.1", 100)))
+    later = window(sweep("10.0.0.7", "tcp/445", 30), start=START + MINUTE)
+    with pytest.raises(WindowConflictError, match="other content"):
+        pipeline.accept_all([later, window(ports("10.0.0.67", "10.0.0.1", 100))])
+    with store.read() as unit:
+        assert [alert.sources for alert in unit.alerts(AlertQuery()).items] == [("10.0.0.66",)]
+        assert unit.window(later.id) is None
+
+
+def test_a_scan_that_goes_on_is_one_alert(pipeline: Pipeline, store: MemoryStore) -> None:
+    receipts = pipeline.accept_all(
+        window(ports("10.0.0.66", "10.0.0.1", 50, first=50 * i + 1), start=START + i * MINUTE) for i in range(3)
+    )
+    assert len({alert for receipt in receipts for alert in receipt.alerts}) == 1
+    with store.read() as unit:
+        (alert,) = unit.alerts(AlertQuery()).items
+    assert alert.evidence.services.count == 150
+    assert alert.evidence.windows == 3
+
+
+def test_sensors_do_not_mix(pipeline: Pipeline, store: MemoryStore) -> None:
+    for sensor in ("a", "b"):
+        pipeline.accept(window(ports("10.0.0.66", "10.0.0.1", 50), sensor=sensor))
+    with store.read() as unit:
+        assert {alert.sensor for alert in unit.alerts(AlertQuery()).items} == {"a", "b"}
+        assert len({pattern.id for pattern in unit.patterns(PatternQuery()).items}) == 2

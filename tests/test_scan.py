@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import struct
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from service.errors import CaptureError
+from service.pipeline import PipelineSpec
+from service.scan import Report, scan_captures
+from service.store.memory import MemoryStore
+from service.store.repository import PatternQuery
+
+
+def scan(*paths: Path) -> Report:
+    return scan_captures(paths, "lab", PipelineSpec(), MemoryStore())
+
+
+@pytest.fixture(scope="module")
+def report(example: Path) -> Report:
+    return scan(example)
+
+
+@pytest.fixture(scope="module")
+def truth(example: Path) -> list[dict[str, str]]:
+    events: list[dict[str, str]] = json.loads(example.with_suffix(".truth.json").read_text())["events"]
+    return events
+
+
+def test_every_scanner_of_the_example_is_named_with_its_kind(report: Report, truth: list[dict[str, str]]) -> None:
+    named = defaultdict(set)
+    for alert in report.alerts:
+        named[alert.sources[0]].add(alert.kind.value)
+    for event in truth:
+        if event["role"] == "scan":
+            assert event["kind"] in named[event["source"]], event["name"]
+
+
+def test_nobody_else_is_named(report: Report, truth: list[dict[str, str]]) -> None:
+    scanners = {event["source"] for event in truth if event["role"] == "scan"}
+    assert {alert.sources[0] for alert in report.alerts} == scanners
+    assert {event["role"] for event in truth} == {"scan", "flood", "guessing", "benign"}
+
+
+def test_counts_are_those_of_the_truth(report: Report, truth: list[dict[str, str]]) -> None:
+    exact = {"nmap_syn", "nmap_udp", "nmap_fin", "nmap_slow", "nmap_connect", "hping3", "masscan", "zmap", "fping"}
+    alerts = {alert.sources[0]: alert for alert in report.alerts}
+    for event in truth:
+        if event["name"] in exact:
+            assert alerts[event["source"]].evidence.targets.count == event["target_count"], event["name"]
+            assert alerts[event["source"]].evidence.targets.exact
+
+
+def test_times_are_those_of_the_truth(report: Report, truth: list[dict[str, str]]) -> None:
+    alerts = {alert.sources[0]: alert for alert in report.alerts}
+    for event in truth:
+        if event["name"] in {"nmap_syn", "nmap_slow", "zmap", "hping3", "nmap_fin"}:
+            alert = alerts[event["source"]]
+            assert alert.first_seen / 1e9 == pytest.approx(float(event["first"]), abs=1e-3), event["name"]
+            assert alert.last_seen / 1e9 == pytest.approx(float(event["last"]), abs=1e-3), event["name"]
+
+
+def test_each_alert_has_its_pattern_and_its_reason(report: Report) -> None:
+    patterns = {pattern.id for pattern in report.patterns}
+    for alert in report.alerts:
+        assert alert.pattern in patterns
+        assert alert.reason.startswith(alert.sources[0])
+        assert alert.score >= alert.threshold
+
+
+def test_the_summary_adds_up(report: Report) -> None:
+    assert report.summary.packets == 29705
+    assert report.summary.alerts == len(report.alerts)
+    assert set(report.summary.unparsed) == {"icmp6_type/133", "icmp6_type/135", "icmp6_type/136", "icmp6_type/143"}
+    assert (report.summary.shed, report.summary.late, report.summary.mended_times) == (0, 0, 0)
+    assert report.summary.damage == ()
+
+
+def test_a_capture_in_two_files_is_the_same_traffic(example: Path, report: Report, tmp_path: Path) -> None:
+    data = example.read_bytes()
+    at, middle = 24, 0
+    while at < len(data):
+        if at > len(data) // 2 and not middle:
+            middle = at
+        at += 16 + struct.unpack_from("<I", data, at + 8)[0]
+    later, earlier = tmp_path / "a.pcap", tmp_path / "b.pcap"
+    earlier.write_bytes(data[:middle])
+    later.write_bytes(data[:24] + data[middle:])
+    assert scan(later, earlier) == report
+
+
+def test_progress_ends_at_the_size_of_the_files(example: Path) -> None:
+    heard: list[int] = []
+    scan_captures([example, example], "lab", PipelineSpec(), MemoryStore(), heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 2 * example.stat().st_size
+
+
+def test_one_file_that_is_no_capture_stops_all_before_anything_is_kept(example: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pcap"
+    wrong.write_text("hello, I am a text")
+    store = MemoryStore()
+    with pytest.raises(CaptureError, match=r"wrong\.pcap: not a capture file: it begins with 68 65 6c 6c"):
+        scan_captures([example, wrong], "lab", PipelineSpec(), store)
+    with store.read() as unit:
+        assert unit.patterns(PatternQuery()).items == ()
+
+
+def test_a_cut_file_counts_up_to_its_end(example: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(example.read_bytes()[:1_000_001])
+    summary = scan(cut).summary
+    (damage,) = summary.damage
+    assert 0 < summary.packets < 29705
+    assert 1_000_001 - 300 < damage.offset <= 1_000_001
+    assert "ends inside a record" in damage.reason
