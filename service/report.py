@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from service.alerts.reason import name_services
 from service.export.document import alert_document
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _NAMED = 3
 _PATTERNS = 20
+_WIDTH = 60
 
 
 def json_lines(report: Report) -> Iterator[str]:
@@ -36,8 +38,7 @@ def print_report(console: Console, report: Report) -> None:
     """Print a table of alerts, why each is one, a table of patterns, and the figures."""
     if report.alerts:
         console.print(_alert_table(report.alerts))
-        for number, alert in enumerate(report.alerts, 1):
-            console.print(Text(f"{number:>3}  {alert.reason}"))
+        console.print(_reasons(report.alerts))
     else:
         console.print("No scans.")
     if report.patterns:
@@ -63,7 +64,7 @@ def _alert_table(alerts: tuple[Alert, ...]) -> Table:
             str(number),
             alert.kind.value,
             ", ".join(alert.sources),
-            _services(alert),
+            name_services(evidence.services, _WIDTH),
             _count(evidence.targets),
             str(evidence.attempts),
             f"{evidence.answered}/{evidence.pairs}",
@@ -72,6 +73,15 @@ def _alert_table(alerts: tuple[Alert, ...]) -> Table:
             alert.technique,
             alert.pattern or "",
         )
+    return table
+
+
+def _reasons(alerts: tuple[Alert, ...]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for number, alert in enumerate(alerts, 1):
+        table.add_row(str(number), Text(alert.reason))
     return table
 
 
@@ -95,12 +105,6 @@ def _pattern_table(patterns: tuple[Pattern, ...]) -> Table:
             _clock(pattern.first_seen),
         )
     return table
-
-
-def _services(alert: Alert) -> str:
-    if alert.evidence.services.count <= _NAMED:
-        return ", ".join(alert.services)
-    return f"{_count(alert.evidence.services)}: {', '.join(alert.services[:_NAMED])}, …"
 
 
 def _count(members: Distinct) -> str:

@@ -22,7 +22,7 @@ def test_jsonl_is_one_alert_a_line_and_the_summary_last(yocho: Run, example: Pat
 def test_tables_show_scans_reasons_and_patterns_and_no_progress_in_a_pipe(yocho: Run, example: Path) -> None:
     done = yocho("scan", example)
     assert (done.returncode, done.stderr) == (0, "")
-    for text in ("Scans", "Port patterns", "10.20.0.101 tried 1000 services on", "T1046", "29705 packets"):
+    for text in ("Scans", "Port patterns", "10.20.0.101 tried tcp/1-1000 on", "T1046", "29705 packets"):
         assert text in done.stdout
 
 

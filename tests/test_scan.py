@@ -4,6 +4,7 @@ import json
 import struct
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,12 @@ def report(example: Path) -> Report:
 
 
 @pytest.fixture(scope="module")
-def truth(example: Path) -> list[dict[str, str]]:
-    events: list[dict[str, str]] = json.loads(example.with_suffix(".truth.json").read_text())["events"]
+def truth(example: Path) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = json.loads(example.with_suffix(".truth.json").read_text())["events"]
     return events
 
 
-def test_every_scanner_of_the_example_is_named_with_its_kind(report: Report, truth: list[dict[str, str]]) -> None:
+def test_every_scanner_of_the_example_is_named_with_its_kind(report: Report, truth: list[dict[str, Any]]) -> None:
     named = defaultdict(set)
     for alert in report.alerts:
         named[alert.sources[0]].add(alert.kind.value)
@@ -38,13 +39,13 @@ def test_every_scanner_of_the_example_is_named_with_its_kind(report: Report, tru
             assert event["kind"] in named[event["source"]], event["name"]
 
 
-def test_nobody_else_is_named(report: Report, truth: list[dict[str, str]]) -> None:
+def test_nobody_else_is_named(report: Report, truth: list[dict[str, Any]]) -> None:
     scanners = {event["source"] for event in truth if event["role"] == "scan"}
     assert {alert.sources[0] for alert in report.alerts} == scanners
     assert {event["role"] for event in truth} == {"scan", "flood", "guessing", "benign"}
 
 
-def test_counts_are_those_of_the_truth(report: Report, truth: list[dict[str, str]]) -> None:
+def test_counts_are_those_of_the_truth(report: Report, truth: list[dict[str, Any]]) -> None:
     exact = {"nmap_syn", "nmap_udp", "nmap_fin", "nmap_slow", "nmap_connect", "hping3", "masscan", "zmap", "fping"}
     alerts = {alert.sources[0]: alert for alert in report.alerts}
     for event in truth:
@@ -53,7 +54,7 @@ def test_counts_are_those_of_the_truth(report: Report, truth: list[dict[str, str
             assert alerts[event["source"]].evidence.targets.exact
 
 
-def test_times_are_those_of_the_truth(report: Report, truth: list[dict[str, str]]) -> None:
+def test_times_are_those_of_the_truth(report: Report, truth: list[dict[str, Any]]) -> None:
     alerts = {alert.sources[0]: alert for alert in report.alerts}
     for event in truth:
         if event["name"] in {"nmap_syn", "nmap_slow", "zmap", "hping3", "nmap_fin"}:

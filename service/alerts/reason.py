@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.alerts.alert import Kind
+from service.alerts.ranges import format_services
 
 if TYPE_CHECKING:
     from service.alerts.alert import Distinct, Evidence
 
 _SECOND = 1_000_000_000
-_NAMED = 4
+_WORDS = 40
 
 
 def explain(
     kind: Kind,
     source: str,
-    services: tuple[str, ...],
     targets: tuple[str, ...],
     evidence: Evidence,
     duration: int,
@@ -24,7 +24,7 @@ def explain(
     threshold: float,
 ) -> str:
     """Return one sentence with the numbers that decided; `duration` in ns."""
-    what = _services(services, evidence.services)
+    what = name_services(evidence.services, _WORDS)
     whom = targets[0] if evidence.targets.count == 1 and targets else _count(evidence.targets, "target")
     if kind is Kind.HORIZONTAL:
         decided = f"{score:.0f} targets of one service within a window, from {threshold:.0f} on it is a sweep"
@@ -38,10 +38,11 @@ def explain(
     )
 
 
-def _services(services: tuple[str, ...], count: Distinct) -> str:
-    if count.count <= _NAMED:
-        return ", ".join(services[:_NAMED])
-    return _count(count, "service")
+def name_services(services: Distinct, longest: int) -> str:
+    """Name the services of a scan, or only count them if that would take more than `longest` characters."""
+    whole = services.count == len(services.sample)
+    named = format_services(services.sample) if whole else ""
+    return named if named and len(named) <= longest else _count(services, "service")
 
 
 def _count(members: Distinct, noun: str) -> str:

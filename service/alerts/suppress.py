@@ -130,7 +130,6 @@ def _completed(alert: Alert) -> Alert:
     reason = explain(
         alert.kind,
         alert.sources[0],
-        alert.services,
         targets,
         alert.evidence,
         alert.last_seen - alert.first_seen,

@@ -82,7 +82,7 @@ def test_sources_do_not_share_alerts() -> None:
 def test_the_reason_has_the_numbers_that_decided() -> None:
     (alert,) = follow([window(ports(SCANNER, "10.0.0.1", 1000, answered=5))])
     assert alert.reason == (
-        "10.0.0.66 tried 1000 services on 10.0.0.1 in 1.0 s, and 5 of 1000 pairs of target and service answered; "
+        "10.0.0.66 tried tcp/1-1000 on 10.0.0.1 in 1.0 s, and 5 of 1000 pairs of target and service answered; "
         "995 unanswered services of one target within a window, from 10 on it is a scan."
     )
 
