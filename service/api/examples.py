@@ -1,0 +1,59 @@
+"""One made-up scan, as the documents of the API show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Example = dict[str, Any]
+
+ROW: Example = {"source": "192.0.2.1", "service": "tcp/23", "attempts": 41, "targets": 41, "answered": 2}
+TOTALS: Example = {
+    "source": "192.0.2.1",
+    "targets": 41,
+    "most_services_on_one_target": 1,
+    "most_unanswered_services_on_one_target": 1,
+    "most_targets_of_one_service": 41,
+}
+INTERVAL: Example = {"start": "2026-03-01T12:00:00.000000Z", "end": "2026-03-01T12:01:00.000000Z"}
+WINDOW: Example = {"sensor": "edge", **INTERVAL, "rows": [ROW], "sources": [TOTALS]}
+REFERENCE: Example = {"id": "p1c0ffee", "url": "/v1/patterns/p1c0ffee"}
+ALERT_REFERENCE: Example = {"id": "a1c0ffee", "url": "/v1/alerts/a1c0ffee"}
+SEEN: Example = {"first_seen": "2026-03-01T12:00:00.120000Z", "last_seen": "2026-03-01T12:04:59.870000Z"}
+ACCEPTED: Example = {
+    "id": "w0123456789abcdef0123",
+    "url": "/v1/windows/w0123456789abcdef0123",
+    "patterns": [REFERENCE],
+    "alerts": [ALERT_REFERENCE],
+}
+PATTERN: Example = {
+    "id": REFERENCE["id"],
+    "sensor": "edge",
+    "name": "tcp/23 + tcp/2323",
+    "services": [{"service": "tcp/23", "share": 0.9}, {"service": "tcp/2323", "share": 0.1}],
+    "service_count": 2,
+    "members": [{"source": "192.0.2.1", "share": 0.98}],
+    "member_count": 1,
+    **SEEN,
+    "windows": 5,
+}
+ALERT: Example = {
+    "id": ALERT_REFERENCE["id"],
+    "sensor": "edge",
+    "kind": "horizontal",
+    "sources": ["192.0.2.1"],
+    "services": ["tcp/23"],
+    "service_count": 1,
+    "targets_sample": ["198.51.100.7"],
+    "target_count": 41,
+    "targets_exact": True,
+    "attempts": 41,
+    "pairs": 41,
+    "answered": 2,
+    "windows": 5,
+    **SEEN,
+    "score": 39.0,
+    "threshold": 25.0,
+    "technique": "T1595.001",
+    "pattern": REFERENCE["id"],
+    "reason": "192.0.2.1 tried tcp/23 on 39 targets in vain.",
+}

@@ -1,0 +1,1 @@
+"""One resource a file. Annotations are not deferred here: FastAPI reads them."""

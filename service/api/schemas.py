@@ -1,0 +1,356 @@
+"""The documents that come in and go out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from service.alerts.alert import Kind
+from service.api import examples
+from service.api.times import parse_query_time, parse_time
+from service.capture.address import format_address, parse_address
+from service.windows.counts import SAMPLE_SIZE
+from service.windows.posted import MAX_COUNT, MAX_SENSOR_LENGTH, PostedRow, PostedTotals
+
+MAX_PAGE = 1000
+
+_TIME_FORMS: dict[str, Any] = {
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
+    "description": "RFC 3339 with a zone, or seconds since 1970; down to nanoseconds",
+}
+_QUERY_TIME_FORMS = {
+    "type": "string",
+    "description": "Only alerts seen at or after this time: RFC 3339 with a zone, or seconds since 1970",
+    "examples": ["2026-03-01T12:00:00Z", "1772366400"],
+}
+
+Time = Annotated[int, BeforeValidator(parse_time), WithJsonSchema(_TIME_FORMS)]
+Address = Annotated[str, Field(max_length=64, examples=["192.0.2.1", "2001:db8::1"])]
+Service = Annotated[str, Field(max_length=32, examples=["tcp/23", "udp/53", "icmp/echo", "arp/request"])]
+Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+TimeText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+def _canonical(text: str) -> str:
+    return format_address(*parse_address(text))
+
+
+def _config(*shown: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": list(shown)},
+    )
+
+
+# In
+
+
+class RowIn(BaseModel):
+    """What one source tried of one service."""
+
+    model_config = _config(examples.ROW)
+
+    source: Address
+    """IPv4 or IPv6 address of the host that began the conversations."""
+    service: Service
+    attempts: Positive
+    targets: Positive
+    """Distinct targets."""
+    answered: Count
+    """Distinct targets that took part."""
+
+    def posted(self) -> PostedRow:
+        """Return the row for `posted_window`."""
+        return PostedRow(self.source, self.service, self.attempts, self.targets, self.answered)
+
+
+class TotalsIn(BaseModel):
+    """What rows can't tell of a source."""
+
+    model_config = _config({**examples.TOTALS, "targets_sample": ["198.51.100.7"]})
+
+    source: Address
+    targets: Positive
+    """Distinct targets over all services."""
+    most_services_on_one_target: Positive
+    most_unanswered_services_on_one_target: Count
+    """Traceroute's ports, udp/33434 to udp/33534, count as one service."""
+    most_targets_of_one_service: Positive
+    targets_sample: Annotated[list[Address], Field(max_length=SAMPLE_SIZE)] = []
+
+    def posted(self) -> PostedTotals:
+        """Return the totals for `posted_window`."""
+        return PostedTotals(
+            source=self.source,
+            targets=self.targets,
+            most_services_on_one_target=self.most_services_on_one_target,
+            most_unanswered_services_on_one_target=self.most_unanswered_services_on_one_target,
+            most_targets_of_one_service=self.most_targets_of_one_service,
+            targets_sample=tuple(self.targets_sample),
+        )
+
+
+class WindowIn(BaseModel):
+    """The counts of one sensor in [start, end), at most 24 hours."""
+
+    model_config = _config(
+        examples.WINDOW,
+        {"sensor": "edge", "start": 1772366400, "end": 1772366460.5, "rows": [examples.ROW]},
+    )
+
+    sensor: Annotated[str, Field(min_length=1, max_length=MAX_SENSOR_LENGTH)]
+    start: Time
+    end: Time
+    rows: list[RowIn]
+    """One for each source and service, in any order."""
+    sources: list[TotalsIn] = []
+    """Totals, as far as they are known; where they are missing they are inferred from the rows."""
+
+
+class Filter(BaseModel):
+    """Which part of a listing is wanted."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    sensor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
+    cursor: str | None = None
+    """`next` of the page before."""
+
+
+class AlertFilter(Filter):
+    """Which alerts are wanted."""
+
+    kind: Kind | None = None
+    source: Annotated[str, Field(max_length=64), AfterValidator(_canonical)] | None = None
+    """An IPv4 or IPv6 address."""
+    since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
+
+
+# Out
+
+
+class Reference(BaseModel):
+    """Something that is stored, and where."""
+
+    model_config = _config(examples.REFERENCE)
+
+    id: str
+    url: str
+
+
+class WindowAccepted(BaseModel):
+    """A window that was taken in; the same for each repetition."""
+
+    model_config = _config(examples.ACCEPTED)
+
+    id: str
+    url: str
+    patterns: list[Reference]
+    """What was found in it."""
+    alerts: list[Reference]
+    """Alerts that began or went on in it."""
+
+
+class CaptureAccepted(BaseModel):
+    """A capture that was taken in, window by window."""
+
+    model_config = _config(
+        {
+            "windows": [examples.ACCEPTED],
+            "packets": 4112,
+            "attempts": 388,
+            "unparsed": {"ether type 0x88cc": 3},
+            "damage": None,
+        }
+    )
+
+    windows: list[WindowAccepted]
+    """In the order of time; none if the capture holds no traffic."""
+    packets: int
+    attempts: int
+    unparsed: dict[str, int]
+    """Packets that were not understood, by reason."""
+    damage: str | None
+    """Where and why reading ended early."""
+
+
+class RowOut(BaseModel):
+    """What one source tried of one service in a window."""
+
+    model_config = _config({**examples.ROW, "probed": 39, **examples.SEEN})
+
+    source: Address
+    service: Service
+    attempts: int
+    targets: int
+    answered: int
+    probed: int
+    """Distinct targets that did not take part and were tried a few times only."""
+    first_seen: TimeText
+    last_seen: TimeText
+
+
+class TotalsOut(BaseModel):
+    """What rows can't tell of a source."""
+
+    model_config = _config(examples.TOTALS)
+
+    source: Address
+    targets: int
+    most_services_on_one_target: int
+    most_unanswered_services_on_one_target: int
+    most_targets_of_one_service: int
+
+
+class WindowOut(BaseModel):
+    """A stored window and part of its rows."""
+
+    model_config = _config(
+        {
+            "id": examples.ACCEPTED["id"],
+            "sensor": "edge",
+            **examples.INTERVAL,
+            "exact": True,
+            "shed_pairs": 0,
+            "attempts": 41,
+            "source_count": 1,
+            "row_count": 1,
+            "rows": [{**examples.ROW, "probed": 39, **examples.SEEN}],
+            "sources": [examples.TOTALS],
+            "patterns": [examples.REFERENCE],
+            "alerts": [examples.ALERT_REFERENCE],
+        }
+    )
+
+    id: str
+    sensor: str
+    start: TimeText
+    end: TimeText
+    exact: bool
+    """False where totals were inferred from the rows."""
+    shed_pairs: int
+    """(source, target, service) triples that were not counted because the window was full."""
+    attempts: int
+    """All attempts of the window."""
+    source_count: int
+    row_count: int
+    """All rows of the window, listed here or not."""
+    rows: list[RowOut]
+    """Sorted by source, then by service."""
+    sources: list[TotalsOut]
+    """Totals of the sources of the rows that are listed here."""
+    patterns: list[Reference]
+    alerts: list[Reference]
+
+
+class ServiceShare(BaseModel):
+    """A service's share of a pattern."""
+
+    model_config = _config({"service": "tcp/23", "share": 0.75})
+
+    service: Service
+    share: float
+
+
+class Member(BaseModel):
+    """A source that follows a pattern."""
+
+    model_config = _config({"source": "192.0.2.1", "share": 0.98})
+
+    source: Address
+    share: float
+    """The part of the source's attempts that the pattern explains."""
+
+
+class PatternOut(BaseModel):
+    """Services that are tried together, and the sources that do so."""
+
+    model_config = _config(examples.PATTERN)
+
+    id: str
+    sensor: str
+    name: str
+    services: list[ServiceShare]
+    """The heaviest ones, heaviest first."""
+    service_count: int
+    members: list[Member]
+    """Sources that followed it in its latest window, largest share first."""
+    member_count: int
+    first_seen: TimeText
+    last_seen: TimeText
+    windows: int
+    """Windows in which it was found."""
+
+
+class AlertOut(BaseModel):
+    """One scan, from its first to its latest window."""
+
+    model_config = _config(examples.ALERT)
+
+    id: str
+    sensor: str
+    kind: str
+    """vertical: many services on few targets; horizontal: few on many; block: many on many."""
+    sources: list[Address]
+    services: list[Service]
+    """Those with most targets."""
+    service_count: int
+    targets_sample: list[Address]
+    target_count: int
+    targets_exact: bool
+    """False where target_count is an estimate."""
+    attempts: int
+    pairs: int
+    """Distinct (target, service) pairs, summed over the windows."""
+    answered: int
+    """How many of the pairs took part."""
+    windows: int
+    """Windows in which the scan went on."""
+    first_seen: TimeText
+    last_seen: TimeText
+    score: float
+    """The evidence that decided."""
+    threshold: float
+    """The score at which a scan is named."""
+    technique: str
+    """MITRE ATT&CK id."""
+    pattern: str | None
+    """Id of the pattern that the source followed most."""
+    reason: str
+    """One sentence that says why."""
+
+
+class AlertPage(BaseModel):
+    """Part of the alerts, last begun first."""
+
+    model_config = _config({"items": [examples.ALERT], "next": "YWxlcnRzOjE3"}, {"items": [], "next": None})
+
+    items: list[AlertOut]
+    next: str | None
+    """Cursor of the next page, or null at the end."""
+
+
+class PatternPage(BaseModel):
+    """Part of the patterns, last found first."""
+
+    model_config = _config(
+        {"items": [examples.PATTERN], "next": "cGF0dGVybnM6NQ"}, {"items": [], "next": None}
+    )
+
+    items: list[PatternOut]
+    next: str | None
+    """Cursor of the next page, or null at the end."""
+
+
+class Health(BaseModel):
+    """The service answers and its store can be read."""
+
+    model_config = _config({"status": "ok", "version": "0.1.0"})
+
+    status: str
+    version: str

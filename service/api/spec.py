@@ -1,0 +1,24 @@
+"""The API's bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path  # noqa: TC003  (read by get_type_hints)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSpec:
+    """How much of a request is read at most; raises ValueError for a bound below 1."""
+
+    max_json_bytes: int = 32 << 20
+    max_capture_bytes: int = 1 << 30
+    max_rows: int = 100_000
+    """Rows of a posted window, and sources with totals."""
+    upload_folder: Path | None = None
+    """Where captures lie while they are read; None: the system's folder for temporary files."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            bound = getattr(self, field.name)
+            if isinstance(bound, int) and bound < 1:
+                raise ValueError(f"{field.name}: {bound} is less than 1")

@@ -1,0 +1,67 @@
+"""JSON without the liberties that Python's reader takes."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from starlette.exceptions import HTTPException
+
+# The longest number that means anything here: 19 digits, a point, 9 decimals, and room for an exponent.
+_LONGEST_NUMBER = 40
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON text (RFC 8259); numbers with a point or exponent become Decimal.
+
+    Raises HTTPException 400 for text that is not UTF-8, not JSON, nested too deeply, says NaN or Infinity,
+    has a number of absurd length, or an object with a key twice.
+    """
+    try:
+        return json.loads(
+            body.decode(),
+            parse_float=_parse_decimal,
+            parse_int=_parse_int,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except UnicodeDecodeError as error:
+        _refuse(f"the body is not UTF-8: byte {error.start} is {body[error.start]:#04x}")
+    except json.JSONDecodeError as error:
+        _refuse(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+    except RecursionError:
+        _refuse("the body is nested too deeply; a window has four levels")
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise HTTPException(HTTPStatus.BAD_REQUEST, detail)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    _refuse(f"the body holds {name}, which JSON does not have; write a number")
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        _refuse(f"the body holds a number of {len(digits)} digits; no count is that large")
+    return int(digits)
+
+
+def _parse_decimal(digits: str) -> Decimal:
+    if len(digits) > _LONGEST_NUMBER:
+        _refuse(f"the body holds a number of {len(digits)} characters; {_LONGEST_NUMBER} are enough")
+    try:
+        return Decimal(digits)
+    except ArithmeticError:
+        _refuse(f"the body holds the number {digits}, which is out of range")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for key, item in pairs:
+        if key in value:
+            _refuse(f"the body holds an object with the key {key[:64]!r} twice; leave one out")
+        value[key] = item
+    return value

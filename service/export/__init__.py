@@ -1,0 +1,1 @@
+"""Alerts and patterns go out as documents."""

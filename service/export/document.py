@@ -1,0 +1,64 @@
+"""Alerts and patterns as JSON documents: one form for the API, the command line and files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service.alerts.alert import Alert
+    from service.patterns.pattern import Pattern
+
+Document = dict[str, Any]
+"""Holds nothing but what JSON knows."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def format_time(time: int) -> str:
+    """Write ns since the epoch as ISO 8601 in UTC, cut to microseconds: ``2026-03-01T12:00:00.000000Z``."""
+    moment = _EPOCH + timedelta(microseconds=time // 1000)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def alert_document(alert: Alert) -> Document:
+    """Return the document of an alert."""
+    evidence = alert.evidence
+    return {
+        "id": alert.id,
+        "sensor": alert.sensor,
+        "kind": alert.kind.value,
+        "sources": list(alert.sources),
+        "services": list(alert.services),
+        "service_count": evidence.services.count,
+        "targets_sample": list(alert.targets_sample),
+        "target_count": evidence.targets.count,
+        "targets_exact": evidence.targets.exact,
+        "attempts": evidence.attempts,
+        "pairs": evidence.pairs,
+        "answered": evidence.answered,
+        "windows": evidence.windows,
+        "first_seen": format_time(alert.first_seen),
+        "last_seen": format_time(alert.last_seen),
+        "score": alert.score,
+        "threshold": alert.threshold,
+        "technique": alert.technique,
+        "pattern": alert.pattern,
+        "reason": alert.reason,
+    }
+
+
+def pattern_document(pattern: Pattern) -> Document:
+    """Return the document of a pattern."""
+    return {
+        "id": pattern.id,
+        "sensor": pattern.sensor,
+        "name": pattern.name,
+        "services": [{"service": service, "share": share} for service, share in pattern.services],
+        "service_count": pattern.service_count,
+        "members": [{"source": source, "share": share} for source, share in pattern.members],
+        "member_count": pattern.member_count,
+        "first_seen": format_time(pattern.first_seen),
+        "last_seen": format_time(pattern.last_seen),
+        "windows": pattern.windows,
+    }

@@ -1,0 +1,49 @@
+"""Requests that several tests send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from service.store.repository import AlertQuery, PatternQuery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from service.store.memory import MemoryStore
+    from tests.api.client import Client
+
+PCAP = {"Content-Type": "application/vnd.tcpdump.pcap"}
+
+ROW = {"source": "192.0.2.1", "service": "tcp/23", "attempts": 41, "targets": 41, "answered": 2}
+TOTALS = {
+    "source": "192.0.2.1",
+    "targets": 41,
+    "most_services_on_one_target": 1,
+    "most_unanswered_services_on_one_target": 1,
+    "most_targets_of_one_service": 41,
+}
+WINDOW = {"sensor": "edge", "start": "2026-03-01T12:00:00Z", "end": "2026-03-01T12:01:00Z", "rows": [ROW]}
+
+
+def with_row(**changes: Any) -> dict[str, Any]:
+    return WINDOW | {"rows": [ROW | {"service": "tcp/22"}, ROW | changes]}
+
+
+def holds_nothing(store: MemoryStore) -> bool:
+    with store.read() as reader:
+        return (
+            reader.alerts(AlertQuery()).items == ()
+            and reader.patterns(PatternQuery()).items == ()
+            and not store._state.stored
+        )
+
+
+async def in_pieces(content: bytes, size: int = 1000) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+def post_json(client: Client, text: str | bytes) -> httpx.Response:
+    return client.post("/v1/windows", content=text, headers={"Content-Type": "application/json"})
