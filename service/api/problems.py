@@ -116,7 +116,7 @@ def _problem(
         instance=request.url.path,
         errors=None if errors is None else list(errors),
     )
-    # Escaped to ASCII: a message may quote half a surrogate pair, which UTF-8 can't carry.
+    # Escaped to ASCII: a message may quote bytes that are no text, which UTF-8 can't carry.
     content = json.dumps(problem.model_dump(exclude_none=True))
     return Response(content, status, headers, MEDIA_TYPE)
 

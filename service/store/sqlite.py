@@ -90,7 +90,7 @@ def _log_ahead(engine: Engine) -> None:
 
 
 def _set_up(connection: Any, _record: object) -> None:
-    # The driver's own BEGIN comes before the first write only; `_begin` does it instead.
+    # The driver would begin at the first write, in its own way; `_begin` does it instead.
     connection.isolation_level = None
     for pragma in (
         "foreign_keys = ON",

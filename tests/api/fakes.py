@@ -60,6 +60,13 @@ class BrokenIngest:
         raise LookupError("the secret of line 23")
 
 
+class UnprintableIngest(BrokenIngest):
+    """Quotes bytes that are no text, as Python decodes names of files."""
+
+    def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
+        raise CaptureError("\udcff is no capture")
+
+
 class BrokenStore:
     """Its disk is gone."""
 

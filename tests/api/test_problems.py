@@ -6,8 +6,8 @@ import anyio
 
 from service.api.app import create_app
 from tests.api.client import Client, the_problem
-from tests.api.fakes import BrokenIngest, BrokenStore, FakeIngest
-from tests.api.posts import WINDOW, holds_nothing
+from tests.api.fakes import BrokenIngest, BrokenStore, FakeIngest, UnprintableIngest
+from tests.api.posts import PCAP, WINDOW, holds_nothing
 
 if TYPE_CHECKING:
     import pytest
@@ -40,6 +40,12 @@ def test_a_defect_tells_nothing_and_is_logged(
     )
     assert record.exc_info is not None
     assert "line 17" in str(record.exc_info[1])
+
+
+def test_any_message_can_be_told(spec: ApiSpec, store: MemoryStore) -> None:
+    client = Client(create_app(spec, UnprintableIngest(), store, "1"))
+    answer = client.post("/v1/windows", content=b"x", headers=PCAP)
+    assert the_problem(answer, 400)["detail"] == "\udcff is no capture"
 
 
 def test_a_failing_store_is_temporary(spec: ApiSpec, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -182,13 +183,15 @@ def test_a_reader_sees_one_moment(store: Store) -> None:
 
 def test_writers_follow_one_another(store: Store) -> None:
     with store.begin() as unit:
-        unit.save_alerts([an_alert(evidence=an_alert().evidence)])
+        unit.save_alerts([an_alert()])
 
     def lengthen(times: int) -> None:
         for _ in range(times):
             with store.begin() as unit:
                 alert = unit.alert("a1")
                 assert alert is not None
+                # Let the other threads come in between, if they can.
+                time.sleep(0.0002)
                 unit.save_alerts([an_alert(last_seen=alert.last_seen + 1)])
 
     threads = [threading.Thread(target=lengthen, args=(20,)) for _ in range(3)]
