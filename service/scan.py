@@ -108,7 +108,7 @@ def _in_order(paths: Sequence[Path]) -> list[Path]:
 def _report(
     store: Store, alert_ids: list[str], pattern_ids: list[str], figures: _Figures, reading: Reading
 ) -> Report:
-    with store.begin() as unit:
+    with store.read() as unit:
         alerts = [alert for alert in map(unit.alert, alert_ids) if alert]
         patterns = [pattern for pattern in map(unit.pattern, pattern_ids) if pattern]
     return Report(

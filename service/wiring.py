@@ -56,10 +56,14 @@ class Yocho:
         log_to_stderr()
         app = self.app(database)
         with _listen(host or self._settings.host, self._settings.port if port is None else port) as listener:
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-            ready(_url(listener))
+
+            class Server(uvicorn.Server):
+                async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                    await super().startup(sockets)
+                    ready(_url(listener))
+
             try:
-                server.run(sockets=[listener])
+                Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
                 return
 
@@ -85,7 +89,8 @@ class Yocho:
 
     def app(self, database: str | None = None) -> FastAPI:
         """Return the web application: the API and the page."""
-        from service.api.app import ApiSpec, create_app
+        from service.api.app import create_app
+        from service.api.spec import ApiSpec
         from service.pipeline import Pipeline
         from service.store.sql import SqlStore
         from service.web.page import page_routes
@@ -117,8 +122,10 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        # The system's own words: asyncio and socket add the address to theirs.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise SettingsError(
-            f"can't listen on {host} port {port}: {error.strerror}; choose another with --port (0: any free one)"
+            f"can't listen on {host} port {port}: {why}; choose another with --port (0: any free one)"
         ) from None
     return listener
 

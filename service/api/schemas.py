@@ -338,9 +338,7 @@ class AlertPage(BaseModel):
 class PatternPage(BaseModel):
     """Part of the patterns, last found first."""
 
-    model_config = _config(
-        {"items": [examples.PATTERN], "next": "cGF0dGVybnM6NQ"}, {"items": [], "next": None}
-    )
+    model_config = _config({"items": [examples.PATTERN], "next": "cGF0dGVybnM6NQ"}, {"items": [], "next": None})
 
     items: list[PatternOut]
     next: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path  # noqa: TC003  (read by get_type_hints)
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def page_routes(store: Store, version: str) -> APIRouter:
 
     @router.get("/")
     def page() -> Response:
-        with store.begin() as unit:
+        with store.read() as unit:
             alerts = unit.alerts(AlertQuery(limit=_SHOWN)).items
             patterns = unit.patterns(PatternQuery(limit=_SHOWN_PATTERNS)).items
         html = template.render(

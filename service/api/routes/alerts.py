@@ -29,13 +29,9 @@ class AlertRoutes:
         router.add_api_route("/{alert_id}", self.show, summary="Show an alert")
         return router
 
-    def list(
-        self, request: Request, response: Response, wanted: Annotated[AlertFilter, Query()]
-    ) -> AlertPage:
+    def list(self, request: Request, response: Response, wanted: Annotated[AlertFilter, Query()]) -> AlertPage:
         """List alerts that fit all filters, last begun first. The Link header leads to the next page."""
-        query = AlertQuery(
-            wanted.kind, wanted.source, wanted.since, wanted.sensor, wanted.limit, wanted.cursor
-        )
+        query = AlertQuery(wanted.kind, wanted.source, wanted.since, wanted.sensor, wanted.limit, wanted.cursor)
         with self._store.read() as reader:
             page = reader.alerts(query)
         if page.next is not None:

@@ -151,9 +151,7 @@ class WindowRoutes:
             return WindowIn.model_validate(document)
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
-            raise RequestValidationError(
-                [{**item, "loc": ("body", *item["loc"])} for item in found]
-            ) from error
+            raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in found]) from error
 
     def _accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
         try:

@@ -223,9 +223,7 @@ JSON_VALUES = st.recursive(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_no_document_is_met_with_a_defect(
-    client: Client, changes: dict[str, Any], row: dict[str, Any]
-) -> None:
+def test_no_document_is_met_with_a_defect(client: Client, changes: dict[str, Any], row: dict[str, Any]) -> None:
     answer = post_json(client, json.dumps(WINDOW | {"rows": [ROW | row]} | changes))
     assert answer.status_code in (200, 201, 400, 409, 413, 422)
 
@@ -287,9 +285,7 @@ def test_part_of_the_rows(client: Client, query: str, services: list[str], sourc
     assert shown["row_count"] == 3
 
 
-@pytest.mark.parametrize(
-    "query", ["rows=-1", "rows=10001", "offset=-1", "rows=x", "offset=99999999999999999999"]
-)
+@pytest.mark.parametrize("query", ["rows=-1", "rows=10001", "offset=-1", "rows=x", "offset=99999999999999999999"])
 def test_rows_have_bounds(client: Client, query: str) -> None:
     assert the_fields(client.get(f"/v1/windows/w1?{query}")) == [query.partition("=")[0]]
 
