@@ -23,7 +23,10 @@ LANES = 64
 def compiled(function: F) -> F:
     """Compile `function` at its first call for each dtype; the machine code is cached beside the source."""
     # numpy's error model: a check for division by zero would keep the loop from being vectorised.
-    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    try:
+        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    except RuntimeError:  # numba found no place for its cache: compile once for each process
+        return cast("F", numba.njit(nogil=True, error_model="numpy")(function))
 
 
 @compiled

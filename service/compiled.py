@@ -17,5 +17,11 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def compiled(function: F) -> F:
-    """Compile a function at its first call, once for this machine, without holding the interpreter's lock."""
-    return cast("F", numba.njit(cache=True, nogil=True)(function))
+    """Compile a function at its first call, once for this machine, without holding the interpreter's lock.
+
+    Where nothing can be written, not even below ``NUMBA_CACHE_DIR``, it is compiled once for each process.
+    """
+    try:
+        return cast("F", numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # numba found no place for its cache
+        return cast("F", numba.njit(nogil=True)(function))
