@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _NAMED = 3
 _PATTERNS = 20
-_WIDTH = 60
+_SERVICES = 28
+"""Services that take more characters are counted, not named."""
+_WIDE = 110
 
 
 def json_lines(report: Report) -> Iterator[str]:
@@ -37,7 +40,7 @@ def json_lines(report: Report) -> Iterator[str]:
 def print_report(console: Console, report: Report) -> None:
     """Print a table of alerts, why each is one, a table of patterns, and the figures."""
     if report.alerts:
-        console.print(_alert_table(report.alerts))
+        console.print(_alert_table(report.alerts, console.width))
         console.print(_reasons(report.alerts))
     else:
         console.print("No scans.")
@@ -48,30 +51,29 @@ def print_report(console: Console, report: Report) -> None:
     console.print(Text(_figures(report.summary)))
 
 
-def _alert_table(alerts: tuple[Alert, ...]) -> Table:
-    table = Table(title="Scans", title_justify="left", header_style="bold")
+def _alert_table(alerts: tuple[Alert, ...], width: int) -> Table:
+    table = Table(title="Scans", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", justify="right")
-    table.add_column("Kind")
-    table.add_column("Source", overflow="fold")
-    table.add_column("Services", overflow="fold")
-    for name in ("Targets", "Attempts", "Answered"):
-        table.add_column(name, justify="right")
-    for name in ("Since (UTC)", "For", "ATT&CK", "Pattern"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("Kind", no_wrap=True)
+    table.add_column("Source", no_wrap=True)
+    table.add_column("Services", overflow="fold", min_width=14)
+    table.add_column("Targets", justify="right")
+    table.add_column("Since (UTC)", no_wrap=True)
+    table.add_column("For", justify="right", no_wrap=True)
+    wide = width >= _WIDE
+    if wide:
+        table.add_column("ATT&CK", no_wrap=True)
+        table.add_column("Pattern", no_wrap=True)
     for number, alert in enumerate(alerts, 1):
-        evidence = alert.evidence
         table.add_row(
             str(number),
             alert.kind.value,
             ", ".join(alert.sources),
-            name_services(evidence.services, _WIDTH),
-            _count(evidence.targets),
-            str(evidence.attempts),
-            f"{evidence.answered}/{evidence.pairs}",
+            name_services(alert.evidence.services, _SERVICES),
+            _count(alert.evidence.targets),
             _clock(alert.first_seen),
             f"{(alert.last_seen - alert.first_seen) / _SECOND:.1f} s",
-            alert.technique,
-            alert.pattern or "",
+            *((alert.technique, alert.pattern or "") if wide else ()),
         )
     return table
 
@@ -86,7 +88,7 @@ def _reasons(alerts: tuple[Alert, ...]) -> Table:
 
 
 def _pattern_table(patterns: tuple[Pattern, ...]) -> Table:
-    table = Table(title="Port patterns", title_justify="left", header_style="bold")
+    table = Table(title="Port patterns", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Pattern", no_wrap=True)
     table.add_column("What", overflow="fold")
     table.add_column("Services", justify="right")

@@ -94,7 +94,8 @@ def _targets(window: WindowCounts, verdict: Verdict) -> Distinct:
     if verdict.means is Means.PORTS:
         count = min(count, int(window.totals.targets[verdict.source]))
     whole = distinct(count, members)
-    return whole if window.exact else replace(whole, exact=False)
+    # Of one service the row itself tells how many; over several, inferred totals are a guess.
+    return whole if window.exact or len(verdict.rows) == 1 else replace(whole, exact=False)
 
 
 def _join(before: Alert, after: Alert) -> Alert:

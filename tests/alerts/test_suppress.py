@@ -5,6 +5,7 @@ from service.alerts.sources import judge
 from service.alerts.suppress import GAP, ongoing, raise_alert
 from service.alerts.threshold import Thresholds
 from service.windows.counts import WindowCounts
+from service.windows.posted import PostedRow, posted_window
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 MINUTE = 60 * SECOND
@@ -90,3 +91,11 @@ def test_the_reason_has_the_numbers_that_decided() -> None:
 def test_the_same_window_gives_the_same_id() -> None:
     counts = window([*ports(SCANNER, "10.0.0.1", 20), Try("10.0.0.7", "10.0.0.1", "tcp/80", answered=True)])
     assert follow([counts])[0] == follow([counts])[0]
+
+
+def test_one_posted_row_tells_its_targets_exactly_and_several_do_not() -> None:
+    start, end = START, START + MINUTE
+    one = posted_window("lab", start, end, [PostedRow("10.0.0.66", "tcp/23", 60, 60, 2)])
+    several = posted_window("lab", start, end, [PostedRow("10.0.0.66", f"tcp/{p}", 60, 60, 2) for p in (22, 23)])
+    assert [(a.evidence.targets.count, a.evidence.targets.exact) for a in follow([one])] == [(60, True)]
+    assert [(a.evidence.targets.count, a.evidence.targets.exact) for a in follow([several])] == [(60, False)]
