@@ -4,6 +4,7 @@ import pytest
 
 from service.errors import SettingsError
 from service.settings import Settings
+from tests.conftest import REPOSITORY
 
 
 def test_defaults_listen_on_the_loopback_only() -> None:
@@ -21,3 +22,9 @@ def test_the_environment_is_read() -> None:
 def test_unknown_or_wrong_settings_are_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}: .*known settings: YOCHO_DATABASE"):
         Settings.from_environment({name: value})
+
+
+def test_every_setting_is_documented() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    for name in Settings.model_fields:
+        assert f"YOCHO_{name.upper()}" in readme
