@@ -235,7 +235,7 @@ def follow(
             if not known:
                 i += 1
                 continue
-            if not from_beginner or here == there:
+            if not from_beginner:
                 result = _ANSWERED_ROW
         else:  # an ICMP error; its columns are those of the packet that it quotes
             if not from_beginner:
