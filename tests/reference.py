@@ -103,6 +103,8 @@ class Follower:
             packet, talk, ends
         )
         if begun is not None:
+            if talk is not None:
+                talk.kind = "silent"  # something followed it
             self._known[key] = begun
 
     def _tcp(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation | None:
