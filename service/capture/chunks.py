@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 1 << 22
+PIECE = 1 << 18
+"""Bytes that are asked for at a time: gzip makes room for so many, however few it has."""
 LONGEST = 1 << 24
 """No record or block may be longer, bytes."""
 
@@ -18,8 +20,11 @@ LONGEST = 1 << 24
 class ByteStream(Protocol):
     """The part of a binary file that is needed."""
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill the buffer as far as possible; 0 at the end."""
+    def readinto1(self, buffer: memoryview, /) -> int:
+        """Read some bytes into the buffer; 0 at the end.
+
+        `readinto` would throw away what it had read of a damaged gzip file before the damage.
+        """
         ...
 
     def close(self) -> None:
@@ -56,13 +61,9 @@ class Chunks:
             self.data[:left] = self.data[self.at : self.end].copy()
         self._before += self.at
         self.at, self.end = 0, left
-        try:
-            got = self._stream.readinto(memoryview(self._buffer)[left:])
-        except (EOFError, OSError, zlib.error) as error:  # all three mean a damaged gzip file
-            self.broken = str(error)
-            return False
-        self.end += got
-        return bool(got)
+        while self.end < len(self._buffer) and self._read(memoryview(self._buffer)[self.end :][:PIECE]):
+            pass
+        return self.end > left
 
     def need(self, count: int) -> bool:
         """Make `count` bytes available from `at` on; False if the stream has fewer."""
@@ -76,6 +77,17 @@ class Chunks:
         found = bytes(self.data[self.at : self.at + count])
         self.at += count
         return found
+
+    def _read(self, room: memoryview) -> bool:
+        if self.broken is not None:
+            return False
+        try:
+            got = self._stream.readinto1(room)
+        except (EOFError, OSError, zlib.error) as error:  # all three mean a damaged gzip file
+            self.broken = str(error)
+            return False
+        self.end += got
+        return bool(got)
 
     def _grow(self) -> None:
         self._buffer = bytearray(min(2 * len(self._buffer), LONGEST + CHUNK))

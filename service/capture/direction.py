@@ -26,7 +26,7 @@ _UDP_SERVICES = (1194, 1434, 1701, 1812, 1813, 1900, 3478, 3702, 4500, 5060, 535
 class ConversationSpec:
     """Bounds of the table of conversations.
 
-    Raises ValueError if `slots` is no power of two.
+    Raises ValueError if `slots` is no power of two from 4 on, or `pending` is not positive.
     """
 
     slots: int = 1 << 18
@@ -39,8 +39,10 @@ class ConversationSpec:
     """Bare ACKs that may wait for an answer at a time."""
 
     def __post_init__(self) -> None:
-        if self.slots < 2 or self.slots & (self.slots - 1):
-            raise ValueError(f"slots: {self.slots} is no power of two")
+        if self.slots < 4 or self.slots & (self.slots - 1):  # with fewer, no place of a generation stays free
+            raise ValueError(f"slots: {self.slots} is no power of two from 4 on")
+        if self.pending < 1:
+            raise ValueError(f"pending: {self.pending} is not positive")
 
 
 class Conversations:
@@ -90,27 +92,32 @@ class Conversations:
                 out.outcome,
             )
             if ended == kernels.ROTATE:
-                self._rotate(int(packets.time[at]))
+                now = int(packets.time[at])
+                rows = self._settle(max(self._began, now - self._spec.answer), rows, out)
+                self._rotate(now)
         return take(out, slice(rows))
 
     def finish(self) -> AttemptBatch:
         """Return the attempts that were still waiting for an answer, at the end of the capture."""
         out = AttemptBatch.room(int(self._cursor[kernels.WAITING]))
-        rows = kernels.settle(
-            np.iinfo(np.int64).max,
+        return take(out, slice(self._settle(np.iinfo(np.int64).max, 0, out)))
+
+    def _settle(self, until: int, rows: int, out: AttemptBatch) -> int:
+        """Decide on the bare ACKs seen before a time, as long as their conversations are held; return the rows."""
+        return kernels.settle(
+            until,
             0,
             self._pending,
             self._cursor,
             self._young,
             self._old,
-            0,
+            rows,
             out.time,
             out.source,
             out.target,
             out.service,
             out.outcome,
         )
-        return take(out, slice(rows))
 
     def _rotate(self, now: int) -> None:
         self._young, self._old = self._old, self._young

@@ -35,6 +35,7 @@ class CaptureFile:
         self.hosts = hosts or HostTable()
         self._name = str(path)
         self._file, self._stream = _open(path)
+        self._position = 0
         self._chunks = Chunks(self._stream)
         try:
             self._reader = _reader(self._chunks, path)
@@ -60,7 +61,7 @@ class CaptureFile:
 
     def position(self) -> int:
         """Return how many bytes of the file, compressed if it is, were consumed."""
-        return self._file.tell() if not self._file.closed else 0
+        return self._position if self._file.closed else self._file.tell()
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
@@ -74,6 +75,8 @@ class CaptureFile:
 
     def close(self) -> None:
         """Let go of the file."""
+        if not self._file.closed:
+            self._position = self._file.tell()
         self._stream.close()
         self._file.close()
 
@@ -113,10 +116,14 @@ class CaptureFile:
 def _open(path: Path) -> tuple[BufferedReader, ByteStream]:
     try:
         file = path.open("rb")
+    except OSError as error:
+        raise CaptureError(f"{path}: can't be read: {error.strerror}; check the path and its permissions") from None
+    try:
         magic = file.read(2)
         file.seek(0)
     except OSError as error:
-        raise CaptureError(f"{path}: can't be read: {error.strerror}; check the path and its permissions") from None
+        file.close()
+        raise CaptureError(f"{path}: can't be read twice ({error}); give a file, not a pipe") from None
     return file, gzip.GzipFile(fileobj=file) if magic == _GZIP else file
 
 

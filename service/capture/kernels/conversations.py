@@ -185,6 +185,8 @@ def follow(
             elif flag & _SYN and flag & _ACK and not flag & _RST:
                 if not known:  # the answer to an attempt that is not in the capture
                     state = _SILENT | (0 if low_sends else _LOW_BEGAN)
+                elif state & _PENDING:
+                    state = (state & ~_PENDING) | _SILENT
                 elif not from_beginner:
                     result = _ANSWERED_ROW
             elif flag & _RST:
@@ -208,7 +210,8 @@ def follow(
                     if flag & _PAYLOAD or young[at, _PACKETS] >= _PENDING_PACKETS:
                         state = (state & ~_PENDING) | _SILENT
                 elif state & _PROBE and not flag & _ACK:
-                    attempt = True  # a FIN, NULL or Xmas probe again
+                    attempt = True  # a FIN, NULL or Xmas probe again, with an outcome of its own
+                    state &= ~(_ANSWERED | _REFUSED)
                 elif flag & _ACK and state & (_SILENT | _REFUSED | _PROBE) == 0:
                     result = _ANSWERED_ROW  # who acknowledges was answered, seen or not
             elif state & _PENDING:
@@ -221,6 +224,7 @@ def follow(
                     result = _ANSWERED_ROW
                 elif state & (_SILENT | _ANSWERED) == 0:
                     attempt = True
+                    state &= ~_REFUSED
             else:
                 a, b = source_port[i], target_port[i]
                 if (a < 1024 and b >= 1024) or (serves[a] and not serves[b] and b >= 1024):
@@ -235,7 +239,7 @@ def follow(
             if not known:
                 i += 1
                 continue
-            if not from_beginner or here == there:
+            if not from_beginner:
                 result = _ANSWERED_ROW
         else:  # an ICMP error; its columns are those of the packet that it quotes
             if not from_beginner:

@@ -62,12 +62,15 @@ def _u32(data: NDArray[np.uint8], at: int) -> int:
 
 @compiled
 def _intern(high: int, low: int, words: NDArray[np.int64], slots: NDArray[np.int32]) -> int:
-    """Return the number of an address that is no unicast IPv4 address, or -1 if the table is full.
+    """Return the number of an address, or -1 if the table is full.
 
-    ``words[0, 0]`` counts the addresses held; address i stands in row i + 1.
+    An IPv4-mapped address below 240.0.0.0 is the IPv4 host. ``words[0, 0]`` counts the addresses held; address i
+    stands in row i + 1.
     """
+    if high == 0 and low >> 32 == 0xFFFF and low & 0xFFFFFFFF < 0xF0000000:
+        return low & 0xFFFFFFFF
     mask = len(slots) - 1
-    at = np.int64(mix64(high * 31 + low) & np.uint64(mask))
+    at = np.int64(mix64(np.int64(mix64(high)) + low) & np.uint64(mask))
     while slots[at]:
         held = slots[at]
         if words[held, 0] == high and words[held, 1] == low:
@@ -104,8 +107,9 @@ def decode(
 ) -> int:
     """Decode records into columns and return how many packets can be followed; the rest is tallied by reason.
 
-    An ICMP error is told as an event of the conversation that it quotes. Requests other than TCP and UDP carry
-    the number of their service (`service.capture.services`) as both ports, so that both directions agree.
+    An ICMP error is told as an event of the conversation that it quotes. Requests other than TCP and UDP go from
+    port 0 to the number of their service (`service.capture.services`), and replies back: so two hosts that ask
+    each other have two conversations.
     """
     count = 0
     for i in range(len(offset)):
@@ -129,6 +133,9 @@ def decode(
                 ether = _u16(data, at + 2)
                 at += 4
                 tags += 1
+            if (ether == 0x8100 or ether == 0x88A8 or ether == 0x9100 or ether == 0x9200) and tags < _TAGS:
+                tally[TRUNCATED] += 1
+                continue
             if ether < 0x600:  # a length: IEEE 802.3 with LLC, perhaps SNAP with an ethertype
                 if (
                     at + 8 <= end
@@ -288,8 +295,10 @@ def decode(
             event = UDP
         elif protocol == -1:
             followed = 4
-            source_port = target_port = np.int64(1)
-            event = REQUEST if operation == 1 else REPLY
+            if operation == 1:
+                event, target_port = REQUEST, np.int64(1)
+            else:
+                event, source_port = REPLY, np.int64(1)
             if operation == 1 and source_low == target_low:  # an announcement, not a question
                 flags |= GROUP
         elif (protocol == 1 and version == 4) or (protocol == 58 and version == 6):
@@ -301,7 +310,7 @@ def decode(
             event = -1
             if version == 4:
                 if message == 8 or message == 13 or message == 15 or message == 17:
-                    event, source_port = REQUEST, message
+                    event, target_port = REQUEST, message
                 elif message == 0:
                     event, source_port = REPLY, np.int64(8)
                 elif message == 14 or message == 16 or message == 18:
@@ -310,13 +319,14 @@ def decode(
                     event = UNREACHABLE
                 elif message == 11:
                     event = TIME_EXCEEDED
-            elif message == 128 or message == 129:
-                event, source_port = REQUEST if message == 128 else REPLY, np.int64(8)
+            elif message == 128:
+                event, target_port = REQUEST, np.int64(8)
+            elif message == 129:
+                event, source_port = REPLY, np.int64(8)
             elif message == 1:
                 event = UNREACHABLE
             elif message == 3:
                 event = TIME_EXCEEDED
-            target_port = source_port
             if event == -1:
                 tally[(ICMP_TYPE if version == 4 else ICMP6_TYPE) + message] += 1
                 continue
@@ -346,8 +356,10 @@ def decode(
                 if quoted == 6 or quoted == 17:
                     followed = 0 if quoted == 6 else 1
                     source_port, target_port = _u16(data, at), _u16(data, at + 2)
-                elif quoted == 1 or quoted == 58:
-                    source_port = target_port = np.int64(8) if quoted == 58 else np.int64(data[at])
+                elif quoted == 1:
+                    target_port = np.int64(data[at])
+                elif quoted == 58:
+                    target_port = np.int64(8) if data[at] == 128 else np.int64(0)
                 else:
                     tally[(ICMP_TYPE if version == 4 else ICMP6_TYPE) + message] += 1
                     continue
