@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from service.scan import Report
 
+_PIPE_WIDTH = 116
+"""Columns of a table that is not shown on a terminal."""
+
 _EXAMPLES = """
 Examples:
 
@@ -90,6 +93,8 @@ def build_cli(parts: Parts) -> typer.Typer:
         rich_markup_mode="markdown",
     )
     out, err = Console(), Console(stderr=True)
+    if not out.is_terminal:
+        out.width = _PIPE_WIDTH
 
     @app.callback()
     def main(

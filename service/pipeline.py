@@ -14,7 +14,7 @@ from service.capture.direction import Conversations, ConversationSpec
 from service.capture.file import CaptureFile
 from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
-from service.patterns.catalogue import Followers, identify
+from service.patterns.catalogue import FORGOTTEN, Followers, identify
 from service.patterns.factorize import FactorizationSpec, find_shapes
 from service.receipts import CaptureReceipt, Receipt
 from service.store.repository import Store, Unit, WindowRecord
@@ -151,7 +151,7 @@ class Pipeline:
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
         shapes = find_shapes(count_matrix(counts), self._spec.factorization)
-        followers = identify(counts, shapes, unit.live_patterns(counts.sensor))
+        followers = identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
         open_alerts = ongoing(counts, unit.open_alerts(counts.sensor, counts.start - GAP))
         verdicts = judge(counts, self._spec.thresholds, set(open_alerts))
         alerts = [

@@ -45,7 +45,7 @@ def print_report(console: Console, report: Report) -> None:
     else:
         console.print("No scans.")
     if report.patterns:
-        console.print(_pattern_table(report.patterns[:_PATTERNS]))
+        console.print(_pattern_table(report.patterns[:_PATTERNS], console.width))
         if len(report.patterns) > _PATTERNS:
             console.print(f"and {len(report.patterns) - _PATTERNS} patterns with fewer followers")
     console.print(Text(_figures(report.summary)))
@@ -87,14 +87,16 @@ def _reasons(alerts: tuple[Alert, ...]) -> Table:
     return table
 
 
-def _pattern_table(patterns: tuple[Pattern, ...]) -> Table:
+def _pattern_table(patterns: tuple[Pattern, ...], width: int) -> Table:
     table = Table(title="Port patterns", title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Pattern", no_wrap=True)
     table.add_column("What", overflow="fold")
     table.add_column("Services", justify="right")
     table.add_column("Followed by", overflow="fold")
-    table.add_column("Windows", justify="right")
-    table.add_column("Since (UTC)", no_wrap=True)
+    wide = width >= _WIDE
+    if wide:
+        table.add_column("Windows", justify="right")
+        table.add_column("Since (UTC)", no_wrap=True)
     for pattern in patterns:
         members = [f"{source} {share:.0%}" for source, share in pattern.members[:_NAMED]]
         others = pattern.member_count - len(members)
@@ -103,8 +105,7 @@ def _pattern_table(patterns: tuple[Pattern, ...]) -> Table:
             pattern.name,
             str(pattern.service_count),
             ", ".join(members) + (f" and {others} more" if others > 0 else ""),
-            str(pattern.windows),
-            _clock(pattern.first_seen),
+            *((str(pattern.windows), _clock(pattern.first_seen)) if wide else ()),
         )
     return table
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from service.patterns.factorize import Shape
     from service.windows.counts import WindowCounts
 
+FORGOTTEN = 24 * 3600 * 1_000_000_000
+"""A pattern that was not found for longer, ns, gets a new id when it returns."""
+
 _ALIKE = 0.8
 """Cosine of service weights from which on two patterns are the same."""
 _FRESH = 0.4

@@ -67,8 +67,9 @@ class _MemoryUnit:
             raise WindowConflictError(f"window {record.counts.id}: stored already")
         self.stored[record.counts.id] = record
 
-    def live_patterns(self, sensor: str) -> Sequence[Pattern]:
-        return [pattern for pattern in self.shelved_patterns.items.values() if pattern.sensor == sensor]
+    def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
+        patterns = self.shelved_patterns.items.values()
+        return [pattern for pattern in patterns if pattern.sensor == sensor and pattern.last_seen >= since]
 
     def save_patterns(self, patterns: Iterable[Pattern]) -> None:
         self.shelved_patterns.save(patterns)

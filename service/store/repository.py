@@ -86,8 +86,8 @@ class Reader(Protocol):
         """Return the digest of a stored window without reading its counts, or None."""
         ...
 
-    def live_patterns(self, sensor: str) -> Sequence[Pattern]:
-        """Return the sensor's patterns, in the order in which they were first saved."""
+    def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
+        """Return the sensor's patterns with `last_seen` at or after `since`, in the order of first saving."""
         ...
 
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:

@@ -58,16 +58,15 @@ class _SqlUnit:
         except IntegrityError as error:
             raise WindowConflictError(f"window {counts.id}: stored already") from error
 
-    def live_patterns(self, sensor: str) -> Sequence[Pattern]:
-        table = tables.patterns
-        query = select(table.c.document).where(table.c.sensor == sensor).order_by(table.c.sequence)
-        return [documents.read_pattern(document) for document in self._connection.scalars(query)]
+    def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
+        return self._seen_since(tables.patterns, sensor, since, documents.read_pattern)
 
     def save_patterns(self, patterns: Iterable[Pattern]) -> None:
         rows = {
             pattern.id: {
                 "id": pattern.id,
                 "sensor": pattern.sensor,
+                "last_seen_ns": pattern.last_seen,
                 "document": documents.write_pattern(pattern),
             }
             for pattern in patterns
@@ -75,13 +74,7 @@ class _SqlUnit:
         self._save(tables.patterns, list(rows.values()))
 
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        table = tables.alerts
-        query = (
-            select(table.c.document)
-            .where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
-            .order_by(table.c.sequence)
-        )
-        return [documents.read_alert(document) for document in self._connection.scalars(query)]
+        return self._seen_since(tables.alerts, sensor, since, documents.read_alert)
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
@@ -125,6 +118,14 @@ class _SqlUnit:
         if query.sensor is not None:
             rows = rows.where(table.c.sensor == query.sensor)
         return self._page(table, rows, query, documents.read_pattern)
+
+    def _seen_since(self, table: Table, sensor: str, since: int, read: Callable[[str], Item]) -> list[Item]:
+        query = (
+            select(table.c.document)
+            .where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
+            .order_by(table.c.sequence)
+        )
+        return [read(document) for document in self._connection.scalars(query)]
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:

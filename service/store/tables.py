@@ -45,8 +45,10 @@ patterns = Table(
     Column("sequence", _Sequence, primary_key=True),
     Column("id", String, nullable=False, unique=True),
     Column("sensor", String, nullable=False),
+    Column("last_seen_ns", BigInteger, nullable=False),
     Column("document", Text, nullable=False),
     Index("patterns_of_sensor", "sensor", "sequence"),
+    Index("patterns_by_time", "sensor", "last_seen_ns"),
     sqlite_autoincrement=True,
 )
 

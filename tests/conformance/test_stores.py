@@ -58,7 +58,7 @@ def test_an_empty_store_holds_nothing(store: Store) -> None:
         assert unit.window_digest("w1") is None
         assert unit.alert("a1") is None
         assert unit.pattern("p1") is None
-        assert list(unit.live_patterns("edge")) == []
+        assert list(unit.live_patterns("edge", 0)) == []
         assert list(unit.open_alerts("edge", 0)) == []
         assert unit.alerts(AlertQuery()).items == ()
         assert unit.patterns(PatternQuery()).next is None
@@ -110,7 +110,7 @@ def test_any_sensor_keeps_its_name(store: Store, sensor: str) -> None:
         assert stored.counts.sensor == sensor
         assert stored.counts.digest() == record.digest
         assert list(reader.open_alerts(sensor, 0)) == [alert]
-        assert list(reader.live_patterns(sensor)) == [pattern]
+        assert list(reader.live_patterns(sensor, 0)) == [pattern]
         assert reader.alerts(AlertQuery(sensor=sensor)).items == (alert,)
         assert reader.patterns(PatternQuery(sensor=sensor)).items == (pattern,)
 
@@ -249,7 +249,7 @@ def test_what_is_replaced_keeps_its_place(store: Store) -> None:
         assert alerts.items[1].reason == "changed"
         assert ids(patterns) == ["p3", "p2", "p1"]
         assert patterns.items[1].name == "changed"
-        assert [pattern.id for pattern in reader.live_patterns("edge")] == ["p1", "p2", "p3"]
+        assert [pattern.id for pattern in reader.live_patterns("edge", 0)] == ["p1", "p2", "p3"]
         assert [alert.id for alert in reader.open_alerts("edge", 0)] == ["a1", "a2", "a3"]
 
 
@@ -276,11 +276,26 @@ def test_open_alerts_are_those_of_the_sensor_seen_since(store: Store) -> None:
         assert [alert.id for alert in reader.open_alerts("edge", START + 10)] == ["now"]
 
 
+def test_live_patterns_are_those_of_the_sensor_seen_since(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_patterns(
+            [
+                a_pattern(id="old", last_seen=START + 9),
+                a_pattern(id="now", last_seen=START + 10),
+                a_pattern(id="elsewhere", sensor="core", last_seen=START + 10),
+            ]
+        )
+        unit.save_patterns([a_pattern(id="returned", last_seen=START + 1)])
+        unit.save_patterns([a_pattern(id="returned", last_seen=START + 11)])
+    with store.read() as reader:
+        assert [pattern.id for pattern in reader.live_patterns("edge", START + 10)] == ["now", "returned"]
+
+
 def test_patterns_belong_to_a_sensor(store: Store) -> None:
     with store.begin() as unit:
         unit.save_patterns([a_pattern(id="p1"), a_pattern(id="p2", sensor="core")])
     with store.read() as reader:
-        assert [pattern.id for pattern in reader.live_patterns("core")] == ["p2"]
+        assert [pattern.id for pattern in reader.live_patterns("core", 0)] == ["p2"]
         assert ids(reader.patterns(PatternQuery(sensor="edge"))) == ["p1"]
 
 
