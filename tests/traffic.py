@@ -27,13 +27,20 @@ class Try:
     expired: bool = False
 
 
-def window(tries: list[Try], *, start: int = START, length: int = 60 * SECOND, sensor: str = "lab") -> WindowCounts:
-    """Return the counts of a window of IPv4 traffic; attempts are a millisecond apart."""
+def window(
+    tries: list[Try],
+    *,
+    start: int = START,
+    length: int = 60 * SECOND,
+    sensor: str = "lab",
+    pause: int = 1_000_000,
+) -> WindowCounts:
+    """Return the counts of a window of IPv4 traffic whose attempts are `pause` ns apart."""
 
     def host(text: str) -> int:
         return parse_address(text)[1] - V4_PREFIX
 
-    time = start + np.arange(len(tries), dtype=np.int64) * 1_000_000
+    time = start + np.arange(len(tries), dtype=np.int64) * pause
     pairs = Pairs(
         source=np.array([host(t.source) for t in tries], dtype=np.uint32),
         target=np.array([host(t.target) for t in tries], dtype=np.uint32),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from service.windows.counts import WindowCounts
 
 
+_MINUTE = 60 * 1_000_000_000
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
     """A source of a window that scans."""
@@ -141,8 +144,9 @@ def _judge_icmp(window: WindowCounts, thresholds: Thresholds, ongoing: NDArray[n
 
 def _judge_arp(window: WindowCounts, thresholds: Thresholds, ongoing: NDArray[np.bool_]) -> list[Verdict]:
     rows = window.rows
-    asked = thresholds.arp_targets(window.end - window.start)
-    enough = np.where(ongoing[rows.source], thresholds.goes_on, asked)
+    # A router asks for more hosts in more time.
+    minutes = np.maximum(1.0, (rows.last - rows.first) / _MINUTE)
+    enough = np.where(ongoing[rows.source], thresholds.goes_on, np.ceil(thresholds.asked * minutes))
     wide = (rows.service == ARP_REQUEST) & (rows.probed >= enough)
     return _sweeps(window, wide, Means.ARP, rows.probed, enough)
 

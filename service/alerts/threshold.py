@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SECOND = 1_000_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -39,7 +37,3 @@ class Thresholds:
         for name in self.__dataclass_fields__:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is not positive")
-
-    def arp_targets(self, length: int) -> int:
-        """Return the threshold for ARP in a window of `length` ns: a router asks for more hosts in more time."""
-        return max(self.asked, self.asked * length // (60 * SECOND))

@@ -82,10 +82,11 @@ def test_pinging_again_and_again_is_monitoring() -> None:
     assert kinds(window(sweep(SCANNER, "icmp/echo", 40, tries=5, answered=40))) == []
 
 
-def test_unanswered_arp_requests_are_a_sweep_and_a_longer_window_allows_more() -> None:
+@pytest.mark.parametrize(("seconds", "named"), [(1, True), (59, True), (120, False)])
+def test_unanswered_arp_requests_are_a_sweep_unless_they_take_long(seconds: int, named: bool) -> None:
     tries = sweep(SCANNER, "arp/request", 25)
-    assert kinds(window(tries)) == [(Means.ARP, Kind.HORIZONTAL, 25)]
-    assert kinds(window(tries, length=120 * SECOND)) == []
+    counts = window(tries, length=600 * SECOND, pause=seconds * SECOND // len(tries))
+    assert kinds(counts) == ([(Means.ARP, Kind.HORIZONTAL, 25)] if named else [])
 
 
 def test_means_are_judged_apart() -> None:
