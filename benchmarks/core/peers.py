@@ -1,0 +1,265 @@
+"""One cold traffic window, factorised by everything a user could pick instead.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.core.peers [--seeds 5] [--output benchmarks/results/core]
+
+Sparse planted windows (n × m counts of k campaigns, log1p), one thread, CPU time, start included. A run of a
+contender is repeated from scratch with more and more iterations; its time to a tolerance is that of the quickest run
+whose error ‖X − DC‖_F is within the tolerance of the best error that any contender ever reached on that window. Peers
+that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+import time
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.progress import track
+from scipy.sparse import csr_array, csr_matrix
+
+import lnmf_core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+TOLERANCES = (0.01, 0.001)
+LIMIT = 8.0
+"""A contender that has used so many CPU seconds on a window is not given more iterations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A way to factorise: X, rank, iterations and seed in, D and C out."""
+
+    name: str
+    package: str
+    run: Any
+
+
+def planted_window(seed: int, sources: int, services: int, campaigns: int, entries: int) -> csr_array:
+    """Return log1p counts: each source follows one or two campaigns of 3 to 30 services, and some noise."""
+    chance = np.random.default_rng(seed)
+    popularity = 1.0 / np.arange(1, services + 1)
+    popularity /= popularity.sum()
+    members = [chance.choice(services, chance.integers(3, 31), replace=False) for _ in range(campaigns)]
+    rows, columns = [], []
+    for _ in range(int(0.8 * entries)):
+        source = int(chance.integers(sources))
+        followed = (source + int(chance.random() < 0.15)) % campaigns
+        rows.append(source)
+        columns.append(int(chance.choice(members[followed])))
+    noise = entries - len(rows)
+    rows += chance.integers(sources, size=noise).tolist()
+    columns += chance.choice(services, size=noise, p=popularity).tolist()
+    counts = csr_array((1.0 + chance.poisson(2.0, len(rows)), (rows, columns)), shape=(sources, services))
+    counts.sum_duplicates()
+    counts.data = np.log1p(counts.data)
+    return counts
+
+
+def error(X: csr_array, D: NDArray[np.float64], C: NDArray[np.float64]) -> float:
+    """Return ‖X − DC‖_F without making it dense."""
+    squared = float((X.data**2).sum()) - 2 * float((D * (X @ C.T)).sum()) + float(((D.T @ D) * (C @ C.T)).sum())
+    return float(np.sqrt(max(squared, 0.0)))
+
+
+def _ours(rule: Callable[[], Any], start: Callable[[int], Any]) -> Any:
+    def run(X: csr_array, k: int, iterations: int, seed: int) -> Any:
+        stop = lnmf_core.Stop(max_iterations=iterations, tolerance=0.0)
+        factors = lnmf_core.factorize(X, k, rule=rule(), start=start(seed), stop=stop).factors
+        return factors.D, factors.C
+
+    return run
+
+
+def _sklearn(**options: Any) -> Any:
+    def run(X: csr_array, k: int, iterations: int, seed: int) -> Any:
+        from sklearn.decomposition import NMF
+
+        model = NMF(k, max_iter=iterations, tol=0.0, random_state=seed, **options)
+        return model.fit_transform(csr_matrix(X)), model.components_
+
+    return run
+
+
+def _minibatch(X: csr_array, k: int, iterations: int, seed: int) -> Any:
+    from sklearn.decomposition import MiniBatchNMF
+
+    model = MiniBatchNMF(
+        k, max_iter=iterations, tol=0.0, max_no_improvement=None, random_state=seed, init="nndsvda"
+    )
+    return model.fit_transform(csr_matrix(X)), model.components_
+
+
+def _tensorly(X: csr_array, k: int, iterations: int, seed: int) -> Any:
+    from tensorly.decomposition import non_negative_parafac_hals
+
+    weights, (D, C) = non_negative_parafac_hals(X.toarray(), k, n_iter_max=iterations, tol=0.0, random_state=seed)
+    return D * weights, C.T
+
+
+def _torchnmf(X: csr_array, k: int, iterations: int, seed: int) -> Any:
+    import torch
+    from torchnmf.nmf import NMF
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    dense = torch.from_numpy(X.toarray())
+    model = NMF(dense.shape, rank=k).double()
+    model.fit(dense, beta=2, tol=0.0, max_iter=iterations)
+    return model.H.detach().numpy(), model.W.detach().numpy().T
+
+
+def _nmf_torch(X: csr_array, k: int, iterations: int, seed: int) -> Any:
+    from nmf import run_nmf
+
+    D, C, _ = run_nmf(
+        X.toarray(), k, algo="halsvar", mode="batch", n_jobs=1, random_state=seed, fp_precision="double",
+        batch_max_iter=iterations, tol=0.0,
+    )  # fmt: skip
+    return np.asarray(D, dtype=np.float64), np.asarray(C, dtype=np.float64)
+
+
+def _nimfa(X: csr_array, k: int, iterations: int, seed: int) -> Any:
+    import nimfa
+
+    np.random.seed(seed)  # nimfa knows no other
+    fit = nimfa.Nmf(
+        csr_matrix(X), rank=k, max_iter=iterations, seed="random_vcol", update="euclidean", objective="fro"
+    )()
+    return np.asarray(fit.basis().todense()), np.asarray(fit.coef().todense())
+
+
+CONTENDERS = (
+    Contender("Yocho default", "lnmf_core", _ours(lambda: None, lnmf_core.Nndsvd)),
+    Contender("Yocho HALS, NNDSVD", "lnmf_core", _ours(lnmf_core.Hals, lnmf_core.Nndsvd)),
+    Contender("Yocho HALS, random", "lnmf_core", _ours(lnmf_core.Hals, lnmf_core.RandomStart)),
+    Contender(
+        "Yocho multiplicative, random",
+        "lnmf_core",
+        _ours(lnmf_core.Multiplicative, lnmf_core.RandomStart),
+    ),
+    Contender("scikit-learn cd, nndsvda", "sklearn", _sklearn(solver="cd", init="nndsvda")),
+    Contender("scikit-learn cd, nndsvd", "sklearn", _sklearn(solver="cd", init="nndsvd")),
+    Contender("scikit-learn cd, random", "sklearn", _sklearn(solver="cd", init="random")),
+    Contender("scikit-learn mu, nndsvda", "sklearn", _sklearn(solver="mu", init="nndsvda")),
+    Contender("scikit-learn MiniBatchNMF", "sklearn", _minibatch),
+    Contender("tensorly HALS (dense)", "tensorly", _tensorly),
+    Contender("torchnmf MU (dense)", "torchnmf", _torchnmf),
+    Contender("nmf-torch HALS (dense)", "nmf", _nmf_torch),
+    Contender("nimfa euclidean", "nimfa", _nimfa),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run."""
+
+    iterations: int
+    seconds: float
+    error: float
+
+
+def attempts(contender: Contender, X: csr_array, k: int, seed: int) -> list[Attempt]:
+    """Run a contender with 1, 2, 3, 4, 6, 8, 12, … iterations, until its time is up."""
+    found: list[Attempt] = []
+    used, steps = 0.0, 1
+    while used < LIMIT and steps <= 2048:
+        began = time.process_time()
+        D, C = contender.run(X, k, steps, seed)
+        seconds = time.process_time() - began
+        used += seconds
+        reached = error(X, np.asarray(D, dtype=np.float64), np.asarray(C, dtype=np.float64))
+        found.append(Attempt(steps, seconds, reached if np.isfinite(reached) else np.inf))
+        steps = max(steps + 1, int(steps * 1.4))
+    return found
+
+
+def measure(size: tuple[int, int, int, int], seeds: int) -> list[dict[str, Any]]:
+    """Return a row for each contender: CPU time to each tolerance, and on how many windows it got there."""
+    present = [c for c in CONTENDERS if importlib.util.find_spec(c.package) is not None]
+    sources, services, k, entries = size
+    for contender in present:  # the first call loads and compiles
+        contender.run(planted_window(0, 100, 50, 3, 500), 3, 2, 0)
+    times: dict[str, dict[float, list[float]]] = {c.name: {t: [] for t in TOLERANCES} for c in present}
+    for seed in track(range(seeds), description=f"{sources} × {services}"):
+        X = planted_window(seed, sources, services, k, entries)
+        runs = {c.name: attempts(c, X, k, seed) for c in present}
+        best = min(attempt.error for found in runs.values() for attempt in found)
+        for name, found in runs.items():
+            for tolerance in TOLERANCES:
+                good = [a.seconds for a in found if a.error <= (1 + tolerance) * best]
+                times[name][tolerance].append(min(good, default=np.inf))
+    return [
+        {
+            "contender": name,
+            **{
+                f"{tolerance:.1%}": {
+                    "median_ms": float(np.median(values)) * 1e3,
+                    "low_ms": float(np.quantile(values, 0.25, method="lower")) * 1e3,
+                    "high_ms": float(np.quantile(values, 0.75, method="higher")) * 1e3,
+                    "reached": int(np.isfinite(values).sum()),
+                }
+                for tolerance, values in by_tolerance.items()
+            },
+        }
+        for name, by_tolerance in times.items()
+    ]
+
+
+def markdown(rows: list[dict[str, Any]], seeds: int, size: tuple[int, int, int, int]) -> str:
+    """Return the rows as a table."""
+    sources, services, k, entries = size
+    lines = [
+        f"# A cold window of {sources} × {services}, k = {k}, {entries} entries",
+        "",
+        f"{seeds} windows; one thread; CPU ms, start included: median (quartiles), windows on which it got there.",
+        "",
+        "| contender | " + " | ".join(f"to {t:.1%} of the best" for t in TOLERANCES) + " |",
+        "|---|" + "---|" * len(TOLERANCES),
+    ]
+    for row in rows:
+        cells = []
+        for tolerance in TOLERANCES:
+            cell = row[f"{tolerance:.1%}"]
+            cells.append(
+                f"{cell['median_ms']:.1f} ({cell['low_ms']:.1f}–{cell['high_ms']:.1f}), {cell['reached']}/{seeds}"
+                if np.isfinite(cell["median_ms"])
+                else f"never, {cell['reached']}/{seeds}"
+            )
+        lines.append(f"| {row['contender']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run the comparison and write its results."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--seeds", type=int, default=5)
+    ask.add_argument("--output", type=Path, default=Path("benchmarks/results/core"))
+    given = ask.parse_args()
+    size = (5000, 2000, 10, 25_000)
+    warnings.simplefilter("ignore")  # peers warn that they were stopped before they converged: that is the point
+    rows = measure(size, given.seeds)
+    given.output.mkdir(parents=True, exist_ok=True)
+    machine = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}
+    packages = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "tensorly": "tensorly",
+                "torch": "torch", "torchnmf": "torchnmf", "nmf": "nmf-torch", "nimfa": "nimfa"}  # fmt: skip
+    versions = {name: version(name) for module, name in packages.items() if importlib.util.find_spec(module)}
+    result = {"size": size, "seeds": given.seeds, "machine": machine, "versions": versions, "rows": rows}
+    (given.output / "peers.json").write_text(json.dumps(result, indent=1).replace("Infinity", "null") + "\n")
+    (given.output / "peers.md").write_text(markdown(rows, given.seeds, size))
+
+
+if __name__ == "__main__":
+    main()
