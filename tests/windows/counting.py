@@ -66,3 +66,11 @@ def window_of(counts: WindowCounts) -> Window:
             for i, name in enumerate(names)
         },
     )
+
+
+def mixed(value: int) -> int:
+    """Return SplitMix64's finaliser of a number, as its paper writes it."""
+    x = value % 2**64
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+    return x ^ x >> 31
