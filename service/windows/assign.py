@@ -32,7 +32,7 @@ class WindowSpec:
     lateness: int = 10 * SECOND
     """A window stays open so long after its end for late packets and late answers, ns."""
     pairs: int = 1 << 22
-    """Most distinct (source, target, service) of a window, 64 bytes each at most."""
+    """Most distinct (source, target, service) of a window; for the memory they take see `PairTable`."""
 
     def __post_init__(self) -> None:
         if self.length < SECOND:

@@ -81,6 +81,14 @@ def test_a_full_table_counts_what_it_leaves_out(most: int) -> None:
     assert table.shed > 0
 
 
+@pytest.mark.parametrize(("most", "each"), [(512, 64), (1024, 64), (2048, 64), (514, 128), (1500, 128)])
+def test_memory_is_bounded(most: int, each: int) -> None:
+    table = PairTable(most)
+    table.add(attempts_batch(told(8000, 5, ["attempt"])))
+    assert table.shed > 0
+    assert table._table.nbytes <= each * most
+
+
 def test_an_outcome_without_its_attempt_counts_nothing() -> None:
     table = PairTable(4)
     table.add(attempts_batch([Told(0, SOURCES[0], TARGETS[0], "tcp/1", "answered")]))
