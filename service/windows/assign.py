@@ -24,7 +24,7 @@ SECOND = 1_000_000_000
 class WindowSpec:
     """How time is divided.
 
-    Raises ValueError if a length is not positive.
+    Raises ValueError if `length` is less than a second, `lateness` negative or `pairs` not positive.
     """
 
     length: int = 60 * SECOND
@@ -32,13 +32,15 @@ class WindowSpec:
     lateness: int = 10 * SECOND
     """A window stays open so long after its end for late packets and late answers, ns."""
     pairs: int = 1 << 22
-    """Most distinct (source, target, service) of a window, 64 bytes each at most."""
+    """Most distinct (source, target, service) of a window; for the memory they take see `PairTable`."""
 
     def __post_init__(self) -> None:
         if self.length < SECOND:
             raise ValueError(f"length: {self.length} ns is less than a second")
         if self.lateness < 0:
             raise ValueError(f"lateness: {self.lateness} ns is negative")
+        if self.pairs < 1:
+            raise ValueError(f"pairs: {self.pairs} is not positive")
 
 
 class Windows:
@@ -49,7 +51,7 @@ class Windows:
         self._spec = spec
         self._hosts = hosts
         self._open: dict[int, PairTable] = {}
-        self._closed_before = -1
+        self._closed_before = -1  # index of the first window that may still be open, even if nothing is in it
         self._latest = 0
         self.late = 0
         """Attempts that came after their window was closed, and count in the oldest open one."""
@@ -62,7 +64,7 @@ class Windows:
         late = index < self._closed_before
         if late.any():
             self.late += int((late & (attempts.outcome == Outcome.ATTEMPT)).sum())
-            index = np.where(late, self._closed_before, index)
+            index = np.where(late, min(self._open, default=self._closed_before), index)
         order = np.argsort(index, kind="stable")
         cuts = np.flatnonzero(np.diff(index[order])) + 1
         for part in np.split(order, cuts):
@@ -81,13 +83,13 @@ class Windows:
         self._open[index].add(attempts)
 
     def _close(self, before: int) -> Iterator[WindowCounts]:
-        """Close the windows that end at or before a time."""
+        """Close the windows that end at or before a time, those without attempts too."""
+        self._closed_before = max(self._closed_before, before // self._spec.length)
         for index in sorted(self._open):
             end = (index + 1) * self._spec.length
             if end > before:
                 return
             table = self._open.pop(index)
-            self._closed_before = index + 1
             name = WindowName(self._sensor, end - self._spec.length, end)
             counts = close_window(name, table.pairs(), self._hosts, table.shed)
             if len(counts.rows):

@@ -19,11 +19,19 @@ class Cardinality:
 
     def add(self, hashes: NDArray[np.uint64]) -> None:
         """Take in hashes, of any shape."""
-        self._smallest = np.union1d(self._smallest, hashes)[:_KEPT]
+        fresh = np.unique(hashes)
+        if len(self._smallest) > _KEPT:
+            fresh = fresh[fresh < self._smallest[-1]]
+        if not len(fresh):
+            return
+        merged = np.concatenate([self._smallest, fresh])
+        merged.sort(kind="stable")  # two sorted runs: a merge, not a sort
+        distinct = np.concatenate(([True], merged[1:] != merged[:-1]))
+        self._smallest = merged[distinct][: _KEPT + 1]
 
     @property
     def count(self) -> int:
         """The number of distinct hashes."""
-        if len(self._smallest) < _KEPT:
+        if len(self._smallest) <= _KEPT:
             return len(self._smallest)
-        return round((_KEPT - 1) / (int(self._smallest[-1]) / 2**64))
+        return round(_KEPT / (int(self._smallest[-1]) / 2**64))

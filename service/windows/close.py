@@ -130,14 +130,15 @@ def _samples(target: NDArray[np.uint32], targets: Ints, hosts: HostTable) -> Tar
     for heavy in np.flatnonzero(targets > SAMPLE_SIZE):
         mine = slice(int(ends[heavy] - targets[heavy]), int(ends[heavy]))
         ranks = hash_addresses(hosts.addresses(target[mine]))
-        kept[mine] = ranks <= np.partition(ranks, SAMPLE_SIZE - 1)[SAMPLE_SIZE - 1]
+        kept[mine] = False
+        kept[mine][np.argpartition(ranks, SAMPLE_SIZE - 1)[:SAMPLE_SIZE]] = True
     start = np.concatenate(([0], np.cumsum(np.minimum(targets, SAMPLE_SIZE))))
     return TargetSamples(start=start, targets=hosts.addresses(target[kept]))
 
 
 def hash_addresses(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return a 64-bit hash of each address of an array of shape (n, 2); it is the same in every window."""
-    return np.asarray(_mix(words[:, 0] * np.uint64(31) + words[:, 1]))
+    return _mix(_mix(words[:, 0]) + words[:, 1])
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -95,7 +95,7 @@ class WindowCounts:
     exact: bool = True
     """False where `totals` was inferred from the rows because the sender did not say."""
     shed_pairs: int = 0
-    """(source, target, service) triples that were not counted because the window was full."""
+    """Attempts that were not counted because the window was full of (source, target, service) triples."""
 
     def __post_init__(self) -> None:
         if self.end <= self.start:

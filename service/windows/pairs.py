@@ -29,7 +29,11 @@ class Pairs:
 
 
 class PairTable:
-    """Counts exactly, in at most ``64 · most`` bytes; attempts of more pairs are counted as shed."""
+    """Counts exactly up to `most` pairs; attempts of more pairs are counted as shed.
+
+    It takes at most ``64 · most`` bytes if `most` is a power of two, less than twice that if not, and 32 KiB at
+    least.
+    """
 
     def __init__(self, most: int) -> None:
         if most < 1:

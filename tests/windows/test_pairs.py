@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from service.capture.services import parse_service
+from service.windows.pairs import Pairs, PairTable
+from tests.reference import Told
+from tests.windows.counting import attempts_batch
+
+SOURCES = [f"192.0.2.{i}" for i in range(1, 4)]
+TARGETS = [f"10.0.{i // 200}.{i % 200}" for i in range(700)] + ["239.255.255.255", "0.0.0.1"]
+SERVICES = ["tcp/0", "tcp/65535", "udp/0", "udp/53", "icmp/echo", "icmp6/echo", "arp/request"]
+
+Key = tuple[int, int, int]
+
+
+def told(count: int, seed: int, outcomes: list[str]) -> list[Told]:
+    random = Random(seed)
+    return [
+        Told(
+            random.randrange(-5, 10**18),
+            random.choice(SOURCES),
+            random.choice(TARGETS),
+            random.choice(SERVICES),
+            random.choice(outcomes),
+        )
+        for _ in range(count)
+    ]
+
+
+def keys(pairs: Pairs) -> list[Key]:
+    return list(zip(pairs.source.tolist(), pairs.target.tolist(), pairs.service.tolist(), strict=True))
+
+
+def key_of(one: Told) -> Key:
+    batch = attempts_batch([one])
+    return int(batch.source[0]), int(batch.target[0]), parse_service(one.service)
+
+
+@pytest.mark.parametrize("size", [1, 700, 20_000])
+def test_many_pairs_are_counted_exactly_however_the_table_grows(size: int) -> None:
+    rows = told(20_000, 3, ["attempt"] * 8 + ["answered", "refused", "expired"])
+    table = PairTable(1 << 20)
+    for begin in range(0, 2000 if size == 1 else len(rows), size):
+        table.add(attempts_batch(rows[begin : begin + size]))
+    taken = rows[:2000] if size == 1 else rows
+    tries: Counter[Key] = Counter()
+    marks: dict[str, set[Key]] = {"answered": set(), "refused": set(), "expired": set()}
+    times: dict[Key, list[int]] = {}
+    for one in taken:
+        key = key_of(one)
+        if one.outcome == "attempt":
+            tries[key] += 1
+            times.setdefault(key, []).append(one.time)
+        elif key in tries:
+            marks[one.outcome].add(key)
+    pairs = table.pairs()
+    found = keys(pairs)
+    assert len(found) == len(set(found))
+    assert dict(zip(found, pairs.tries.tolist(), strict=True)) == tries
+    assert {key for key, yes in zip(found, pairs.answered.tolist(), strict=True) if yes} == marks["answered"]
+    assert {key for key, yes in zip(found, pairs.expired.tolist(), strict=True) if yes} == marks["expired"]
+    assert dict(zip(found, pairs.first.tolist(), strict=True)) == {key: min(seen) for key, seen in times.items()}
+    assert dict(zip(found, pairs.last.tolist(), strict=True)) == {key: max(seen) for key, seen in times.items()}
+    assert table.shed == 0
+
+
+@pytest.mark.parametrize("most", [1, 2, 511, 512, 513, 600, 1024, 1025])
+def test_a_full_table_counts_what_it_leaves_out(most: int) -> None:
+    rows = told(6000, 4, ["attempt"])
+    table = PairTable(most)
+    for begin in range(0, len(rows), 1000):
+        table.add(attempts_batch(rows[begin : begin + 1000]))
+    first = list(dict.fromkeys(key_of(one) for one in rows))[:most]
+    pairs = table.pairs()
+    assert set(keys(pairs)) == set(first)
+    assert int(pairs.tries.sum()) + table.shed == 6000
+    assert table.shed > 0
+
+
+@pytest.mark.parametrize(("most", "each"), [(512, 64), (1024, 64), (2048, 64), (514, 128), (1500, 128)])
+def test_memory_is_bounded(most: int, each: int) -> None:
+    table = PairTable(most)
+    table.add(attempts_batch(told(8000, 5, ["attempt"])))
+    assert table.shed > 0
+    assert table._table.nbytes <= each * most
+
+
+def test_an_outcome_without_its_attempt_counts_nothing() -> None:
+    table = PairTable(4)
+    table.add(attempts_batch([Told(0, SOURCES[0], TARGETS[0], "tcp/1", "answered")]))
+    table.add(attempts_batch([Told(0, SOURCES[0], TARGETS[1], "tcp/1", "attempt")]))
+    assert table.pairs().answered.tolist() == [False]
+    assert table.shed == 0
+
+
+def test_an_empty_table() -> None:
+    assert len(PairTable(1).pairs().source) == 0
+
+
+@pytest.mark.parametrize("most", [0, -1])
+def test_most_is_checked(most: int) -> None:
+    with pytest.raises(ValueError, match="most"):
+        PairTable(most)
