@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.core.peers [--seeds 5] [--output benchmarks/results/core]
 
 Sparse planted windows (n × m counts of k campaigns, log1p), one thread, CPU time, start included. A run of a
-contender is repeated from scratch with more and more iterations; its time to a tolerance is that of the quickest run
-whose error ‖X − DC‖_F is within the tolerance of the best error that any contender ever reached on that window. Peers
-that are not installed are left out.
+contender is repeated from scratch with more and more iterations; its time to a tolerance is that of the quickest
+run whose error ‖X − DC‖_F is within the tolerance of the best that any contender ever reached on that window.
+Peers that are not installed are left out.
 """
 
 from __future__ import annotations
