@@ -143,6 +143,11 @@ def test_announcements_and_probes_of_arp_ask_nobody(tmp_path: Path) -> None:
     assert only(seen(tmp_path / "b.pcap", built(probe))).group
 
 
+def test_a_reply_of_arp_to_oneself_is_a_reply(tmp_path: Path) -> None:
+    found = only(seen(tmp_path / "a.pcap", built(ETHER / ARP(op=2, psrc="192.0.2.1", pdst="192.0.2.1"))))
+    assert (found.event, found.group) == ("reply", False)
+
+
 def test_an_error_about_a_packet_with_options(tmp_path: Path) -> None:
     quoted = IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_NOP()] * 8) / UDP(sport=5, dport=6)
     found = only(seen(tmp_path / "a.pcap", built(ETHER / V4 / ICMP(type=11) / quoted)))
