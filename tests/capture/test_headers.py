@@ -39,7 +39,7 @@ def only(reading: Reading) -> Packet:
     return reading.packets[0]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(link_frames, st.booleans(), st.booleans())
 def test_scapy_sees_the_same(tmp_path: Path, linked: tuple[int, bytes], big: bool, modern: bool) -> None:
     link, data = linked
