@@ -39,7 +39,7 @@ def only(reading: Reading) -> Packet:
     return reading.packets[0]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(link_frames, st.booleans(), st.booleans())
 def test_scapy_sees_the_same(tmp_path: Path, linked: tuple[int, bytes], big: bool, modern: bool) -> None:
     link, data = linked
@@ -141,6 +141,11 @@ def test_announcements_and_probes_of_arp_ask_nobody(tmp_path: Path) -> None:
     probe = ETHER / ARP(op=1, psrc="0.0.0.0", pdst="192.0.2.1")
     assert only(seen(tmp_path / "a.pcap", built(announcement))).group
     assert only(seen(tmp_path / "b.pcap", built(probe))).group
+
+
+def test_a_reply_of_arp_to_oneself_is_a_reply(tmp_path: Path) -> None:
+    found = only(seen(tmp_path / "a.pcap", built(ETHER / ARP(op=2, psrc="192.0.2.1", pdst="192.0.2.1"))))
+    assert (found.event, found.group) == ("reply", False)
 
 
 def test_an_error_about_a_packet_with_options(tmp_path: Path) -> None:

@@ -92,6 +92,12 @@ def test_a_batch_may_span_many_windows_in_any_order() -> None:
     assert windows.late == 0
 
 
+def test_few_windows_are_open_while_a_batch_spans_many() -> None:
+    windows = Windows("edge", SPEC, HOSTS)
+    batch = attempts_batch([at(60 * i) for i in range(50)])
+    assert max(len(windows._open) for _ in windows.add(batch)) <= 2
+
+
 def test_a_late_outcome_is_no_late_attempt() -> None:
     found, windows = divided([[at(50)], [at(75)], [at(50, outcome="answered")]])
     assert windows.late == 0

@@ -84,6 +84,20 @@ def test_a_gap_stands(gap: int, after: int) -> None:
     assert steady(times[:30], times[30:]) == (times, 0)
 
 
+def test_a_packet_from_long_before_is_no_witness_against_a_gap() -> None:
+    times = [*ticking(30), START + YEAR, START - YEAR, *ticking(30, START + YEAR + SECOND)]
+    assert steady(times) == (times, 0)
+
+
+def test_packets_that_contradict_each_other_are_believed_in_the_end() -> None:
+    """Each is a year before the one before it, and so a witness against it."""
+    times = [START + (20 - i) * YEAR for i in range(20)]
+    assert steady([*ticking(9), *times]) == (
+        [*ticking(9), *[START + 8 * SECOND] * WITNESSES, *times[WITNESSES:]],
+        WITNESSES,
+    )
+
+
 def test_a_step_back_stands() -> None:
     times = [*ticking(30), *ticking(30, START - YEAR)]
     assert steady(times) == (times, 0)
