@@ -29,7 +29,8 @@ class PcapngRecords:
 
     def __init__(self) -> None:
         self._big = False
-        self._interfaces: NDArray[np.int64] = np.empty((0, 4), dtype=np.int64)
+        self._described: NDArray[np.int64] = np.empty((4, 4), dtype=np.int64)
+        self._count = 0
 
     def blocks(self, chunks: Chunks) -> Iterator[RecordBlock]:
         """Yield the packets; raises Corrupt at a block that can't be one."""
@@ -42,7 +43,7 @@ class PcapngRecords:
                 chunks.end,
                 self._big,
                 LONGEST,
-                self._interfaces,
+                self._described[: self._count],
                 latest,
                 columns.offset,
                 columns.length,
@@ -78,11 +79,17 @@ class PcapngRecords:
             raise Corrupt("the file ends inside a block")
         body = chunks.take(size)
         if section:
-            self._interfaces = np.empty((0, 4), dtype=np.int64)
-        elif len(self._interfaces) < _MOST_INTERFACES:
-            self._interfaces = np.vstack([self._interfaces, self._interface(body)])
+            self._count = 0
+        elif self._count < _MOST_INTERFACES:
+            self._add(self._interface(body))
         else:
             raise Corrupt(f"a section describes more than {_MOST_INTERFACES} interfaces")
+
+    def _add(self, interface: NDArray[np.int64]) -> None:
+        if self._count == len(self._described):  # doubled: a hostile file may describe thousands
+            self._described = np.concatenate([self._described, np.empty_like(self._described)])
+        self._described[self._count] = interface
+        self._count += 1
 
     def _interface(self, body: bytes) -> NDArray[np.int64]:
         """Return link type, snap length, ticks a second, and offset in ns of an interface block."""

@@ -1,0 +1,196 @@
+"""Many problems of one size at once, in torch, on a processor or a graphics card.
+
+torch is imported when a batch is factorised, not before: it comes with ``yocho[train]``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnmf_core.errors import MatrixError, ParameterError
+from lnmf_core.factors import Factors, Solution, StopReason
+from lnmf_core.matrix import Matrix, check_rank, checked
+from lnmf_core.rules.hals import Hals
+from lnmf_core.rules.multiplicative import Multiplicative
+from lnmf_core.rules.projected_gradient import ProjectedGradient
+from lnmf_core.solve import ROUNDING
+from lnmf_core.start import Nndsvd, Start
+from lnmf_core.stopping import Stop
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BatchableRule = Hals | Multiplicative | ProjectedGradient
+
+
+class _Update(Protocol):
+    def __call__(self, factor: Tensor, cross: Tensor, gram: Tensor, /) -> Tensor:
+        """Return the next factors (b × rows × k), given cross (b × rows × k) and gram (b × k × k)."""
+        ...
+
+
+def factorize_batch(
+    X: NDArray[Any],
+    rank: int,
+    *,
+    rule: BatchableRule | None = None,
+    start: Start | None = None,
+    stop: Stop | None = None,
+    device: str = "cpu",
+) -> list[Solution]:
+    """Factorise b matrices of one size, X of shape (b, n, m), as `factorize` does each of them.
+
+    The rules, starts, stopping tests and the retreat to the best pair are the same, and so are the results, up to
+    the order in which sums are taken (float64: about 1e-9). Each problem stops by itself; `Solution.seconds` is the
+    time of the whole batch, in seconds. `device` is a torch device, such as ``"cuda"``.
+
+    Raises MatrixError and RankError as `factorize` does, naming the matrix, ParameterError for a rule that has no
+    batched form, and ModuleNotFoundError without torch.
+    """
+    import torch  # noqa: PLC0415  (not needed for anything else here)
+
+    began = time.perf_counter()
+    rule = Hals() if rule is None else rule
+    start = Nndsvd(fill_zeros=rule.zeros_lock) if start is None else start
+    matrices = _matrices(X)
+    k = check_rank(rank, matrices[0].shape)
+    first = [start.factors(matrix, k) for matrix in matrices]
+    run = _Batch(matrices, first, _update(rule), Stop() if stop is None else stop, torch.device(device))
+    reasons = run.iterate()
+    seconds = time.perf_counter() - began
+    D, Ct = run.D.cpu().numpy(), run.Ct.cpu().numpy()
+    return [
+        Solution(Factors(D[b], np.ascontiguousarray(Ct[b].T)), tuple(run.errors[b]), reasons[b], seconds)
+        for b in range(len(matrices))
+    ]
+
+
+def _matrices(X: NDArray[Any]) -> list[Matrix]:
+    if X.ndim != 3:
+        raise MatrixError("X must be a numpy array of three dimensions: problems × sources × services")
+    if not len(X):
+        raise MatrixError("X holds no problem: it needs at least one")
+    found = []
+    for b in range(len(X)):
+        try:
+            found.append(checked(X[b]))
+        except MatrixError as error:
+            raise MatrixError(f"problem {b}: {error}") from error
+    return found
+
+
+class _Batch:
+    """The state of a batch: the best pairs so far, their errors, and which problems go on."""
+
+    def __init__(
+        self, matrices: list[Matrix], first: list[Factors], update: _Update, stop: Stop, device: Any
+    ) -> None:
+        import torch  # noqa: PLC0415
+
+        self._torch = torch
+        self._update = update
+        self._stop = stop
+        self._rounding = math.sqrt(ROUNDING * np.finfo(matrices[0].dtype).eps)
+        self._X = torch.from_numpy(np.stack([np.asarray(matrix.values) for matrix in matrices])).to(device)
+        self._squared = torch.tensor(
+            [matrix.squared_norm for matrix in matrices], dtype=torch.float64, device=device
+        )
+        self.D = torch.from_numpy(np.stack([pair.D for pair in first])).to(device)
+        self.Ct = torch.from_numpy(np.stack([np.ascontiguousarray(pair.C.T) for pair in first])).to(device)
+        cross = self._X @ self.Ct
+        start = self._error(slice(None), cross, _gram(self.Ct), self.D, _gram(self.D))
+        self.errors = [[float(value)] for value in start.cpu()]
+
+    def iterate(self) -> list[StopReason]:
+        """Move all pairs until each problem has a reason to stop; return the reasons."""
+        reasons: dict[int, StopReason] = {}
+        while len(reasons) < len(self.errors):
+            going = [b for b in range(len(self.errors)) if b not in reasons]
+            which = self._torch.tensor(going, device=self._X.device)
+            for b, finite in zip(going, self._step(which, going), strict=True):
+                reason = self._stop.reason(self.errors[b], self._rounding) if finite else StopReason.NON_FINITE
+                if reason is not None:
+                    reasons[b] = reason
+        return [reasons[b] for b in range(len(reasons))]
+
+    def _step(self, which: Tensor, going: list[int]) -> list[bool]:
+        """Do one iteration of some problems; return which of them gave finite factors."""
+        X, D, Ct = self._X[which], self.D[which], self.Ct[which]
+        new_D = self._update(D, X @ Ct, _gram(Ct))
+        cross, gram = X.transpose(1, 2) @ new_D, _gram(new_D)
+        new_Ct = self._update(Ct, cross, gram)
+        reached = self._error(which, cross, gram, new_Ct, _gram(new_Ct)).cpu().tolist()
+        finite, better = [], []
+        for b, error in zip(going, reached, strict=True):
+            finite.append(math.isfinite(error))
+            better.append(finite[-1] and error <= math.hypot(self.errors[b][-1], self._rounding))
+            if finite[-1]:
+                self.errors[b].append(min(error, self.errors[b][-1]))
+        kept = self._torch.tensor(better, device=self._X.device)
+        self.D[which[kept]], self.Ct[which[kept]] = new_D[kept], new_Ct[kept]
+        return finite
+
+    def _error(self, which: Any, cross: Tensor, gram: Tensor, factor: Tensor, factor_gram: Tensor) -> Tensor:
+        """Return the relative errors; see `NormalEquations.squared_error`. NaN and infinity stay visible."""
+        norm = self._squared[which]
+        fitted = (factor.double() * cross.double()).sum(dim=(1, 2))
+        squared = norm - 2 * fitted + (factor_gram.double() * gram.double()).sum(dim=(1, 2))
+        # What rounding makes negative is 0; what overflowed must not pass for a perfect fit.
+        infinite = ~self._torch.isfinite(squared)
+        relative = (squared.clamp(min=0) / norm).sqrt()
+        return self._torch.where(infinite, self._torch.full_like(relative, math.inf), relative)
+
+
+def _gram(factor: Tensor) -> Tensor:
+    return factor.transpose(1, 2) @ factor
+
+
+def _update(rule: BatchableRule) -> _Update:
+    match rule:
+        case Hals():
+            return lambda factor, cross, gram: _hals(factor, cross, gram, rule.sweeps)
+        case Multiplicative():
+            return _multiplicative
+        case ProjectedGradient():
+            return _projected_gradient
+    raise ParameterError(
+        f"rule {type(rule).__name__} has no batched form; use Hals, Multiplicative or ProjectedGradient"
+    )
+
+
+def _hals(factor: Tensor, cross: Tensor, gram: Tensor, sweeps: int) -> Tensor:
+    """See `lnmf_core.kernels.hals_sweeps`."""
+    import torch  # noqa: PLC0415
+
+    out = factor.clone()
+    least = torch.finfo(factor.dtype).tiny
+    for _ in range(sweeps):
+        for j in range(factor.shape[2]):
+            curvature = gram[:, j, j].unsqueeze(1)
+            slack = cross[:, :, j] - (out @ gram[:, :, j].unsqueeze(2)).squeeze(2)
+            moved = (out[:, :, j] + slack / curvature).clamp(min=0)
+            out[:, :, j] = torch.where(curvature > least, moved, out[:, :, j])
+    return out
+
+
+def _multiplicative(factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:
+    """See `lnmf_core.rules.multiplicative`."""
+    import torch  # noqa: PLC0415
+
+    predicted = factor @ gram
+    ratio = cross / predicted
+    return factor * torch.where(predicted > torch.finfo(factor.dtype).tiny, ratio, torch.ones_like(ratio))
+
+
+def _projected_gradient(factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:
+    """See `lnmf_core.rules.projected_gradient`."""
+    import torch  # noqa: PLC0415
+
+    steepest = torch.linalg.eigvalsh(gram)[:, -1].reshape(-1, 1, 1)
+    moved = (factor - (factor @ gram - cross) / steepest).clamp(min=0)
+    return torch.where(steepest > torch.finfo(factor.dtype).tiny, moved, factor)
