@@ -9,6 +9,7 @@ from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rank import choose_rank
 from lnmf_core.rules.base import UpdateRule
+from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
@@ -17,6 +18,7 @@ from lnmf_core.start import Nndsvd, RandomStart, Start, WarmStart
 from lnmf_core.stopping import Stop
 
 __all__ = [
+    "ExtrapolatedHals",
     "FactorError",
     "Factors",
     "Hals",

@@ -1,6 +1,6 @@
 """The compiled code of the core; the tests hold every kernel against plain numpy.
 
-scipy's products of a CSR matrix and a dense one are as fast as loops compiled here: they are not repeated.
+numba's cache does not notice changes in compiled functions of other files, so all of them stand here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
@@ -18,15 +19,33 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LANES = 64
 """Rows that are swept side by side: enough to fill vector registers, few enough for the first cache."""
+LINE = 8
+"""Rows of a sparse product's partner are padded to a multiple of this: one cache line of float64."""
+CHUNK = 1024
+"""Products that are summed before compensation sets in."""
+
+GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
+"""How `extrapolated_sweeps` ended."""
 
 
 def compiled(function: F) -> F:
     """Compile `function` at its first call for each dtype; the machine code is cached beside the source."""
+    # Multiplications and additions may fuse and the sign of zero may be lost; NaN and infinity are kept.
+    return _compiled(function, {"contract", "nsz"})
+
+
+def reduction(function: F) -> F:
+    """Compile `function` like `compiled`, free to add up in any order, as a vectorised sum must."""
+    return _compiled(function, {"contract", "nsz", "reassoc"})
+
+
+def _compiled(function: F, liberties: set[str]) -> F:
     # numpy's error model: a check for division by zero would keep the loop from being vectorised.
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": liberties}
     try:
-        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        return cast("F", numba.njit(cache=True, **options)(function))
     except RuntimeError:  # numba found no place for its cache: compile once for each process
-        return cast("F", numba.njit(nogil=True, error_model="numpy")(function))
+        return cast("F", numba.njit(**options)(function))
 
 
 @compiled
@@ -37,35 +56,220 @@ def hals_sweeps(factor: Array, cross: Array, gram: Array, sweeps: int, least: fl
     Phan 2009). Columns with gram_jj ≤ `least` are left as they are: their component is absent from the
     partner, so that every value is as good. All arrays have one dtype; none is changed.
     """
+    out = np.empty_like(factor)
+    sweep_into(factor, cross, gram, sweeps, least, out)
+    return out
+
+
+@compiled
+def sweep_into(factor: Array, cross: Array, gram: Array, sweeps: int, least: float, out: Array) -> None:
+    """Write what `hals_sweeps` returns to `out`, which may be `factor` itself."""
     rows, k = factor.shape
     zero = factor.dtype.type(0)
-    out = np.empty_like(factor)
     # Rows do not depend on one another, columns do. So a block of rows is turned on its side and the inner
     # loops run over rows, which vectorises; the block stays in the cache for all sweeps.
     block = np.empty((k, LANES), factor.dtype)
     target = np.empty((k, LANES), factor.dtype)
-    slack = np.empty(LANES, factor.dtype)
+    fresh = np.empty(LANES, factor.dtype)
+    # The division by gram_jj is made once for all rows.
+    weights = np.zeros((k, k), factor.dtype)
+    present = np.zeros(k, np.bool_)
+    for j in range(k):
+        present[j] = not gram[j, j] <= least
+        if present[j]:
+            for other in range(k):
+                weights[j, other] = -gram[j, other] / gram[j, j]
+            weights[j, j] = zero
     for begin in range(0, rows, LANES):
         width = min(LANES, rows - begin)
         for i in range(width):
             for j in range(k):
                 block[j, i] = factor[begin + i, j]
                 target[j, i] = cross[begin + i, j]
+        for j in range(k):
+            if present[j]:
+                for i in range(width):
+                    target[j, i] /= gram[j, j]
         for _ in range(sweeps):
             for j in range(k):
-                curvature = gram[j, j]
-                if not curvature > least:
+                if not present[j]:
                     continue
                 for i in range(width):
-                    slack[i] = target[j, i]
+                    fresh[i] = target[j, i]
                 for other in range(k):
-                    weight = gram[j, other]
+                    weight = weights[j, other]
                     for i in range(width):
-                        slack[i] -= weight * block[other, i]
+                        fresh[i] += weight * block[other, i]
                 for i in range(width):
-                    value = block[j, i] + slack[i] / curvature
+                    value = fresh[i]
                     block[j, i] = zero if value < zero else value  # noqa: FURB136  (max would hide NaN)
         for i in range(width):
             for j in range(k):
                 out[begin + i, j] = block[j, i]
-    return out
+
+
+@compiled
+def extrapolate_into(new: Array, old: Array, momentum: float, out: Array) -> None:
+    """Write [new + momentum·(new − old)]₊ to `out`; all are C-contiguous, of one shape and dtype."""
+    a, b, c = new.ravel(), old.ravel(), out.ravel()
+    zero, share = new.dtype.type(0), new.dtype.type(momentum)
+    for i in range(a.size):
+        value = a[i] + share * (a[i] - b[i])
+        c[i] = zero if value < zero else value  # noqa: FURB136
+
+
+@reduction
+def chunk_inner(left: Array, right: Array, begin: int, end: int) -> float:
+    """Return the sum of left[i]·right[i] over begin ≤ i < end, in float64."""
+    total = 0.0
+    for i in range(begin, end):
+        total += np.float64(left[i]) * np.float64(right[i])
+    return total
+
+
+@compiled
+def inner_product(left: Array, right: Array) -> float:
+    """Return ⟨left, right⟩ of two C-contiguous arrays in float64, with Neumaier's compensation (1974)."""
+    a, b = left.ravel(), right.ravel()
+    total = lost = 0.0
+    for begin in range(0, a.size, CHUNK):
+        term = chunk_inner(a, b, begin, min(begin + CHUNK, a.size))
+        after = total + term
+        lost += (total - after) + term if abs(total) >= abs(term) else (term - after) + total
+        total = after
+    return total + lost
+
+
+@compiled
+def csr_times(indptr: NDArray[Any], indices: NDArray[Any], data: Array, right: Array, out: Array) -> None:
+    """Write X·right (m × k) to `out` (n × k) for X in CSR; arrays of floats have one dtype."""
+    k = right.shape[1]
+    lines = (k + LINE - 1) // LINE
+    padded = np.zeros((right.shape[0], lines * LINE), right.dtype)
+    for row in range(right.shape[0]):
+        for j in range(k):
+            padded[row, j] = right[row, j]
+    total = np.empty(lines * LINE, right.dtype)
+    for row in range(out.shape[0]):
+        for j in range(lines * LINE):
+            total[j] = 0
+        for at in range(indptr[row], indptr[row + 1]):
+            value, column = data[at], indices[at]
+            for line in range(lines):
+                # A constant length: one vector instruction, no remainder.
+                for j in range(LINE):
+                    total[line * LINE + j] += value * padded[column, line * LINE + j]
+        for j in range(k):
+            out[row, j] = total[j]
+
+
+@compiled
+def csr_transposed_times(
+    indptr: NDArray[Any], indices: NDArray[Any], data: Array, right: Array, out: Array
+) -> None:
+    """Write Xᵀ·right (n × k) to `out` (m × k) for X in CSR; arrays of floats have one dtype."""
+    k = right.shape[1]
+    lines = (k + LINE - 1) // LINE
+    totals = np.zeros((out.shape[0], lines * LINE), right.dtype)
+    source = np.zeros(lines * LINE, right.dtype)
+    for row in range(right.shape[0]):
+        for j in range(k):
+            source[j] = right[row, j]
+        for at in range(indptr[row], indptr[row + 1]):
+            value, column = data[at], indices[at]
+            for line in range(lines):
+                for j in range(LINE):
+                    totals[column, line * LINE + j] += value * source[line * LINE + j]
+    for row in range(out.shape[0]):
+        for j in range(k):
+            out[row, j] = totals[row, j]
+
+
+@compiled
+def relative_error(squared_norm: float, factor: Array, cross: Array, gram: Array, factor_gram: Array) -> float:
+    """Return ‖X − DC‖_F / ‖X‖_F from the normal equations of `factor`; what rounding makes negative is 0."""
+    squared = squared_norm - 2 * inner_product(factor, cross) + inner_product(factor_gram, gram)
+    # What overflows must not pass for a perfect fit, whatever its sign.
+    return 0.0 if -np.inf < squared < 0 else np.sqrt(abs(squared) / squared_norm)
+
+
+@compiled
+def extrapolated_sweeps(
+    dense: Array,
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    data: Array,
+    squared_norm: float,
+    D: Array,
+    Ct: Array,
+    sweeps: int,
+    table: NDArray[np.float64],
+    period: int,
+    pace: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    rounding: float,
+    tolerance: float,
+    memory: int,
+) -> tuple[int, int]:
+    """Run `solve._iterate` for a rule that is a `SweepPlan`; return the number of errors and how it ended.
+
+    X is `dense` (n × m), or CSR if `dense` is empty. D (n × k) and Ct (m × k), C-contiguous, become the best
+    pair. `errors` takes the start's relative error and then one after each iteration, until it is full
+    (BUDGET). `table`, `period` and `pace` are those of the plan; `rounding`, `tolerance` and `memory` those of
+    the stopping test. Nothing is allocated once the iteration runs, but for a sparse product's padding.
+    """
+    sparse = dense.shape[0] == 0
+    least = np.finfo(D.dtype).tiny
+    D_new, D_kept, D_before, D_next = D.copy(), D.copy(), D.copy(), D.copy()
+    C_kept, C_before, C_from, C_next = Ct.copy(), Ct.copy(), Ct.copy(), Ct.copy()
+    cross_D, cross_C = np.empty_like(D), np.empty_like(Ct)
+    gram_C, gram_D, gram_next = np.dot(Ct.T, Ct), np.dot(D.T, D), np.dot(Ct.T, Ct)
+    if sparse:
+        csr_times(indptr, indices, data, Ct, cross_D)
+    else:
+        np.dot(dense, Ct, cross_D)
+    errors[0] = relative_error(squared_norm, D, cross_D, gram_C, gram_D)
+    if not np.isfinite(errors[0]):
+        return 1, NON_FINITE
+    scale, ceiling = pace[0], pace[4]
+    rose = False
+    for step in range(errors.size - 1):
+        row = step if step < len(table) else len(table) - period + (step - len(table)) % period
+        share = 0.0 if rose else scale
+        extrapolate_into(D_kept, D_before, share * table[row, 0], D_new)
+        sweep_into(D_new, cross_D, gram_C, sweeps, least, D_new)
+        extrapolate_into(D_new, D_kept, share * table[row, 2], D_next)
+        if sparse:
+            csr_transposed_times(indptr, indices, data, D_next, cross_C)
+        else:
+            np.dot(dense.T, D_next, cross_C)
+        np.dot(D_next.T, D_next, gram_D)
+        if not np.isfinite(gram_D).all():
+            return step + 1, NON_FINITE
+        extrapolate_into(C_kept, C_before, share * table[row, 1], C_from)
+        sweep_into(C_from, cross_C, gram_D, sweeps, least, C_next)
+        np.dot(C_next.T, C_next, gram_next)
+        error = relative_error(squared_norm, C_next, cross_C, gram_D, gram_next)
+        if not np.isfinite(error):
+            return step + 1, NON_FINITE
+        rose = not error <= np.hypot(errors[step], rounding)
+        if rose:
+            D_kept[:], D_before[:], C_kept[:], C_before[:] = D, D, Ct, Ct
+            ceiling, scale = scale, scale / pace[1]
+        else:
+            D[:], Ct[:] = D_next, C_next
+            D_before, D_kept, D_new = D_kept, D_new, D_before
+            C_before, C_kept, C_next = C_kept, C_next, C_before
+            gram_C[:] = gram_next
+            scale, ceiling = min(ceiling, scale * pace[2]), min(pace[4], ceiling * pace[3])
+        errors[step + 1] = min(error, errors[step])
+        if errors[step + 1] <= rounding:
+            return step + 2, EXACT
+        if step + 1 >= memory and errors[step + 1 - memory] - errors[step + 1] <= tolerance * errors[step + 1]:
+            return step + 2, TOLERANCE
+        if not rose:
+            if sparse:
+                csr_times(indptr, indices, data, Ct, cross_D)
+            else:
+                np.dot(dense, Ct, cross_D)
+    return errors.size, BUDGET

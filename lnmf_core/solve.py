@@ -1,4 +1,4 @@
-"""The only iteration loop."""
+"""The only iteration loop, and its compiled likeness for rules that are a plan of sweeps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lnmf_core.errors import FactorError
 from lnmf_core.factors import Array, Factors, Solution, StopReason
+from lnmf_core.kernels import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rules.hals import Hals
+from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.start import Nndsvd, Start
-from lnmf_core.stopping import Stop
+from lnmf_core.stopping import MEMORY, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
 
 ROUNDING = 4
 """Uncertainty of a squared relative error, in machine epsilons; see `NormalEquations.squared_error`."""
+OVERFLOW = "D and C overflow: scale the start's factors to the size of X"
+ENDINGS = {
+    EXACT: StopReason.EXACT,
+    TOLERANCE: StopReason.TOLERANCE,
+    NON_FINITE: StopReason.NON_FINITE,
+}
+NO_INDICES = np.empty(0, np.int32)
 
 
 def factorize(
@@ -53,8 +63,16 @@ def factorize(
     first = start.factors(matrix, k)
     # A rule may overflow: that is a stop reason, not a warning.
     with np.errstate(all="ignore"):
-        factors, errors, reason = _iterate(matrix, first, rule, Stop() if stop is None else stop)
+        factors, errors, reason = _run(matrix, first, rule, Stop() if stop is None else stop)
     return Solution(factors, tuple(errors), reason, clock() - began)
+
+
+def _run(
+    matrix: Matrix, first: Factors, rule: UpdateRule[Any], stop: Stop
+) -> tuple[Factors, list[float], StopReason]:
+    if isinstance(rule, SweepRule):
+        return _iterate_compiled(matrix, first, rule.plan(first.rank), stop)
+    return _iterate(matrix, first, rule, stop)
 
 
 def _iterate(
@@ -65,12 +83,12 @@ def _iterate(
     An iteration that raises the error is taken back, and the rule, with the state that it has returned, tries
     again from the best pair.
     """
-    rounding = math.sqrt(ROUNDING * np.finfo(matrix.dtype).eps)
+    rounding = _rounding(matrix)
     D, Ct = np.array(first.D, order="C"), np.array(first.C.T, order="C")
     of_D = NormalEquations(matrix.times(Ct), Ct.T @ Ct)
     errors = [_relative_error(matrix, of_D, D, D.T @ D)]
     if not math.isfinite(errors[0]):
-        raise FactorError("D and C overflow: scale the start's factors to the size of X")
+        raise FactorError(OVERFLOW)
     state_D, state_C = rule.init(D, 0), rule.init(Ct, 1)
     while True:
         new_D, state_D = rule.update(D, of_D, state_D)
@@ -92,6 +110,43 @@ def _iterate(
             return Factors(D, Ct.T), errors, reason
         if better:
             of_D = NormalEquations(matrix.times(Ct), gram)
+
+
+def _iterate_compiled(
+    matrix: Matrix, first: Factors, plan: SweepPlan, stop: Stop
+) -> tuple[Factors, list[float], StopReason]:
+    """Do what `_iterate` does, without returning to Python in between (docs/decisions/0010)."""
+    D, Ct = np.array(first.D, order="C"), np.array(first.C.T, order="C")
+    errors = np.empty(stop.max_iterations + 1)
+    count, ending = extrapolated_sweeps(
+        *_parts(matrix),
+        matrix.squared_norm,
+        D,
+        Ct,
+        plan.sweeps,
+        plan.momentum,
+        plan.period,
+        plan.pace.array(),
+        errors,
+        _rounding(matrix),
+        stop.tolerance,
+        MEMORY,
+    )
+    if not math.isfinite(errors[0]):
+        raise FactorError(OVERFLOW)
+    return Factors(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)
+
+
+def _parts(matrix: Matrix) -> tuple[Array, NDArray[Any], NDArray[Any], Array]:
+    """Return X as the compiled loop takes it: dense, or empty and followed by the three arrays of CSR."""
+    values = matrix.values
+    if isinstance(values, np.ndarray):
+        return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, np.empty(0, matrix.dtype)
+    return np.empty((0, 0), matrix.dtype), values.indptr, values.indices, values.data
+
+
+def _rounding(matrix: Matrix) -> float:
+    return math.sqrt(ROUNDING * np.finfo(matrix.dtype).eps)
 
 
 def _relative_error(matrix: Matrix, normal: NormalEquations, factor: Array, gram: Array) -> float:

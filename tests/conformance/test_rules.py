@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core import (
+    ExtrapolatedHals,
     Hals,
     Multiplicative,
     Nndsvd,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[np.floating[Any]]
 Rule: TypeAlias = UpdateRule[Any]
 
-RULES: list[Rule] = [Multiplicative(), ProjectedGradient(), Hals(), Hals(sweeps=1)]
+RULES: list[Rule] = [Multiplicative(), ProjectedGradient(), Hals(), Hals(sweeps=1), ExtrapolatedHals()]
 LAYOUTS: list[Callable[[Array], Any]] = [np.asarray, sparse.csr_array]
 DTYPES = [np.float64, np.float32]
 

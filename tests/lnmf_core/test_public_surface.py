@@ -8,6 +8,7 @@ import lnmf_core
 
 def test_exactly_these_names_are_public() -> None:
     assert lnmf_core.__all__ == [
+        "ExtrapolatedHals",
         "FactorError",
         "Factors",
         "Hals",

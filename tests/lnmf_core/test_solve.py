@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core import (
+    ExtrapolatedHals,
     FactorError,
     Hals,
     MatrixError,
@@ -24,6 +26,9 @@ from lnmf_core import (
     WarmStart,
     factorize,
 )
+from lnmf_core.matrix import checked
+from lnmf_core.rules.sweep_plan import Pace, SweepRule
+from lnmf_core.solve import _iterate, _iterate_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,3 +217,29 @@ def test_rules_reach_the_noise_from_random_starts(rule: Any) -> None:
     runs = [factorize(X, 3, rule=rule, start=RandomStart(seed), stop=Stop(3000, 1e-6)) for seed in range(3)]
     # The noise has the relative size 0.01 / √mean(X²), about 0.0125.
     assert min(run.error for run in runs) < 0.0125
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("layout", [np.asarray, np.asfortranarray, sparse.csr_array])
+@pytest.mark.parametrize(
+    "rule", [Hals(), ExtrapolatedHals(), ExtrapolatedHals(2, Pace(1.0, 1.5, 1.3, 1.1, 2.0))], ids=str
+)
+def test_the_compiled_loop_is_the_loop(rule: SweepRule, layout: Any, dtype: Any) -> None:
+    matrix = checked(layout(planted(0.05).astype(dtype)))
+    first = RandomStart(1).factors(matrix, 3)
+    stop = Stop(40, 1e-5)
+    factors, errors, reason = _iterate(matrix, first, rule, stop)
+    same, same_errors, same_reason = _iterate_compiled(matrix, first, rule.plan(3), stop)
+    rounding = 1e-9 if dtype is np.float64 else 2e-3
+    assert same_errors[:30] == pytest.approx(errors[:30], rel=rounding)
+    if dtype is np.float64:
+        assert same_reason is reason
+        np.testing.assert_allclose(same.D, factors.D, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(same.C, factors.C, rtol=1e-6, atol=1e-9)
+
+
+def test_the_wildest_pace_above_is_taken_back_at_times() -> None:
+    errors = factorize(
+        planted(0.05), 3, rule=ExtrapolatedHals(2, Pace(1.0, 1.5, 1.3, 1.1, 2.0)), start=RandomStart(1)
+    ).errors
+    assert any(after == before for before, after in pairwise(errors))

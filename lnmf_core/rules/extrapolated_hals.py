@@ -1,0 +1,40 @@
+"""HALS with momentum that grows while it helps: the best of the rules that nobody has to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lnmf_core.errors import ParameterError, whole_number
+from lnmf_core.rules.sweep_plan import Pace, SweepPlan, SweepRule
+
+FEW = 6
+"""Sweeps where nothing else is asked for, for up to `SMALL` components, ..."""
+MANY = 16
+"""... and for more: the sweeps converge the slower, the more components there are."""
+SMALL = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ExtrapolatedHals(SweepRule):
+    """Extrapolation after Ang & Gillis (2019), with restart from the best pair when the error rises.
+
+    As in their algorithm the same momentum β moves the start of both factors' sweeps and what D hands on to C;
+    C is handed on as it is (see `SweepPlan`). With `adapt` left out β is theirs: 0.5 at first, times 1.05
+    after a success, divided by 1.5 after a rise, below a ceiling that is 1 at most and grows by 1.01. Raises
+    ParameterError if `sweeps` is below 1.
+    """
+
+    sweeps: int | None = None
+    """Sweeps of each factor in an iteration; None chooses by the number of components."""
+    adapt: Pace = field(default=Pace(start=0.5, shrink=1.5, grow=1.05, raise_ceiling=1.01, most=1.0))
+
+    def __post_init__(self) -> None:
+        if self.sweeps is not None:
+            whole_number("sweeps", self.sweeps, ParameterError)
+
+    def plan(self, rank: int, /) -> SweepPlan:
+        """Return the plan: equal momentum everywhere, led by success and failure."""
+        sweeps = self.sweeps if self.sweeps is not None else (FEW if rank <= SMALL else MANY)
+        return SweepPlan(sweeps, np.ones((1, 3)), pace=self.adapt)
