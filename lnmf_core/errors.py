@@ -4,7 +4,8 @@ ValueError
 ├── MatrixError     X is no matrix of counts that can be factorised
 ├── RankError       a rank that is no whole number from 1 to min(n, m)
 ├── FactorError     factors that are negative, not finite or of the wrong shape
-└── ParameterError  a parameter of a rule, a start or a stopping test that is out of range
+├── ParameterError  a parameter of a rule, a start or a stopping test that is out of range
+└── WeightsError    trained parameters that are missing, damaged, of another format or unfit for their rule
 """
 
 import numpy as np
@@ -24,6 +25,10 @@ class FactorError(ValueError):
 
 class ParameterError(ValueError):
     """A parameter of a rule, a start or a stopping test is out of its range."""
+
+
+class WeightsError(ValueError):
+    """Trained parameters are missing, damaged, of another format or unfit for the rule that loads them."""
 
 
 def whole_number(name: str, value: object, error: type[ValueError], *, least: int = 1) -> int:
