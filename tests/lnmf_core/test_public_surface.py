@@ -9,6 +9,7 @@ import lnmf_core
 def test_exactly_these_names_are_public() -> None:
     assert lnmf_core.__all__ == [
         "FactorError",
+        "Factorizer",
         "Factors",
         "Hals",
         "MatrixError",
@@ -19,10 +20,13 @@ def test_exactly_these_names_are_public() -> None:
         "ProjectedGradient",
         "RandomStart",
         "RankError",
+        "Rows",
         "Solution",
         "Start",
+        "Step",
         "Stop",
         "StopReason",
+        "StreamSpec",
         "UpdateRule",
         "WarmStart",
         "choose_rank",
