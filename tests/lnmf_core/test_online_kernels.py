@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -10,7 +10,10 @@ from lnmf_core.kernels import LANES, hals_sweeps
 from lnmf_core.online_kernels import add_products, ascends, distinct, packed, solve_rows
 
 
-def problem(rows: int, k: int) -> Any:
+Entries: TypeAlias = tuple[Any, Any, Any, Any]
+
+
+def problem(rows: int, k: int) -> tuple[Any, Entries, Any, Any]:
     rng = np.random.default_rng(rows + 100 * k)
     X: Any = sparse.random_array((rows, 23), density=0.2, rng=rng, format="csr")
     parts = (X.indptr[:-1].astype(np.int64), X.indptr[1:].astype(np.int64), X.indices.astype(np.int32), X.data)
@@ -34,7 +37,7 @@ def test_rows_are_solved_as_by_separate_products_and_sweeps(rows: int, k: int, s
 
 
 def test_a_dead_component_stays_and_nan_is_passed_on() -> None:
-    parts: Any = (np.array([0]), np.array([1]), np.array([0], np.int32), np.array([np.nan]))
+    parts: Entries = (np.array([0]), np.array([1]), np.array([0], np.int32), np.array([np.nan]))
     D, cross = np.array([[0.5, 0.25]]), np.zeros((1, 2))
     solve_rows(np.array([0]), *parts, np.array([[0.0, 1.0]]), np.diag([0.0, 1.0]), 2, 1e-300, D, cross)
     assert D[0, 0] == 0.5
