@@ -1,13 +1,16 @@
 """Nonnegative matrix factorisation: X ≈ D·C for counts, dense or sparse; arrays in, arrays out.
 
 `factorize` runs one loop for every update rule, start and stopping test; `choose_rank` says how many
-components X deserves. The core knows no packet, no HTTP and no environment variable.
+components X deserves. `Factorizer` follows a stream: changed rows, and one window after another. The core
+knows no packet, no HTTP and no environment variable.
 """
 
 from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
 from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.normal import NormalEquations
+from lnmf_core.online import Factorizer, Step, StreamSpec
 from lnmf_core.rank import choose_rank
+from lnmf_core.rows import Rows
 from lnmf_core.rules.base import UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
@@ -20,6 +23,7 @@ from lnmf_core.stopping import Stop
 __all__ = [
     "ExtrapolatedHals",
     "FactorError",
+    "Factorizer",
     "Factors",
     "Hals",
     "MatrixError",
@@ -30,10 +34,13 @@ __all__ = [
     "ProjectedGradient",
     "RandomStart",
     "RankError",
+    "Rows",
     "Solution",
     "Start",
+    "Step",
     "Stop",
     "StopReason",
+    "StreamSpec",
     "UpdateRule",
     "WarmStart",
     "choose_rank",
