@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +18,34 @@ from lnmf_core.matrix import Matrix, check_rank, checked
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
+from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.solve import ROUNDING
 from lnmf_core.start import Nndsvd, Start
 from lnmf_core.stopping import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
-BatchableRule = Hals | Multiplicative | ProjectedGradient
+BatchableRule = SweepRule | Multiplicative | ProjectedGradient
 
 
-class _Update(Protocol):
-    def __call__(self, factor: Tensor, cross: Tensor, gram: Tensor, /) -> Tensor:
-        """Return the next factors (b × rows × k), given cross (b × rows × k) and gram (b × k × k)."""
+class _Mover(Protocol):
+    def move(self, which: Tensor, rose: Tensor, X: Tensor, D: Tensor, Ct: Tensor) -> _Moved:
+        """Do one iteration of the problems `which`, whose last one raised the error where `rose` is true."""
         ...
+
+
+class _Moved(NamedTuple):
+    D: Tensor
+    """b × n × k"""
+    Ct: Tensor
+    """b × m × k"""
+    cross: Tensor
+    """Xᵀ·D, b × m × k"""
+    gram: Tensor
+    """DᵀD, b × k × k"""
 
 
 def factorize_batch(
@@ -60,7 +74,7 @@ def factorize_batch(
     matrices = _matrices(X)
     k = check_rank(rank, matrices[0].shape)
     first = [start.factors(matrix, k) for matrix in matrices]
-    run = _Batch(matrices, first, _update(rule), Stop() if stop is None else stop, torch.device(device))
+    run = _Batch(matrices, first, rule, Stop() if stop is None else stop, torch.device(device))
     reasons = run.iterate()
     seconds = time.perf_counter() - began
     D, Ct = run.D.cpu().numpy(), run.Ct.cpu().numpy()
@@ -88,12 +102,11 @@ class _Batch:
     """The state of a batch: the best pairs so far, their errors, and which problems go on."""
 
     def __init__(
-        self, matrices: list[Matrix], first: list[Factors], update: _Update, stop: Stop, device: Any
+        self, matrices: list[Matrix], first: list[Factors], rule: BatchableRule, stop: Stop, device: Any
     ) -> None:
         import torch  # noqa: PLC0415
 
         self._torch = torch
-        self._update = update
         self._stop = stop
         self._rounding = math.sqrt(ROUNDING * np.finfo(matrices[0].dtype).eps)
         self._X = torch.from_numpy(np.stack([np.asarray(matrix.values) for matrix in matrices])).to(device)
@@ -102,6 +115,8 @@ class _Batch:
         )
         self.D = torch.from_numpy(np.stack([pair.D for pair in first])).to(device)
         self.Ct = torch.from_numpy(np.stack([np.ascontiguousarray(pair.C.T) for pair in first])).to(device)
+        self._rose = torch.zeros(len(matrices), dtype=torch.bool, device=device)
+        self._mover = _mover(rule, self.D, self.Ct)
         cross = self._X @ self.Ct
         start = self._error(slice(None), cross, _gram(self.Ct), self.D, _gram(self.D))
         self.errors = [[float(value)] for value in start.cpu()]
@@ -120,11 +135,8 @@ class _Batch:
 
     def _step(self, which: Tensor, going: list[int]) -> list[bool]:
         """Do one iteration of some problems; return which of them gave finite factors."""
-        X, D, Ct = self._X[which], self.D[which], self.Ct[which]
-        new_D = self._update(D, X @ Ct, _gram(Ct))
-        cross, gram = X.transpose(1, 2) @ new_D, _gram(new_D)
-        new_Ct = self._update(Ct, cross, gram)
-        reached = self._error(which, cross, gram, new_Ct, _gram(new_Ct)).cpu().tolist()
+        moved = self._mover.move(which, self._rose[which], self._X[which], self.D[which], self.Ct[which])
+        reached = self._error(which, moved.cross, moved.gram, moved.Ct, _gram(moved.Ct)).cpu().tolist()
         finite, better = [], []
         for b, error in zip(going, reached, strict=True):
             finite.append(math.isfinite(error))
@@ -132,7 +144,8 @@ class _Batch:
             if finite[-1]:
                 self.errors[b].append(min(error, self.errors[b][-1]))
         kept = self._torch.tensor(better, device=self._X.device)
-        self.D[which[kept]], self.Ct[which[kept]] = new_D[kept], new_Ct[kept]
+        self.D[which[kept]], self.Ct[which[kept]] = moved.D[kept], moved.Ct[kept]
+        self._rose[which] = ~kept
         return finite
 
     def _error(self, which: Any, cross: Tensor, gram: Tensor, factor: Tensor, factor_gram: Tensor) -> Tensor:
@@ -150,32 +163,95 @@ def _gram(factor: Tensor) -> Tensor:
     return factor.transpose(1, 2) @ factor
 
 
-def _update(rule: BatchableRule) -> _Update:
+def _mover(rule: BatchableRule, D: Tensor, Ct: Tensor) -> _Mover:
     match rule:
-        case Hals():
-            return lambda factor, cross, gram: _hals(factor, cross, gram, rule.sweeps)
+        case SweepRule():
+            return _Sweeps(rule.plan(D.shape[2]), D, Ct)
         case Multiplicative():
-            return _multiplicative
+            return _Alone(_multiplicative)
         case ProjectedGradient():
-            return _projected_gradient
-    raise ParameterError(
-        f"rule {type(rule).__name__} has no batched form; use Hals, Multiplicative or ProjectedGradient"
-    )
+            return _Alone(_projected_gradient)
+    raise ParameterError(f"rule {type(rule).__name__} has no batched form")
 
 
-def _hals(factor: Tensor, cross: Tensor, gram: Tensor, sweeps: int) -> Tensor:
-    """See `lnmf_core.kernels.hals_sweeps`."""
-    import torch  # noqa: PLC0415
+class _Alone:
+    """A rule whose updates remember nothing."""
 
-    out = factor.clone()
-    least = torch.finfo(factor.dtype).tiny
-    for _ in range(sweeps):
-        for j in range(factor.shape[2]):
-            curvature = gram[:, j, j].unsqueeze(1)
-            slack = cross[:, :, j] - (out @ gram[:, :, j].unsqueeze(2)).squeeze(2)
-            moved = (out[:, :, j] + slack / curvature).clamp(min=0)
-            out[:, :, j] = torch.where(curvature > least, moved, out[:, :, j])
-    return out
+    def __init__(self, update: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        self._update = update
+
+    def move(self, _which: Tensor, _rose: Tensor, X: Tensor, D: Tensor, Ct: Tensor) -> _Moved:
+        new_D = self._update(D, X @ Ct, _gram(Ct))
+        cross, gram = X.transpose(1, 2) @ new_D, _gram(new_D)
+        return _Moved(new_D, self._update(Ct, cross, gram), cross, gram)
+
+
+class _Sweeps:
+    """HALS sweeps with momentum; see `lnmf_core.rules.sweep_plan.SweepPlan`."""
+
+    def __init__(self, plan: SweepPlan, D: Tensor, Ct: Tensor) -> None:
+        self._plan = plan
+        self._step = 0
+        self._kept = [D.clone(), Ct.clone()]
+        self._before = [D.clone(), Ct.clone()]
+        self._scale = D.new_full((len(D),), plan.pace.start)
+        self._ceiling = D.new_full((len(D),), plan.pace.most)
+
+    def move(self, which: Tensor, rose: Tensor, X: Tensor, D: Tensor, Ct: Tensor) -> _Moved:
+        scale = self._pace(which, rose)
+        first, second, third = (scale * float(part) for part in self._plan.row(self._step))
+        self._step += 1
+        kept_D, origin_D = self._origin(0, which, rose, D, first)
+        swept_D = self._sweep(origin_D, X @ Ct, _gram(Ct))
+        new_D = _extrapolated(swept_D, kept_D, third)
+        cross, gram = X.transpose(1, 2) @ new_D, _gram(new_D)
+        kept_C, origin_C = self._origin(1, which, rose, Ct, second)
+        new_Ct = self._sweep(origin_C, cross, gram)
+        for mode, (kept, swept) in enumerate(((kept_D, swept_D), (kept_C, new_Ct))):
+            self._before[mode][which], self._kept[mode][which] = kept, swept
+        return _Moved(new_D, new_Ct, cross, gram)
+
+    def _pace(self, which: Tensor, rose: Tensor) -> Tensor:
+        """Let scale and ceiling answer to the last iteration; return the scale of this one."""
+        import torch  # noqa: PLC0415
+
+        pace = self._plan.pace
+        scale, ceiling = self._scale[which], self._ceiling[which]
+        if self._step:
+            grown = torch.minimum(ceiling, scale * pace.grow)
+            raised = (ceiling * pace.raise_ceiling).clamp(max=pace.most)
+            scale, ceiling = torch.where(rose, scale / pace.shrink, grown), torch.where(rose, scale, raised)
+        self._scale[which], self._ceiling[which] = scale, ceiling
+        return torch.where(rose, torch.zeros_like(scale), scale)
+
+    def _origin(
+        self, mode: int, which: Tensor, rose: Tensor, factor: Tensor, momentum: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the point that the motion goes on from, and that from which to sweep."""
+        import torch  # noqa: PLC0415
+
+        back = rose.reshape(-1, 1, 1)
+        kept = torch.where(back, factor, self._kept[mode][which])
+        before = torch.where(back, factor, self._before[mode][which])
+        return kept, _extrapolated(kept, before, momentum)
+
+    def _sweep(self, factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:
+        """See `lnmf_core.kernels.hals_sweeps`."""
+        import torch  # noqa: PLC0415
+
+        out = factor.clone()
+        least = torch.finfo(factor.dtype).tiny
+        for _ in range(self._plan.sweeps):
+            for j in range(factor.shape[2]):
+                curvature = gram[:, j, j].unsqueeze(1)
+                slack = cross[:, :, j] - (out @ gram[:, :, j].unsqueeze(2)).squeeze(2)
+                moved = (out[:, :, j] + slack / curvature).clamp(min=0)
+                out[:, :, j] = torch.where(curvature > least, moved, out[:, :, j])
+        return out
+
+
+def _extrapolated(new: Tensor, old: Tensor, momentum: Tensor) -> Tensor:
+    return (new + momentum.reshape(-1, 1, 1) * (new - old)).clamp(min=0)
 
 
 def _multiplicative(factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:

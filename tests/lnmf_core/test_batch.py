@@ -11,7 +11,12 @@ import lnmf_core
 from lnmf_core.batch import BatchableRule, factorize_batch
 from tests.conftest import REPOSITORY
 
-RULES: list[BatchableRule] = [lnmf_core.Hals(), lnmf_core.Multiplicative(), lnmf_core.ProjectedGradient()]
+RULES: list[BatchableRule] = [
+    lnmf_core.Hals(),
+    lnmf_core.ExtrapolatedHals(),
+    lnmf_core.Multiplicative(),
+    lnmf_core.ProjectedGradient(),
+]
 STOP = lnmf_core.Stop(max_iterations=40, tolerance=1e-6)
 
 
