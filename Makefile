@@ -1,8 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format serve constraints lab clean
+.PHONY: help install demo test check format serve constraints lab bench-core clean
 
 PYTHON ?= python3
 SERVE ?= 1
+BENCH_CORE ?= peers
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -42,6 +44,16 @@ format: .venv/installed-test ## Let ruff put the code in order
 serve: install ## Serve the API on 127.0.0.1:8000 with the SQLite file yocho.db
 	@$(BIN)/yocho serve
 
+.venv-bench/installed: pyproject.toml constraints.txt
+	@echo "Making .venv-bench with torch and the peers (some minutes)"
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+	  --editable '.[train,bench]'
+	@touch $@
+
+bench-core: .venv-bench/installed ## The factorisation beside its peers: benchmarks/results/core
+	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-bench/bin/python -m benchmarks.core.$$part; done
+
 constraints: ## Pin every dependency anew (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-header --no-annotate \
 	  --no-emit-index-url --upgrade --output-file constraints.txt
@@ -50,5 +62,5 @@ lab: install ## Record examples/lab.pcap again (root; see README)
 	examples/record_lab.sh examples
 
 clean: ## Remove everything that was built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
