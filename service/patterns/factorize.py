@@ -56,7 +56,6 @@ def find_shapes(matrix: CountMatrix, spec: FactorizationSpec) -> list[Shape]:
     solution = lnmf_core.factorize(
         matrix.values,
         rank,
-        rule=lnmf_core.Hals(),
         start=lnmf_core.Nndsvd(seed=_SEED),
         stop=lnmf_core.Stop(max_iterations=spec.iterations, tolerance=spec.tolerance),
     )
