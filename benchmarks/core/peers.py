@@ -126,7 +126,8 @@ def _nmf_torch(X: csr_array, k: int, iterations: int, seed: int) -> Any:
 
     D, C, _ = run_nmf(
         X.toarray(), k, algo="halsvar", mode="batch", n_jobs=1, random_state=seed, fp_precision="double",
-        batch_max_iter=iterations, tol=0.0,
+        batch_max_iter=-(-iterations // 10) * 10,  # it fails below ten, where it first looks at its error
+        tol=0.0,
     )  # fmt: skip
     return np.asarray(D, dtype=np.float64), np.asarray(C, dtype=np.float64)
 
