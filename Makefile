@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format serve constraints lab bench-core clean
+.PHONY: help install demo test check format serve constraints lab test-train bench-core clean
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -44,15 +44,24 @@ format: .venv/installed-test ## Let ruff put the code in order
 serve: install ## Serve the API on 127.0.0.1:8000 with the SQLite file yocho.db
 	@$(BIN)/yocho serve
 
-.venv-bench/installed: pyproject.toml constraints.txt
-	@echo "Making .venv-bench with torch and the peers (some minutes)"
-	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
-	  --editable '.[train,bench]'
+.venv-train/installed: pyproject.toml constraints.txt
+	@echo "Making .venv-train with torch (some minutes)"
+	@$(PYTHON) -m venv .venv-train
+	@.venv-train/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+	  --editable '.[test,train]'
 	@touch $@
 
-bench-core: .venv-bench/installed ## The factorisation beside its peers: benchmarks/results/core
-	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-bench/bin/python -m benchmarks.core.$$part; done
+.venv-train/installed-bench: .venv-train/installed
+	@echo "Installing the peers of the benchmarks"
+	@.venv-train/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+	  --editable '.[test,train,bench]'
+	@touch $@
+
+test-train: .venv-train/installed ## The tests that need torch: training and batches
+	.venv-train/bin/python -m pytest tests/lnmf_core tests/conformance/test_rules.py
+
+bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core
+	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-train/bin/python -m benchmarks.core.$$part; done
 
 constraints: ## Pin every dependency anew (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-header --no-annotate \
@@ -62,5 +71,5 @@ lab: install ## Record examples/lab.pcap again (root; see README)
 	examples/record_lab.sh examples
 
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
