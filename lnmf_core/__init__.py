@@ -8,9 +8,10 @@ from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
 from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rank import choose_rank
-from lnmf_core.rules.base import UpdateRule
+from lnmf_core.rules.base import JointRule, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
+from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
 from lnmf_core.solve import factorize
@@ -22,6 +23,8 @@ __all__ = [
     "FactorError",
     "Factors",
     "Hals",
+    "JointGaussNewton",
+    "JointRule",
     "MatrixError",
     "Multiplicative",
     "Nndsvd",

@@ -12,6 +12,8 @@ def test_exactly_these_names_are_public() -> None:
         "FactorError",
         "Factors",
         "Hals",
+        "JointGaussNewton",
+        "JointRule",
         "MatrixError",
         "Multiplicative",
         "Nndsvd",
