@@ -11,9 +11,10 @@ from lnmf_core.normal import NormalEquations
 from lnmf_core.online import Factorizer, Step, StreamSpec
 from lnmf_core.rank import choose_rank
 from lnmf_core.rows import Rows
-from lnmf_core.rules.base import UpdateRule
+from lnmf_core.rules.base import JointRule, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
+from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
 from lnmf_core.solve import factorize
@@ -26,6 +27,8 @@ __all__ = [
     "Factorizer",
     "Factors",
     "Hals",
+    "JointGaussNewton",
+    "JointRule",
     "MatrixError",
     "Multiplicative",
     "Nndsvd",

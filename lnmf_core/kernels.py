@@ -273,3 +273,78 @@ def extrapolated_sweeps(
             else:
                 np.dot(dense, Ct, cross_D)
     return errors.size, BUDGET
+
+
+@compiled
+def masked_inverses(free: NDArray[np.bool_], matrix: Array, packed: Array) -> None:
+    """Write to each row of `packed` the inverse of `matrix` (k × k, positive definite) on that row's free set.
+
+    `free` is rows × k; the inverse is zero outside. A row of `packed` is its lower triangle, row after row,
+    k(k + 1)/2 numbers. Gauss–Jordan without pivots, which a positive definite matrix does not need; rows whose
+    set is that of the row before take its inverse over.
+    """
+    rows, k = free.shape
+    work = np.empty((k, k), matrix.dtype)
+    held = np.empty(k, np.int64)
+    for i in range(rows):
+        same = i > 0
+        if same:
+            for j in range(k):
+                same = same and free[i, j] == free[i - 1, j]
+        if same:
+            for at in range(packed.shape[1]):
+                packed[i, at] = packed[i - 1, at]
+            continue
+        count = 0
+        for j in range(k):
+            if free[i, j]:
+                held[count] = j
+                count += 1
+        for a in range(count):
+            for b in range(count):
+                work[a, b] = matrix[held[a], held[b]]
+        for pivot in range(count):
+            scale = 1 / work[pivot, pivot]
+            for b in range(count):
+                work[pivot, b] *= scale
+            work[pivot, pivot] = scale
+            for a in range(count):
+                if a != pivot:
+                    share = work[a, pivot]
+                    work[a, pivot] = 0
+                    for b in range(count):
+                        work[a, b] -= share * work[pivot, b]
+        for at in range(packed.shape[1]):
+            packed[i, at] = 0
+        for a in range(count):
+            for b in range(a + 1):
+                packed[i, held[a] * (held[a] + 1) // 2 + held[b]] = work[a, b]
+
+
+@compiled
+def packed_squares(factor: Array, packed: Array) -> None:
+    """Write to each row of `packed` the lower triangle of the outer product of that row of `factor`."""
+    rows, k = factor.shape
+    for i in range(rows):
+        at = 0
+        for a in range(k):
+            for b in range(a + 1):
+                packed[i, at] = factor[i, a] * factor[i, b]
+                at += 1
+
+
+@compiled
+def packed_times(packed: Array, vectors: Array, out: Array) -> None:
+    """Write to each row of `out` the symmetric matrix in that row of `packed` times that row of `vectors`."""
+    rows, k = vectors.shape
+    for i in range(rows):
+        for a in range(k):
+            out[i, a] = 0
+        at = 0
+        for a in range(k):
+            for b in range(a):
+                out[i, a] += packed[i, at] * vectors[i, b]
+                out[i, b] += packed[i, at] * vectors[i, a]
+                at += 1
+            out[i, a] += packed[i, at] * vectors[i, a]
+            at += 1

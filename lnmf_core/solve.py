@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from lnmf_core.factors import Array, Factors, Solution, StopReason
 from lnmf_core.kernels import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
+from lnmf_core.rules.base import Alternating, JointRule, Point, UpdateRule
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.start import Nndsvd, Start
@@ -22,7 +23,9 @@ from lnmf_core.stopping import MEMORY, Stop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lnmf_core.rules.base import State, UpdateRule
+
+Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
+"""What the loop can run."""
 
 ROUNDING = 4
 """Uncertainty of a squared relative error, in machine epsilons; see `NormalEquations.squared_error`."""
@@ -39,7 +42,7 @@ def factorize(
     X: Counts,
     rank: int,
     *,
-    rule: UpdateRule[Any] | None = None,
+    rule: Rule | None = None,
     start: Start | None = None,
     stop: Stop | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -67,17 +70,13 @@ def factorize(
     return Solution(factors, tuple(errors), reason, clock() - began)
 
 
-def _run(
-    matrix: Matrix, first: Factors, rule: UpdateRule[Any], stop: Stop
-) -> tuple[Factors, list[float], StopReason]:
+def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
     if isinstance(rule, SweepRule):
         return _iterate_compiled(matrix, first, rule.plan(first.rank), stop)
     return _iterate(matrix, first, rule, stop)
 
 
-def _iterate(
-    matrix: Matrix, first: Factors, rule: UpdateRule[State], stop: Stop
-) -> tuple[Factors, list[float], StopReason]:
+def _iterate(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
     """Move D and Cᵀ in turn; return the best pair, the errors, and why it ended.
 
     An iteration that raises the error is taken back, and the rule, with the state that it has returned, tries
@@ -89,13 +88,15 @@ def _iterate(
     errors = [_relative_error(matrix, of_D, D, D.T @ D)]
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)
-    state_D, state_C = rule.init(D, 0), rule.init(Ct, 1)
+    mover = rule if isinstance(rule, JointRule) else Alternating(rule)
+    state: Any = mover.begin(D, Ct)
+    here = Point(D, Ct, of_D, None)
     while True:
-        new_D, state_D = rule.update(D, of_D, state_D)
+        new_D, proposed, state = mover.move(here, state)
         of_C = NormalEquations(matrix.transposed_times(new_D), new_D.T @ new_D)
         if not np.isfinite(of_C.gram).all():
             return Factors(D, Ct.T), errors, StopReason.NON_FINITE
-        new_Ct, state_C = rule.update(Ct, of_C, state_C)
+        new_Ct, state = mover.settle(proposed, of_C, state)
         gram = new_Ct.T @ new_Ct
         error = _relative_error(matrix, of_C, new_Ct, gram)
         if not math.isfinite(error):
@@ -109,7 +110,7 @@ def _iterate(
         if reason is not None:
             return Factors(D, Ct.T), errors, reason
         if better:
-            of_D = NormalEquations(matrix.times(Ct), gram)
+            here = Point(D, Ct, NormalEquations(matrix.times(Ct), gram), of_C)
 
 
 def _iterate_compiled(

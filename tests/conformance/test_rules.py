@@ -15,6 +15,8 @@ from scipy import sparse
 from lnmf_core import (
     ExtrapolatedHals,
     Hals,
+    JointGaussNewton,
+    JointRule,
     Multiplicative,
     Nndsvd,
     NormalEquations,
@@ -32,11 +34,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Array: TypeAlias = NDArray[np.floating[Any]]
-Rule: TypeAlias = UpdateRule[Any]
+Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
-RULES: list[Rule] = [Multiplicative(), ProjectedGradient(), Hals(), Hals(sweeps=1), ExtrapolatedHals()]
+RULES: list[Rule] = [
+    Multiplicative(),
+    ProjectedGradient(),
+    Hals(),
+    Hals(sweeps=1),
+    ExtrapolatedHals(),
+    JointGaussNewton(),
+]
 LAYOUTS: list[Callable[[Array], Any]] = [np.asarray, sparse.csr_array]
 DTYPES = [np.float64, np.float32]
+
+ALTERNATING = [rule for rule in RULES if isinstance(rule, UpdateRule)]
 
 every_rule = pytest.mark.parametrize("rule", RULES, ids=str)
 every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=["dense", "csr"])
@@ -141,10 +152,12 @@ def test_float32_comes_near_float64(rule: Rule, layout: Callable[[Array], Any]) 
     np.testing.assert_allclose(single.factors.D, double.factors.D, atol=1e-2 * double.factors.D.max())
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.monotone], ids=str)
+@pytest.mark.parametrize("rule", [rule for rule in ALTERNATING if rule.monotone], ids=str)
 @every_dtype
 @every_problem
-def test_no_update_raises_the_error_if_the_rule_promises_so(rule: Rule, dtype: Any, problem: str) -> None:
+def test_no_update_raises_the_error_if_the_rule_promises_so(
+    rule: UpdateRule[Any], dtype: Any, problem: str
+) -> None:
     X, rank = PROBLEMS[problem]
     X = (X / X.max()).astype(dtype)
     rng = np.random.default_rng(0)
@@ -163,9 +176,9 @@ def test_no_update_raises_the_error_if_the_rule_promises_so(rule: Rule, dtype: A
         last = after_C
 
 
-@every_rule
+@pytest.mark.parametrize("rule", ALTERNATING, ids=str)
 @every_dtype
-def test_an_update_is_pure(rule: Rule, dtype: Any) -> None:
+def test_an_update_is_pure(rule: UpdateRule[Any], dtype: Any) -> None:
     rng = np.random.default_rng(0)
     factor, partner = rng.random((9, 3)).astype(dtype), rng.random((7, 3)).astype(dtype)
     normal = NormalEquations(rng.random((9, 7)).astype(dtype) @ partner, partner.T @ partner)

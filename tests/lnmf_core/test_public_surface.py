@@ -13,6 +13,8 @@ def test_exactly_these_names_are_public() -> None:
         "Factorizer",
         "Factors",
         "Hals",
+        "JointGaussNewton",
+        "JointRule",
         "MatrixError",
         "Multiplicative",
         "Nndsvd",
