@@ -134,4 +134,5 @@ def learned_step(factor: Array, cross: Array, gram: Array, w_in: Array, w_out: A
 def row_level(cross: Array, gram: Array) -> Array:
     """Return, for each row, LEVEL times the best value if all its components had to be equal."""
     total = gram.sum()
-    return LEVEL * cross.sum(axis=1) / (total if total > 0 else 1)
+    level: Array = LEVEL * cross.sum(axis=1) / (total if total > 0 else 1)
+    return level

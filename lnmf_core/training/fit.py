@@ -136,7 +136,7 @@ def _advance(run: Run, rate: float, loss: torch.Tensor) -> float:
         group["lr"] = rate
     run.optimiser.zero_grad()
     # Without a gradient Adam would keep no moments, and the checkpoint would miss them.
-    (loss + 0.0 * sum(tensor.sum() for tensor in run.parameters.values())).backward()
+    torch.autograd.backward(loss + 0.0 * sum(tensor.sum() for tensor in run.parameters.values()))
     run.optimiser.step()
     return float(loss.detach())
 

@@ -182,7 +182,7 @@ def read_counts(path: Path) -> sparse.csr_array[Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        stored = sparse.load_npz(path) if size <= LARGEST_COUNTS else None
+        stored: Any = sparse.load_npz(path) if size <= LARGEST_COUNTS else None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise MatrixError(f"{path}: is no matrix that scipy.sparse.save_npz has written ({error})") from error
     if stored is None:
@@ -200,7 +200,8 @@ def teach(X: sparse.csr_array[Any], rank: int, rows: int, columns: int) -> RealC
 
 def _shaken(rng: np.random.Generator, factor: Array, spread: float) -> Array:
     unit = 2 * np.float32(spread) * factor.mean(axis=(1, 2), keepdims=True)
-    return np.maximum(factor + unit * rng.standard_normal(factor.shape, np.float32), 0)
+    shaken: Array = np.maximum(factor + unit * rng.standard_normal(factor.shape, np.float32), 0)
+    return shaken
 
 
 def _check_sizes(rows: int, columns: int, rank: int) -> None:
