@@ -9,7 +9,6 @@ from scipy import sparse
 from lnmf_core.kernels import LANES, hals_sweeps
 from lnmf_core.online_kernels import add_products, ascends, distinct, packed, solve_rows
 
-
 Entries: TypeAlias = tuple[Any, Any, Any, Any]
 
 

@@ -13,6 +13,7 @@ def test_exactly_these_names_are_public() -> None:
         "Factors",
         "Hals",
         "MatrixError",
+        "Memberships",
         "Multiplicative",
         "Nndsvd",
         "NormalEquations",
@@ -22,6 +23,8 @@ def test_exactly_these_names_are_public() -> None:
         "RankError",
         "Rows",
         "Solution",
+        "SparseRows",
+        "SpreadRows",
         "Start",
         "Step",
         "Stop",
@@ -31,6 +34,7 @@ def test_exactly_these_names_are_public() -> None:
         "WarmStart",
         "choose_rank",
         "factorize",
+        "factorize_sparse_rows",
     ]
 
 
