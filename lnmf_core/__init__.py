@@ -1,12 +1,14 @@
 """Nonnegative matrix factorisation: X ≈ D·C for counts, dense or sparse; arrays in, arrays out.
 
 `factorize` runs one loop for every update rule, start and stopping test; `choose_rank` says how many
-components X deserves. `Factorizer` follows a stream: changed rows, and one window after another. The core
-knows no packet, no HTTP and no environment variable.
+components X deserves. `Factorizer` follows a stream: changed rows, and one window after another.
+`factorize_sparse_rows` finds many small patterns, of which each row follows one or a few. The core knows no
+packet, no HTTP and no environment variable.
 """
 
 from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
 from lnmf_core.factors import Factors, Solution, StopReason
+from lnmf_core.memberships import Memberships, SpreadRows, factorize_sparse_rows
 from lnmf_core.normal import NormalEquations
 from lnmf_core.online import Factorizer, Step, StreamSpec
 from lnmf_core.rank import choose_rank
@@ -17,6 +19,7 @@ from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
+from lnmf_core.rules.sparse_rows import SparseRows
 from lnmf_core.solve import factorize
 from lnmf_core.start import Nndsvd, RandomStart, Start, WarmStart
 from lnmf_core.stopping import Stop
@@ -30,6 +33,7 @@ __all__ = [
     "JointGaussNewton",
     "JointRule",
     "MatrixError",
+    "Memberships",
     "Multiplicative",
     "Nndsvd",
     "NormalEquations",
@@ -39,6 +43,8 @@ __all__ = [
     "RankError",
     "Rows",
     "Solution",
+    "SparseRows",
+    "SpreadRows",
     "Start",
     "Step",
     "Stop",
@@ -48,4 +54,5 @@ __all__ = [
     "WarmStart",
     "choose_rank",
     "factorize",
+    "factorize_sparse_rows",
 ]

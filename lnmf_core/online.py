@@ -50,12 +50,16 @@ class StreamSpec:
 
     sweeps: int = 2
     """HALS sweeps over a factor, each time that it moves."""
-    passes: int = 1
-    """Passes over the rows of a whole window."""
+    passes: int = 4
+    """Passes over a whole window, at most; ..."""
+    tolerance: float = 1e-3
+    """... one more only while moving C has lowered the error by more than this share."""
     settle: float = 0.1
     """C moves in the columns of the changed rows at once, in all when this share of the rows has changed."""
     alarm: float = 1.05
     """Look cold when the error exceeds its recent level by this factor, ..."""
+    unrest: float = 3.0
+    """... when moving C lowers it by so many times as much as it lately did, and by more than `tolerance`, ..."""
     cold_every: int = 32
     """... and after so many windows' worth of rows, for a warm run stays in its local minimum."""
     cold_iterations: int = 10
@@ -72,7 +76,14 @@ class StreamSpec:
             whole_number(name, getattr(self, name), ParameterError)
         if whole_number("seed", self.seed, ParameterError, least=0) >= 2**62:
             raise ParameterError(f"seed is {self.seed}: it must be less than 2**62")
-        limits = (("settle", 0.0, 1.0), ("alarm", 1.0, math.inf), ("cold_gain", 0.0, 1.0), ("memory", 0.0, 1.0))
+        limits = (
+            ("tolerance", 0.0, 1.0),
+            ("settle", 0.0, 1.0),
+            ("alarm", 1.0, math.inf),
+            ("unrest", 1.0, math.inf),
+            ("cold_gain", 0.0, 1.0),
+            ("memory", 0.0, 1.0),
+        )
         for name, low, high in limits:
             if not low <= getattr(self, name) <= high:
                 raise ParameterError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
@@ -112,6 +123,8 @@ class Factorizer:
         self._gram_C: Floats = np.zeros((self._rank, self._rank))
         self._fit = 0.0
         """⟨Cᵀ, XᵀD⟩, of which the error is made."""
+        self._unrest = math.inf
+        """Share by which moving C lowers the error of a new window, recently."""
         self._level = math.inf
         """Of the error, recently."""
         self._age = math.inf
@@ -152,9 +165,8 @@ class Factorizer:
         self._carry(rows.columns)
         self._held = HeldRows(rows, self._blank(len(rows)))
         with np.errstate(all="ignore"):  # an overflow is a bad error, which looks cold
-            for _ in range(self._spec.passes):
-                self._pass()
-            return self._step(began, self._respawn(), 1.0)
+            restless = self._passes()
+            return self._step(began, self._respawn(), 1.0, restless=restless)
 
     def update(self, changed: Rows | None = None, vanished: Keys | None = None) -> Step:
         """Replace or add the rows `changed`, forget those with the keys `vanished`, and move C.
@@ -178,7 +190,7 @@ class Factorizer:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything as plain arrays, fit for `numpy.savez` without pickle."""
-        numbers = (self._fit, self._level, self._age, self._looks, self._unsettled)
+        numbers = (self._fit, self._unrest, self._level, self._age, self._looks, self._unsettled)
         return packed_state(self._spec, self._columns, self._held, self._sums, self._Ct, self._gram_C, numbers)
 
     @classmethod
@@ -194,7 +206,7 @@ class Factorizer:
         self = cls(parts.Ct.shape[1], parts.spec, clock=clock)
         self._columns, self._held, self._sums = parts.columns, parts.held, parts.sums
         self._Ct, self._gram_C = parts.Ct, parts.patterns_gram
-        self._fit, self._level, self._age, self._looks, self._unsettled = parts.numbers
+        self._fit, self._unrest, self._level, self._age, self._looks, self._unsettled = parts.numbers
         return self
 
     def _slots(self, name: str, keys: Keys) -> Keys:
@@ -260,11 +272,31 @@ class Factorizer:
         else:
             self._move_patterns(touched)
 
-    def _pass(self) -> None:
-        """Move all memberships, then all of C; the sums are computed afresh on the way."""
+    def _passes(self) -> bool:
+        """Pass over all rows until C is calm; return whether it moved far more than it lately did."""
+        known = bool(self._gram_C.any())
+        first = fall = self._pass()
+        for _ in range(1, self._spec.passes):
+            if fall <= self._spec.tolerance:
+                break
+            fall = self._pass()
+        restless = known and first > max(self._spec.unrest * self._unrest, self._spec.tolerance)
+        if known and not restless:
+            kept = self._spec.memory if math.isfinite(self._unrest) else 0.0
+            self._unrest = first if kept == 0 else kept * self._unrest + (1 - kept) * first
+        return restless
+
+    def _pass(self) -> float:
+        """Move all memberships, then all of C; return by what share moving C has lowered the error.
+
+        The sums are computed afresh on the way.
+        """
         self._sums = Sums(len(self._columns), self._rank)
         self._sums.solve(self._held, self._held.every(), self._Ct, self._gram_C, self._spec.sweeps)
+        self._fit = inner(self._Ct, self._sums.cross)
+        before = self._error()
         self._settle()
+        return before / max(self._error(), ROUNDING) - 1 if before < math.inf else 0.0
 
     def _settle(self) -> None:
         moved = hals_sweeps(self._Ct, self._sums.cross, self._sums.gram, self._spec.sweeps, LEAST)
@@ -312,13 +344,13 @@ class Factorizer:
     def _error(self) -> float:
         return self._sums.relative_error(self._fit, self._gram_C)
 
-    def _step(self, began: float, respawned: int | None, windows: float) -> Step:
+    def _step(self, began: float, respawned: int | None, windows: float, *, restless: bool = False) -> Step:
         """Look cold if the error asks for it or the time has come; account for the step."""
         error = self._error()
         self._age += windows
         alarming = not error <= min(self._spec.alarm * self._level + ROUNDING, LARGEST_ERROR)
         cold = False
-        if alarming or self._age >= self._spec.cold_every:
+        if alarming or restless or self._age >= self._spec.cold_every:
             cold = self._look_cold(error)
             error = self._error()
             self._level = error

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-Numbers = tuple[float, float, float, int, int]
-"""Fit, level, age, looks and unsettled rows of `Factorizer`."""
+Numbers = tuple[float, float, float, float, int, int]
+"""Fit, unrest, level, age, looks and unsettled rows of `Factorizer`."""
 
 Spec = TypeVar("Spec", bound=Any)
 
@@ -42,7 +42,7 @@ def packed_state(
 ) -> dict[str, NDArray[Any]]:
     """Return copies of all that there is, by name."""
     indptr, indices, data = held.packed()
-    fit, level, age, looks, unsettled = numbers
+    fit, unrest, level, age, looks, unsettled = numbers
     return {
         **{f"spec_{part.name}": np.array(getattr(spec, part.name)) for part in fields(spec)},
         "row_keys": held.keys.copy(),
@@ -56,7 +56,7 @@ def packed_state(
         "cross": sums.cross.copy(),
         "gram_D": sums.gram.copy(),
         "peaks": sums.peaks.copy(),
-        "measures": np.array([sums.squared_norm, fit, level, age]),
+        "measures": np.array([sums.squared_norm, fit, unrest, level, age]),
         "counters": np.array([sums.changed, looks, unsettled], np.int64),
     }
 
@@ -67,16 +67,16 @@ def unpacked_state(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> 
     Ct = _floats(state, "Ct", (len(rows.columns), -1), least=0.0)
     k = Ct.shape[1]
     held = HeldRows(rows, _floats(state, "D", (len(rows), k), least=0.0))
-    measures = _floats(state, "measures", (4,), most=np.inf)
+    measures = _floats(state, "measures", (5,), most=np.inf)
     counters = [int(value) for value in _floats(state, "counters", (3,), least=0.0)]
     sums = Sums(len(rows.columns), k)
     sums.cross, sums.gram = _floats(state, "cross", (len(rows.columns), k)), _floats(state, "gram_D", (k, k))
     sums.peaks = _floats(state, "peaks", (k + 1,), least=0.0)
-    sums.squared_norm, fit, level, age = (float(measure) for measure in measures)
+    sums.squared_norm, fit, unrest, level, age = (float(measure) for measure in measures)
     sums.changed, looks, unsettled = counters
     gram_C = _floats(state, "gram_C", (k, k))
     spec = _spec(state, spec_type)
-    return Parts(spec, rows.columns, held, sums, Ct, gram_C, (fit, level, age, looks, unsettled))
+    return Parts(spec, rows.columns, held, sums, Ct, gram_C, (fit, unrest, level, age, looks, unsettled))
 
 
 def _spec(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> Spec:

@@ -31,7 +31,7 @@ Plain = dict[int, dict[int, int]]
 """What is held, by key of the row and key of the column."""
 
 RANK = 3
-CALM = StreamSpec(alarm=1e9, cold_every=10**6)
+CALM = StreamSpec(alarm=1e9, unrest=1e9, cold_every=10**6)
 """Looks cold once, at the start."""
 
 
@@ -160,7 +160,7 @@ def test_a_restored_stream_goes_on_bit_by_bit(seed: int, before: int, after: int
 
 
 def test_a_partial_update_leaves_all_other_memberships_as_they_are_bit_by_bit() -> None:
-    factorizer, _, patterns, rng = followed(spec=StreamSpec(alarm=1e9, cold_every=10**6, settle=0.05))
+    factorizer, _, patterns, rng = followed(spec=StreamSpec(alarm=1e9, unrest=1e9, cold_every=10**6, settle=0.05))
     for _ in range(20):
         before = dict(zip(factorizer.row_keys.tolist(), factorizer.factors().D, strict=True))
         keys = rng.choice(200, 2, replace=False)
@@ -219,7 +219,7 @@ def test_a_window_forgets_the_columns_that_it_lacks_and_an_update_appends_those_
 
 
 def test_it_looks_cold_when_the_error_rises_above_its_recent_level() -> None:
-    spec = StreamSpec(alarm=1.05, cold_every=10**6)
+    spec = StreamSpec(alarm=1.05, unrest=1e9, passes=1, cold_every=10**6)
     factorizer, _, patterns, rng = followed(spec=spec)
     calm = [factorizer.window(rows_of(range(200), traffic(rng, patterns, 200))).cold for _ in range(3)]
     shifted = factorizer.window(rows_of(range(200), traffic(rng, patterns_of(rng, RANK, 30), 200)))
@@ -227,8 +227,32 @@ def test_it_looks_cold_when_the_error_rises_above_its_recent_level() -> None:
     assert shifted.cold
 
 
+def test_it_looks_cold_when_the_patterns_move_far_more_than_they_lately_did() -> None:
+    spec = StreamSpec(alarm=1e9, unrest=3.0, cold_every=10**6)
+    factorizer, _, patterns, rng = followed(2000, spec)
+    looks = [int(factorizer.state()["counters"][1])]
+    for window in range(8):
+        if window == 5:
+            patterns[0] = patterns_of(rng, 1, 30)[0]
+        factorizer.window(rows_of(range(2000), traffic(rng, patterns, 2000)))
+        looks.append(int(factorizer.state()["counters"][1]))
+    assert looks == [1, 1, 1, 1, 1, 1, 2, 2, 2]
+
+
+def test_it_passes_until_the_patterns_are_calm() -> None:
+    _, X, _, rng = followed(400)
+    shifted = traffic(rng, patterns_of(rng, RANK, 30), 400)
+    errors = []
+    for passes in (1, 2, 50):
+        spec = StreamSpec(passes=passes, alarm=1e9, unrest=1e9, cold_every=10**6)
+        stream = Factorizer(RANK, spec)
+        stream.window(rows_of(range(400), X))
+        errors.append(stream.window(rows_of(range(400), shifted)).error)
+    assert errors[0] > 1.01 * errors[1] > 1.01 * errors[2]
+
+
 def test_it_looks_cold_when_the_time_has_come_but_keeps_what_is_as_good() -> None:
-    factorizer, _, patterns, rng = followed(spec=StreamSpec(cold_every=2, alarm=1e9))
+    factorizer, _, patterns, rng = followed(spec=StreamSpec(cold_every=2, alarm=1e9, unrest=1e9))
     looks = []
     for _ in range(4):
         factorizer.window(rows_of(range(200), traffic(rng, patterns, 200)))
@@ -237,7 +261,7 @@ def test_it_looks_cold_when_the_time_has_come_but_keeps_what_is_as_good() -> Non
 
 
 def test_updates_age_by_the_share_of_rows_that_they_change() -> None:
-    factorizer, _, patterns, rng = followed(spec=StreamSpec(cold_every=1, alarm=1e9))
+    factorizer, _, patterns, rng = followed(spec=StreamSpec(cold_every=1, alarm=1e9, unrest=1e9))
     looks = []
     for _ in range(8):
         factorizer.update(rows_of(range(50), traffic(rng, patterns, 50)))
@@ -369,7 +393,8 @@ def test_a_rank_that_is_none_is_refused(rank: Any) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"sweeps": 0}, {"passes": 0}, {"settle": 1.5}, {"alarm": 0.9}, {"memory": float("nan")}, {"seed": -1},
+    [{"sweeps": 0}, {"passes": 0}, {"settle": 1.5}, {"alarm": 0.9},
+     {"unrest": 0.9}, {"tolerance": -0.1}, {"memory": float("nan")}, {"seed": -1},
      {"seed": 2**62}, {"cold_every": 0}, {"cold_iterations": 0}, {"cold_gain": -0.1}],
 )  # fmt: skip
 def test_a_spec_out_of_range_is_refused(wrong: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ def test_exactly_these_names_are_public() -> None:
         "JointGaussNewton",
         "JointRule",
         "MatrixError",
+        "Memberships",
         "Multiplicative",
         "Nndsvd",
         "NormalEquations",
@@ -25,6 +26,8 @@ def test_exactly_these_names_are_public() -> None:
         "RankError",
         "Rows",
         "Solution",
+        "SparseRows",
+        "SpreadRows",
         "Start",
         "Step",
         "Stop",
@@ -34,6 +37,7 @@ def test_exactly_these_names_are_public() -> None:
         "WarmStart",
         "choose_rank",
         "factorize",
+        "factorize_sparse_rows",
     ]
 
 
