@@ -41,7 +41,7 @@ class Yocho:
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
 
-        store = SqlStore(_database_url(database)) if database else MemoryStore()
+        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
         try:
             return scan_captures(paths, "local", self._pipeline_spec(window), store, progress)
         finally:

@@ -29,6 +29,8 @@ class FactorizationSpec:
     """The rank is the smallest that holds this share of the matrix' squares, ..."""
     cap: int = 16
     """... up to this."""
+    sources: int = 1 << 16
+    """Of a window with more sources, only so many are factorised, those that tried most: memory is bounded."""
     iterations: int = 100
     tolerance: float = 1e-4
     """Stop when the relative error falls by less than this."""
@@ -52,6 +54,7 @@ def find_shapes(matrix: CountMatrix, spec: FactorizationSpec) -> list[Shape]:
     """Factorise a window's matrix, X ≈ D·C, and return the rows of C that have followers, largest first."""
     if not matrix.values.nnz:
         return []
+    matrix, places = _heaviest(matrix, spec.sources)
     rank = lnmf_core.choose_rank(matrix.values, cap=spec.cap, energy=spec.energy, seed=_SEED)
     solution = lnmf_core.factorize(
         matrix.values,
@@ -61,9 +64,19 @@ def find_shapes(matrix: CountMatrix, spec: FactorizationSpec) -> list[Shape]:
     )
     shares = _explained(matrix, solution.factors)
     weights = np.asarray(solution.factors.C, dtype=np.float64)
-    found = [_shape(matrix, weights[k], shares[:, k]) for k in range(rank)]
+    found = [_shape(matrix, places, weights[k], shares[:, k]) for k in range(rank)]
     kept = [shape for shape in found if len(shape.sources) and len(shape.services)]
     return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
+
+
+def _heaviest(matrix: CountMatrix, most: int) -> tuple[CountMatrix, NDArray[np.int64]]:
+    """Return the rows with the largest sums, and their places in the whole matrix, ascending."""
+    n = matrix.values.shape[0]
+    if n <= most:
+        return matrix, np.arange(n)
+    sums = np.asarray(matrix.values.sum(axis=1)).ravel()
+    places = np.sort(np.argpartition(-sums, most)[:most])
+    return CountMatrix(matrix.values[places], matrix.services), places
 
 
 def _explained(matrix: CountMatrix, factors: lnmf_core.Factors) -> NDArray[np.float64]:
@@ -73,7 +86,9 @@ def _explained(matrix: CountMatrix, factors: lnmf_core.Factors) -> NDArray[np.fl
     return np.divide(explained, squares, out=np.zeros_like(explained), where=squares > 0)
 
 
-def _shape(matrix: CountMatrix, row: NDArray[np.float64], shares: NDArray[np.float64]) -> Shape:
+def _shape(
+    matrix: CountMatrix, places: NDArray[np.int64], row: NDArray[np.float64], shares: NDArray[np.float64]
+) -> Shape:
     total = row.sum()
     weights = row / total if total > 0 else row
     order = np.argsort(-weights, kind="stable")
@@ -84,6 +99,6 @@ def _shape(matrix: CountMatrix, row: NDArray[np.float64], shares: NDArray[np.flo
     return Shape(
         services=matrix.services[order],
         weights=kept / kept.sum() if len(kept) else kept,
-        sources=members,
+        sources=places[members],
         shares=np.minimum(shares[members], 1.0),
     )

@@ -106,13 +106,14 @@ class _MemoryUnit:
 
 
 class MemoryStore:
-    """Keeps everything in dicts.
+    """Keeps everything in dicts; of the windows only the latest `most_windows`, if that is given.
 
     A transaction works on its own copy, which takes the place of the state when it ends well; what was
     read before therefore never changes, and readers need no lock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_windows: int | None = None) -> None:
+        self._most_windows = most_windows
         self._state = _MemoryUnit({}, _Shelf("patterns"), _Shelf("alerts"))
         self._writing = threading.Lock()
 
@@ -122,6 +123,9 @@ class MemoryStore:
         with self._writing:
             unit = self._state.copy()
             yield unit
+            if self._most_windows is not None:
+                for window_id in list(unit.stored)[: -self._most_windows]:
+                    del unit.stored[window_id]
             self._state = unit
 
     @contextmanager

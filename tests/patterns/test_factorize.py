@@ -66,3 +66,12 @@ def test_the_same_window_gives_the_same_patterns() -> None:
     for one, other in zip(shapes_of(tries), shapes_of(tries), strict=True):
         assert np.array_equal(one.weights, other.weights)
         assert np.array_equal(one.sources, other.sources)
+
+
+def test_of_too_many_sources_the_busiest_are_factorised() -> None:
+    quiet = [Try(f"10.3.{i // 200}.{i % 200 + 1}", "10.0.0.1", f"udp/{1000 + i}") for i in range(300)]
+    busy = [t for i in range(1, 5) for t in sweep(f"10.9.9.{i}", "tcp/445", 30)]
+    counts = window(quiet + busy)
+    (shape,) = find_shapes(count_matrix(counts), FactorizationSpec(sources=4))
+    assert names(shape) == {"tcp/445"}
+    assert sorted(shape.sources.tolist()) == [300, 301, 302, 303]
