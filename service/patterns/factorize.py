@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import lnmf_core
+from service.windows.matrix import CountMatrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from service.windows.matrix import CountMatrix
 
 _SEED = 7
 _SMALLEST_WEIGHT = 1e-3
