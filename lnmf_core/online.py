@@ -56,15 +56,17 @@ class StreamSpec:
     """... one more only while moving C has lowered the error by more than this share."""
     settle: float = 0.1
     """C moves in the columns of the changed rows at once, in all when this share of the rows has changed."""
+    refresh: float = 0.5
+    """A whole pass follows when this share of the rows has changed: the other memberships have become stale."""
     alarm: float = 1.05
     """Look cold when the error exceeds its recent level by this factor, ..."""
     unrest: float = 3.0
     """... when moving C lowers it by so many times as much as it lately did, and by more than `tolerance`, ..."""
-    cold_every: int = 32
+    cold_every: int = 4
     """... and after so many windows' worth of rows, for a warm run stays in its local minimum."""
-    cold_iterations: int = 10
+    cold_iterations: int = 20
     """Iterations of a cold look."""
-    cold_gain: float = 1e-3
+    cold_gain: float = 3e-4
     """A cold solution is kept if its error is lower by this share: components that stay are worth as much."""
     memory: float = 0.8
     """Weight of the past in the recent level of the error, after each window's worth of rows."""
@@ -79,6 +81,7 @@ class StreamSpec:
         limits = (
             ("tolerance", 0.0, 1.0),
             ("settle", 0.0, 1.0),
+            ("refresh", 0.0, 1.0),
             ("alarm", 1.0, math.inf),
             ("unrest", 1.0, math.inf),
             ("cold_gain", 0.0, 1.0),
@@ -97,6 +100,8 @@ class Step:
     """Relative error ‖X − DC‖_F / ‖X‖_F of all rows that are held; 0 where all counts are zero."""
     cold: bool
     """A cold solution came out ahead and was kept: the components are others than before."""
+    whole: bool
+    """All memberships have moved, not only those of the changed rows."""
     respawned: int | None
     """The component that was dead and began anew where most was unexplained, if any."""
     seconds: float
@@ -166,13 +171,13 @@ class Factorizer:
         self._held = HeldRows(rows, self._blank(len(rows)))
         with np.errstate(all="ignore"):  # an overflow is a bad error, which looks cold
             restless = self._passes()
-            return self._step(began, self._respawn(), 1.0, restless=restless)
+            return self._step(began, self._respawn(), 1.0, whole=True, restless=restless)
 
     def update(self, changed: Rows | None = None, vanished: Keys | None = None) -> Step:
         """Replace or add the rows `changed`, forget those with the keys `vanished`, and move C.
 
         Columns that are new and that `changed` has entries in are appended. The memberships of all other rows
-        stay as they are, bit by bit, unless the step is cold or respawns a component. Raises MatrixError,
+        stay as they are, bit by bit, unless the step is `whole`. Raises MatrixError,
         before anything is changed, for a vanished key that is not held, or that is changed too.
         """
         began = self._clock()
@@ -184,9 +189,10 @@ class Factorizer:
             return self.window(changed)
         indices = self._aligned(changed)
         with np.errstate(all="ignore"):
-            self._exchange(changed, indices, gone, leaving)
+            whole = self._exchange(changed, indices, gone, leaving)
             respawned = self._respawn() if not self._unsettled else None
-            return self._step(began, respawned, (len(changed) + len(gone)) / max(self._held.count, 1))
+            windows = (len(changed) + len(gone)) / max(self._held.count, 1)
+            return self._step(began, respawned, windows, whole=whole)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything as plain arrays, fit for `numpy.savez` without pickle."""
@@ -250,8 +256,8 @@ class Factorizer:
             self._sums.widen(len(new))
         return places[inverse].astype(np.int32)
 
-    def _exchange(self, changed: Rows, indices: NDArray[np.int32], gone: Keys, leaving: Keys) -> None:
-        """Exchange rows and their share of the sums; move C."""
+    def _exchange(self, changed: Rows, indices: NDArray[np.int32], gone: Keys, leaving: Keys) -> bool:
+        """Exchange rows and their share of the sums, and move C; return whether that took a whole pass."""
         known = np.array(self._held.find(changed.keys.tolist()), np.int64)
         old = np.concatenate([leaving, known[known >= 0]])
         touched = distinct(self._held.columns_of(old), indices, np.zeros(len(self._columns), np.bool_))
@@ -264,13 +270,14 @@ class Factorizer:
         self._sums.solve(self._held, slots, self._Ct, self._gram_C, self._spec.sweeps)
         self._unsettled += len(gone) + len(changed)
         self._sums.changed += len(gone) + len(changed)
-        worn = self._sums.worn(self._held.count)
-        if worn:
-            self._sums.compute_afresh(self._held)
-        if worn or self._unsettled >= self._spec.settle * self._held.count:
+        if self._sums.worn(self._spec.refresh * self._held.count):
+            self._pass()
+            return True
+        if self._unsettled >= self._spec.settle * self._held.count:
             self._settle()
         else:
             self._move_patterns(touched)
+        return False
 
     def _passes(self) -> bool:
         """Pass over all rows until C is calm; return whether it moved far more than it lately did."""
@@ -344,7 +351,9 @@ class Factorizer:
     def _error(self) -> float:
         return self._sums.relative_error(self._fit, self._gram_C)
 
-    def _step(self, began: float, respawned: int | None, windows: float, *, restless: bool = False) -> Step:
+    def _step(
+        self, began: float, respawned: int | None, windows: float, *, whole: bool, restless: bool = False
+    ) -> Step:
         """Look cold if the error asks for it or the time has come; account for the step."""
         error = self._error()
         self._age += windows
@@ -357,7 +366,8 @@ class Factorizer:
         else:
             kept = self._spec.memory**windows
             self._level = kept * self._level + (1 - kept) * error
-        return Step(error, cold, respawned, self._clock() - began)
+        moved = whole or cold or respawned is not None
+        return Step(error, cold, moved, respawned, self._clock() - began)
 
     def _look_cold(self, error: float) -> bool:
         """Factorise what is held from scratch; keep it and return True if that is clearly better."""

@@ -27,10 +27,9 @@ DIGITS = 1e-6
 class Sums:
     """cross = XᵀD (m × k), gram = DᵀD (k × k) and ‖X‖²_F of the rows that are held.
 
-    Each difference adds its rounding. `worn` says when to compute them afresh: once as many rows have changed
-    as are held, and at once when ‖X‖² or a component's energy has shrunk to a millionth. So they stay within
-    about n additions of the truth, at a cost that is shared by n changes, and no digits are lost when large
-    counts leave.
+    Each difference adds its rounding. `worn` says when to compute them afresh: once many rows have changed, and
+    at once when ‖X‖² or a component's energy has shrunk to a millionth. So they stay within about n additions of
+    the truth, at a cost that is shared by as many changes, and no digits are lost when large counts leave.
     """
 
     def __init__(self, columns: int, rank: int) -> None:
@@ -72,10 +71,9 @@ class Sums:
         """Append columns that no row has entries in yet."""
         self.cross = np.concatenate([self.cross, np.zeros((columns, len(self.gram)))])
 
-    def worn(self, rows: int) -> bool:
-        """Return whether too much rounding may have gathered, where `rows` are held."""
-        lost = (self._sizes() < DIGITS * self.peaks).any()
-        return bool(lost) or self.changed > rows
+    def worn(self, most: float) -> bool:
+        """Return whether more than `most` rows have changed, or a sum has lost too many digits."""
+        return self.changed > most or bool((self._sizes() < DIGITS * self.peaks).any())
 
     def relative_error(self, fit: float, gram_C: Floats) -> float:
         """Return ‖X − DC‖_F / ‖X‖_F, where `fit` is ⟨Cᵀ, cross⟩; see `NormalEquations.squared_error`.
