@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SERVE ?= 1
-BENCH_CORE ?= peers
+BENCH_CORE ?= peers streams
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

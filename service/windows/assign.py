@@ -31,7 +31,7 @@ class WindowSpec:
     """ns; windows start at multiples of it since the epoch."""
     lateness: int = 10 * SECOND
     """A window stays open so long after its end for late packets and late answers, ns."""
-    pairs: int = 1 << 21
+    pairs: int = 1 << 20
     """Most distinct (source, target, service) of a window; for the memory they take see `PairTable`."""
 
     def __post_init__(self) -> None:
