@@ -1,9 +1,10 @@
 """The table of the thesis, measured again: `python benchmarks/core/thesis.py`.
 
-Learned rules run from random starts on problems of 30 × 30 × 3. A run has converged at the first iteration whose
-error lies within 1 % of the run's last; multiplicative updates (MU), HALS and extrapolated HALS then have to
-reach that error from the same start. The ratio of their iterations is what the thesis reports. A rule that does
-not arrive within its cap counts with the cap: such a mean is a lower bound, and the share is stated.
+Learned rules run from random starts on problems of 30 × 30 × 3. A run has converged once 99 % of its fall of the
+error is done; multiplicative updates (MU), HALS and extrapolated HALS then have to reach that error from the same
+start. A stricter criterion, within 1 % of the run's last error, is reported beside it. The ratio of their
+iterations is what the thesis reports. A rule that does not arrive within its cap counts with the cap: such a mean
+is a lower bound, and the share is stated.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ NOISES = (0.0, 0.001, 0.01, 0.1)
 SUFFIXES = ("0", "1e-3", "1e-2", "1e-1")
 LEARNED_ITERATIONS = 200
 CAPS = {"MU": 2000, "HALS": 500, "extrapolated HALS": 500}
-CONVERGED = 1.01
+NEAR = 1.01
+CRITERIA = {
+    "fall": "99 % of the run's fall of the error is done",
+    "last": "the error is within 1 % of the run's last",
+}
 ROUNDING = 1e-7
 """Relative errors below it are equal: exact problems must not be decided by rounding."""
 
@@ -70,6 +75,8 @@ class Cell:
     """One set of weights on the problems of one noise."""
 
     training: str
+    criterion: str
+    """When the learned rule counts as converged: a key of CRITERIA."""
     train_noise: float
     noise: float
     iterations_median: float
@@ -132,7 +139,8 @@ def measure(noise: float, count: int, seed: int, costs: dict[str, list[float]]) 
     for name, runs in [*((training, runs) for (training, _), runs in learned.items()), *classical.items()]:
         costs.setdefault(name, []).append(runs.seconds_an_iteration)
     return [
-        cell_of(training, NOISES[SUFFIXES.index(suffix)], noise, runs, classical, best)
+        cell_of(training, criterion, NOISES[SUFFIXES.index(suffix)], noise, runs, classical, best)
+        for criterion in CRITERIA
         for (training, suffix), runs in learned.items()
     ]
 
@@ -165,9 +173,11 @@ def run(problems: list[Any], rule: UpdateRule[Any], iterations: int) -> Runs:
     )
 
 
-def converged_at(errors: tuple[float, ...]) -> int:
-    """Return the first iteration, 1 or more, within 1 % of the last error."""
-    return max(1, arrived_at(errors, CONVERGED * errors[-1]) or 0)
+def converged_at(errors: tuple[float, ...], criterion: str) -> int:
+    """Return the first iteration, 1 or more, that satisfies the criterion."""
+    first, last = errors[0], errors[-1]
+    target = NEAR * last if criterion == "last" else last + (NEAR - 1) * (first - last)
+    return max(1, arrived_at(errors, target) or 0)
 
 
 def arrived_at(errors: tuple[float, ...], target: float) -> int | None:
@@ -177,10 +187,16 @@ def arrived_at(errors: tuple[float, ...], target: float) -> int | None:
 
 
 def cell_of(
-    training: str, train_noise: float, noise: float, runs: Runs, classical: dict[str, Runs], best: Any
+    training: str,
+    criterion: str,
+    train_noise: float,
+    noise: float,
+    runs: Runs,
+    classical: dict[str, Runs],
+    best: Any,
 ) -> Cell:
     """Return the learned rule's figures on one set of problems."""
-    needed = np.array([converged_at(each.errors) for each in runs.solutions])
+    needed = np.array([converged_at(each.errors, criterion) for each in runs.solutions])
     targets = [each.errors[at] for each, at in zip(runs.solutions, needed, strict=True)]
     last = np.array([each.error for each in runs.solutions])
     against = {}
@@ -196,8 +212,8 @@ def cell_of(
             float(ratio[~never].mean()) if not never.all() else float("nan"),
             float(ratio.mean() * cost),
         )
-    near = float((last <= CONVERGED * best + ROUNDING).mean())
-    return Cell(training, train_noise, noise, float(np.median(needed)), near, against)
+    near = float((last <= NEAR * best + ROUNDING).mean())
+    return Cell(training, criterion, train_noise, noise, float(np.median(needed)), near, against)
 
 
 def report(cells: list[Cell], problems: int, microseconds: dict[str, float]) -> str:
@@ -206,7 +222,7 @@ def report(cells: list[Cell], problems: int, microseconds: dict[str, float]) -> 
         "# The thesis' table, measured again",
         "",
         f"30 × 30 × 3, {problems} problems a column, random starts, float64, one thread. Learned rules run for",
-        f"{LEARNED_ITERATIONS} iterations and have converged at the first error within 1 % of their last. The",
+        f"{LEARNED_ITERATIONS} iterations and have converged when 99 % of their fall of the error is done. The",
         f"other rules run to that error, for {CAPS['MU']} (MU) or {CAPS['HALS']} iterations at most; who never",
         "arrives counts with the cap, so that such a mean is a lower bound.",
         "`python benchmarks/core/thesis.py` repeats it.",
@@ -214,7 +230,10 @@ def report(cells: list[Cell], problems: int, microseconds: dict[str, float]) -> 
         "CPU time an iteration, µs: " + ", ".join(f"{name} {cost}" for name, cost in microseconds.items()) + ".",
     ]
     for training, meaning in TRAININGS.items():
-        chosen = [cell for cell in cells if cell.training == training]
+        chosen, strict = (
+            [cell for cell in cells if cell.training == training and cell.criterion == criterion]
+            for criterion in CRITERIA
+        )
         lines += ["", f"## {training[0].upper()}{training[1:]}", "", f"Networks {meaning}.", ""]
         lines += table(
             "MU / learned iterations, mean ± sd (share where MU never arrives); thesis", chosen, thesis_cell
@@ -225,6 +244,7 @@ def report(cells: list[Cell], problems: int, microseconds: dict[str, float]) -> 
                 lines += table(
                     f"{name} / learned iterations (never); time", chosen, lambda c, n=name: other_cell(c, n)
                 )
+        lines += table("As the first table, but converged within 1 % of the last error", strict, thesis_cell)
         lines += table("iterations, median; runs within 1 % of the best error", chosen, own_cell)
     return "\n".join(lines).rstrip() + "\n"
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 KIND = "mlp"
 
-DEFAULT = "mlp-unrolled-1e-2"
-"""The shipped set that did best on validation problems of all noise levels; see its model card."""
+DEFAULT = "mlp-one-step-1e-1"
+"""The shipped set that ended nearest to the best error over validation problems of all noise levels and counts."""
 
 CURVATURE = 10.0
 """gram_jj of the problems that the thesis trains on: 30 columns of squares of U(0, 1)."""

@@ -29,6 +29,7 @@ from lnmf_core import (
     WarmStart,
     factorize,
 )
+from lnmf_core.rules.learned_mlp import LearnedMlp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ RULES: list[Rule] = [
     Hals(sweeps=1),
     ExtrapolatedHals(),
     JointGaussNewton(),
+    LearnedMlp(),
 ]
 LAYOUTS: list[Callable[[Array], Any]] = [np.asarray, sparse.csr_array]
 DTYPES = [np.float64, np.float32]

@@ -54,7 +54,18 @@ def test_failures_are_told_without_a_traceback(
 
 def test_it_runs_as_a_command(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    options = ["--samples", "20", "--batch", "10", "--output", str(tmp_path), "--directory", str(tmp_path / "run")]
+    options = [
+        "--samples",
+        "20",
+        "--batch",
+        "10",
+        "--hidden",
+        "2",
+        "--output",
+        str(tmp_path),
+        "--directory",
+        str(tmp_path / "run"),
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "lnmf_core.training", "mlp", *options], capture_output=True, text=True, check=False
     )
