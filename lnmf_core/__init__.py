@@ -12,8 +12,10 @@ from lnmf_core.rules.base import JointRule, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
+from lnmf_core.rules.learned_momentum import LearnedMomentum
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
+from lnmf_core.rules.steady_hals import SteadyHals
 from lnmf_core.solve import factorize
 from lnmf_core.start import Nndsvd, RandomStart, Start, WarmStart
 from lnmf_core.stopping import Stop
@@ -25,6 +27,7 @@ __all__ = [
     "Hals",
     "JointGaussNewton",
     "JointRule",
+    "LearnedMomentum",
     "MatrixError",
     "Multiplicative",
     "Nndsvd",
@@ -35,6 +38,7 @@ __all__ = [
     "RankError",
     "Solution",
     "Start",
+    "SteadyHals",
     "Stop",
     "StopReason",
     "UpdateRule",
