@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
+
 from lnmf_core.errors import WeightsError
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.weights.store import Weights, load
@@ -26,7 +28,7 @@ def schedule_of(weights: Weights) -> SweepPlan:
     """
     sweeps, period = (float(each) for each in weights.array("shape", 2))
     try:
-        return SweepPlan(int(sweeps), weights.array("momentum", -1, 3), int(period))
+        return SweepPlan(int(sweeps), weights.array("momentum", -1, 3).astype(np.float64), int(period))
     except ValueError as error:
         raise WeightsError(f"momentum: {error}; train the set again") from error
 
