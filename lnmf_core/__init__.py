@@ -4,11 +4,12 @@
 components X deserves. The core knows no packet, no HTTP and no environment variable.
 """
 
+from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
 from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rank import choose_rank
-from lnmf_core.rules.base import JointRule, UpdateRule
+from lnmf_core.rules.base import JointRule, RuleChoice, Traits, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
@@ -27,6 +28,7 @@ __all__ = [
     "Hals",
     "JointGaussNewton",
     "JointRule",
+    "Learned",
     "LearnedMomentum",
     "MatrixError",
     "Multiplicative",
@@ -36,11 +38,13 @@ __all__ = [
     "ProjectedGradient",
     "RandomStart",
     "RankError",
+    "RuleChoice",
     "Solution",
     "Start",
     "SteadyHals",
     "Stop",
     "StopReason",
+    "Traits",
     "UpdateRule",
     "WarmStart",
     "choose_rank",

@@ -276,18 +276,37 @@ def extrapolated_sweeps(
 
 
 @compiled
-def free_sets(factor: Array, descent: Array, present: NDArray[np.bool_], codes: NDArray[np.int64]) -> None:
-    """Write to each entry of `codes` the free set of that row, bit j for column j (at most 62 columns).
+def free_sets(
+    factor: Array,
+    descent: Array,
+    present: NDArray[np.bool_],
+    sets: NDArray[np.int64],
+    group: NDArray[np.int64],
+    table: NDArray[np.int64],
+) -> int:
+    """Write each row's group, and each group's free set, bit j for column j (at most 62); return their number.
 
     A column is free if it is `present`, and the entry is positive or `descent` says that it should become so.
+    Groups are numbered as they appear. `table` is room for hashes: a power of two, more entries than rows.
     """
     rows, k = factor.shape
+    size = len(table)
+    table[:] = -1
+    found = 0
     for i in range(rows):
         code = 0
         for j in range(k):
             if present[j] and (factor[i, j] > 0 or descent[i, j] > 0):
                 code |= 1 << j
-        codes[i] = code
+        at = (code ^ (code >> 15) ^ (code >> 30)) & (size - 1)
+        while table[at] >= 0 and sets[table[at]] != code:
+            at = (at + 1) & (size - 1)
+        if table[at] < 0:
+            table[at] = found
+            sets[found] = code
+            found += 1
+        group[i] = table[at]
+    return found
 
 
 @compiled

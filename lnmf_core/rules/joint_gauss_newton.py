@@ -55,15 +55,15 @@ class JointGaussNewton:
     Raises ParameterError if `sweeps` is below 1, `warm_up` is below 1, or `damping` is not positive.
     """
 
-    sweeps: int = 6
+    sweeps: int = 8
     warm_up: int = 4
     """Iterations before the first joint step: far from the solution it is no better than a sweep."""
     momentum: float = 0.5
-    damping: float = 0.1
+    damping: float = 0.03
     """Share by which the diagonals of the normal equations are raised at first, ..."""
-    shrink: float = 0.5
+    shrink: float = 0.7
     """... times this after a success, ..."""
-    grow: float = 4.0
+    grow: float = 3.0
     """... and times this after a rise."""
 
     monotone: ClassVar[bool] = False
@@ -142,9 +142,9 @@ class _Side:
         wide, gram = factor.astype(np.float64, copy=False), normal.gram.astype(np.float64)
         descent = normal.cross - wide @ gram
         present = gram.diagonal() > np.finfo(factor.dtype).tiny
-        codes = np.empty(len(wide), np.int64)
-        free_sets(wide, descent, present, codes)
-        sets, group = np.unique(codes, return_inverse=True)
+        sets, group = np.empty(len(wide), np.int64), np.empty(len(wide), np.int64)
+        room = np.empty(2 << len(wide).bit_length(), np.int64)
+        sets = sets[: free_sets(wide, descent, present, sets, group, room)]
         inverses = np.empty((len(sets), *gram.shape))
         masked_inverses(sets, gram + np.diag(damping * gram.diagonal()), inverses)
         return cls(wide, descent, group, inverses)

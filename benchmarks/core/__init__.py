@@ -1,0 +1,1 @@
+"""The numerical core beside other implementations."""
