@@ -2,7 +2,7 @@
 
 All rules of a problem run from the same start in one process, one after the other, in changing order; time is CPU
 time of one thread, start and checks included, the best of three runs that end where the first one arrived. The best
-classical rule is extrapolated HALS with the number of sweeps that is fastest on other problems of the same kind. The
+classical rule is extrapolated HALS with the number of sweeps that is fastest on other problems of its kind. The
 best error is the least that any rule finds from that start.
 """
 
