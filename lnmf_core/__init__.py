@@ -6,6 +6,7 @@ components X deserves. `Factorizer` follows a stream: changed rows, and one wind
 packet, no HTTP and no environment variable.
 """
 
+from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
 from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.memberships import Memberships, SpreadRows, factorize_sparse_rows
@@ -14,12 +15,15 @@ from lnmf_core.online import Factorizer, Step, StreamSpec
 from lnmf_core.rank import choose_rank
 from lnmf_core.rows import Rows
 from lnmf_core.rules.base import JointRule, UpdateRule
+from lnmf_core.rules.base import JointRule, RuleChoice, Traits, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
+from lnmf_core.rules.learned_momentum import LearnedMomentum
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
 from lnmf_core.rules.sparse_rows import SparseRows
+from lnmf_core.rules.steady_hals import SteadyHals
 from lnmf_core.solve import factorize
 from lnmf_core.start import Nndsvd, RandomStart, Start, WarmStart
 from lnmf_core.stopping import Stop
@@ -32,6 +36,8 @@ __all__ = [
     "Hals",
     "JointGaussNewton",
     "JointRule",
+    "Learned",
+    "LearnedMomentum",
     "MatrixError",
     "Memberships",
     "Multiplicative",
@@ -42,6 +48,7 @@ __all__ = [
     "RandomStart",
     "RankError",
     "Rows",
+    "RuleChoice",
     "Solution",
     "SparseRows",
     "SpreadRows",
@@ -50,6 +57,8 @@ __all__ = [
     "Stop",
     "StopReason",
     "StreamSpec",
+    "SteadyHals",
+    "Traits",
     "UpdateRule",
     "WarmStart",
     "choose_rank",

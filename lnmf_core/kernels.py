@@ -276,28 +276,52 @@ def extrapolated_sweeps(
 
 
 @compiled
-def masked_inverses(free: NDArray[np.bool_], matrix: Array, packed: Array) -> None:
-    """Write to each row of `packed` the inverse of `matrix` (k × k, positive definite) on that row's free set.
+def free_sets(
+    factor: Array,
+    descent: Array,
+    present: NDArray[np.bool_],
+    sets: NDArray[np.int64],
+    group: NDArray[np.int64],
+    table: NDArray[np.int64],
+) -> int:
+    """Write each row's group, and each group's free set, bit j for column j (at most 62); return their number.
 
-    `free` is rows × k; the inverse is zero outside. A row of `packed` is its lower triangle, row after row,
-    k(k + 1)/2 numbers. Gauss–Jordan without pivots, which a positive definite matrix does not need; rows whose
-    set is that of the row before take its inverse over.
+    A column is free if it is `present`, and the entry is positive or `descent` says that it should become so.
+    Groups are numbered as they appear. `table` is room for hashes: a power of two, more entries than rows.
     """
-    rows, k = free.shape
+    rows, k = factor.shape
+    size = len(table)
+    table[:] = -1
+    found = 0
+    for i in range(rows):
+        code = 0
+        for j in range(k):
+            if present[j] and (factor[i, j] > 0 or descent[i, j] > 0):
+                code |= 1 << j
+        at = (code ^ (code >> 15) ^ (code >> 30)) & (size - 1)
+        while table[at] >= 0 and sets[table[at]] != code:
+            at = (at + 1) & (size - 1)
+        if table[at] < 0:
+            table[at] = found
+            sets[found] = code
+            found += 1
+        group[i] = table[at]
+    return found
+
+
+@compiled
+def masked_inverses(codes: NDArray[np.int64], matrix: Array, out: Array) -> None:
+    """Write to out[g] the inverse of `matrix` (k × k, positive definite) on the set codes[g], zero outside.
+
+    Gauss–Jordan without pivots, which a positive definite matrix does not need.
+    """
+    k = len(matrix)
     work = np.empty((k, k), matrix.dtype)
     held = np.empty(k, np.int64)
-    for i in range(rows):
-        same = i > 0
-        if same:
-            for j in range(k):
-                same = same and free[i, j] == free[i - 1, j]
-        if same:
-            for at in range(packed.shape[1]):
-                packed[i, at] = packed[i - 1, at]
-            continue
+    for g in range(len(codes)):
         count = 0
         for j in range(k):
-            if free[i, j]:
+            if codes[g] >> j & 1:
                 held[count] = j
                 count += 1
         for a in range(count):
@@ -314,37 +338,34 @@ def masked_inverses(free: NDArray[np.bool_], matrix: Array, packed: Array) -> No
                     work[a, pivot] = 0
                     for b in range(count):
                         work[a, b] -= share * work[pivot, b]
-        for at in range(packed.shape[1]):
-            packed[i, at] = 0
+        out[g] = 0
         for a in range(count):
-            for b in range(a + 1):
-                packed[i, held[a] * (held[a] + 1) // 2 + held[b]] = work[a, b]
+            for b in range(count):
+                out[g, held[a], held[b]] = work[a, b]
 
 
 @compiled
-def packed_squares(factor: Array, packed: Array) -> None:
-    """Write to each row of `packed` the lower triangle of the outer product of that row of `factor`."""
+def group_squares(factor: Array, group: NDArray[np.int64], out: Array) -> None:
+    """Write to out[g] the sum of the outer products of the rows of `factor` that belong to group g."""
     rows, k = factor.shape
+    out[:] = 0
     for i in range(rows):
-        at = 0
+        g = group[i]
         for a in range(k):
-            for b in range(a + 1):
-                packed[i, at] = factor[i, a] * factor[i, b]
-                at += 1
+            value = factor[i, a]
+            for b in range(k):
+                out[g, a, b] += value * factor[i, b]
 
 
 @compiled
-def packed_times(packed: Array, vectors: Array, out: Array) -> None:
-    """Write to each row of `out` the symmetric matrix in that row of `packed` times that row of `vectors`."""
+def group_times(matrices: Array, group: NDArray[np.int64], vectors: Array, out: Array) -> None:
+    """Write to out[i] the symmetric matrix of row i's group times vectors[i]."""
     rows, k = vectors.shape
     for i in range(rows):
+        g = group[i]
+        for b in range(k):
+            out[i, b] = 0
         for a in range(k):
-            out[i, a] = 0
-        at = 0
-        for a in range(k):
-            for b in range(a):
-                out[i, a] += packed[i, at] * vectors[i, b]
-                out[i, b] += packed[i, at] * vectors[i, a]
-                at += 1
-            out[i, a] += packed[i, at] * vectors[i, a]
-            at += 1
+            value = vectors[i, a]
+            for b in range(k):
+                out[i, b] += value * matrices[g, a, b]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError
 from lnmf_core.factors import Array, Factors, Solution, StopReason
 from lnmf_core.kernels import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
-from lnmf_core.rules.base import Alternating, JointRule, Point, UpdateRule
-from lnmf_core.rules.hals import Hals
+from lnmf_core.rules.base import Alternating, JointRule, Point, RuleChoice, Traits, UpdateRule
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.start import Nndsvd, Start
 from lnmf_core.stopping import MEMORY, Stop
@@ -42,7 +42,7 @@ def factorize(
     X: Counts,
     rank: int,
     *,
-    rule: Rule | None = None,
+    rule: Rule | RuleChoice | None = None,
     start: Start | None = None,
     stop: Stop | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -51,7 +51,7 @@ def factorize(
 
     X is n × m with counts ≥ 0: a dense array, or a scipy sparse matrix, which stays sparse. float32 is
     computed in float32, all else in float64; X is not changed. `rank` is k, from 1 to min(n, m). Without a
-    `rule` it is `Hals()`; without a `start`, `Nndsvd()`, its zeros filled if the rule's zeros lock; without
+    `rule` it is `Learned()`; without a `start`, `Nndsvd()`, its zeros filled if the rule's zeros lock; without
     `stop`, `Stop()`. `clock` returns seconds.
 
     Errors below about 3e-8 (float32: 7e-4) can't be told from rounding and end the run as exact.
@@ -61,13 +61,22 @@ def factorize(
     began = clock()
     matrix = checked(X)
     k = check_rank(rank, matrix.shape)
-    rule = Hals() if rule is None else rule
+    rule = Learned() if rule is None else rule
+    if isinstance(rule, RuleChoice):
+        rule = rule.choose(_traits(matrix, k))
     start = Nndsvd(fill_zeros=rule.zeros_lock) if start is None else start
     first = start.factors(matrix, k)
     # A rule may overflow: that is a stop reason, not a warning.
     with np.errstate(all="ignore"):
         factors, errors, reason = _run(matrix, first, rule, Stop() if stop is None else stop)
     return Solution(factors, tuple(errors), reason, clock() - began)
+
+
+def _traits(matrix: Matrix, rank: int) -> Traits:
+    rows, columns = matrix.shape
+    values = matrix.values
+    stored = values.size if isinstance(values, np.ndarray) else values.nnz
+    return Traits(rows, columns, rank, stored / (rows * columns))
 
 
 def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:

@@ -95,3 +95,25 @@ class Alternating:
         """Return the updated Cᵀ and the states."""
         new, of_Ct = self.rule.update(Ct, of_C, state[1])
         return new, (state[0], of_Ct)
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is known of a problem before it is begun."""
+
+    rows: int
+    columns: int
+    rank: int
+    density: float
+    """Share of entries that are stored: 1 if X is dense, less if it is sparse."""
+
+
+@runtime_checkable
+class RuleChoice(Protocol):
+    """Names a rule once the problem is known."""
+
+    zeros_lock: ClassVar[bool]
+
+    def choose(self, traits: Traits, /) -> UpdateRule[Any] | JointRule[Any]:
+        """Return the rule that is expected to be done first."""
+        ...

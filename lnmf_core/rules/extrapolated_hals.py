@@ -9,11 +9,10 @@ import numpy as np
 from lnmf_core.errors import ParameterError, whole_number
 from lnmf_core.rules.sweep_plan import Pace, SweepPlan, SweepRule
 
-FEW = 6
-"""Sweeps where nothing else is asked for, for up to `SMALL` components, ..."""
-MANY = 16
-"""... and for more: the sweeps converge the slower, the more components there are."""
-SMALL = 6
+SWEEPS = ((4, 6), (9, 10))
+"""(largest rank, sweeps) where nothing else is asked for: the more components, the slower sweeps converge."""
+MOST_SWEEPS = 20
+"""Sweeps for larger ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +35,5 @@ class ExtrapolatedHals(SweepRule):
 
     def plan(self, rank: int, /) -> SweepPlan:
         """Return the plan: equal momentum everywhere, led by success and failure."""
-        sweeps = self.sweeps if self.sweeps is not None else (FEW if rank <= SMALL else MANY)
-        return SweepPlan(sweeps, np.ones((1, 3)), pace=self.adapt)
+        fitting = next((sweeps for most, sweeps in SWEEPS if rank <= most), MOST_SWEEPS)
+        return SweepPlan(fitting if self.sweeps is None else self.sweeps, np.ones((1, 3)), pace=self.adapt)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from lnmf_core.errors import ParameterError, whole_number
 from lnmf_core.kernels import (
     extrapolate_into,
+    free_sets,
+    group_squares,
+    group_times,
     hals_sweeps,
     masked_inverses,
-    packed_squares,
-    packed_times,
 )
 
 if TYPE_CHECKING:
@@ -54,15 +55,15 @@ class JointGaussNewton:
     Raises ParameterError if `sweeps` is below 1, `warm_up` is below 1, or `damping` is not positive.
     """
 
-    sweeps: int = 6
+    sweeps: int = 8
     warm_up: int = 4
     """Iterations before the first joint step: far from the solution it is no better than a sweep."""
     momentum: float = 0.5
-    damping: float = 0.1
+    damping: float = 0.03
     """Share by which the diagonals of the normal equations are raised at first, ..."""
-    shrink: float = 0.5
+    shrink: float = 0.7
     """... times this after a success, ..."""
-    grow: float = 4.0
+    grow: float = 3.0
     """... and times this after a rise."""
 
     monotone: ClassVar[bool] = False
@@ -119,65 +120,49 @@ def joint_step(here: Point, of_C: NormalEquations, damping: float) -> tuple[Arra
     A, B = coupling
     x, y = left.step(left.factor @ A), right.step(right.factor @ B.T)
     D, Ct = np.maximum(left.factor + x, 0), np.maximum(right.factor + y, 0)
-    if not (np.isfinite(D).all() and np.isfinite(Ct).all()):
+    if not np.isfinite(D.sum() + Ct.sum()):
         return None
     return D.astype(here.D.dtype), Ct.astype(here.D.dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Side:
-    """One factor's rows, all in float64. Rows that are free in every component share one inverse."""
+    """One factor's rows, all in float64. Rows with the same free set form a group, and share an inverse."""
 
     factor: Array
     descent: Array
     """Minus the gradient, cross − F·gram."""
-    inverse: Array
-    """k × k: the damped gram, inverted for rows that are wholly free."""
-    bound: NDArray[np.intp]
-    """Numbers of the other rows, ..."""
+    group: NDArray[np.int64]
+    """The group of each row."""
     inverses: Array
-    """... and their P_i⁻¹, packed: the damped gram, inverted on the row's free set."""
+    """groups × k × k, P⁻¹: the damped gram, inverted on the group's free set."""
 
     @classmethod
     def of(cls, factor: Array, normal: NormalEquations, damping: float) -> _Side:
         wide, gram = factor.astype(np.float64, copy=False), normal.gram.astype(np.float64)
         descent = normal.cross - wide @ gram
-        k = len(gram)
         present = gram.diagonal() > np.finfo(factor.dtype).tiny
-        free = ((wide > 0) | (descent > 0)) & present
-        bound = np.flatnonzero(~free.all(axis=1))
-        damped = gram + np.diag(damping * gram.diagonal())
-        inverse = np.linalg.inv(damped) if present.all() else np.zeros((k, k))
-        packed = np.empty((len(bound), k * (k + 1) // 2))
-        masked_inverses(free[bound], damped, packed)
-        return cls(wide, descent, inverse, bound, packed)
+        sets, group = np.empty(len(wide), np.int64), np.empty(len(wide), np.int64)
+        room = np.empty(2 << len(wide).bit_length(), np.int64)
+        sets = sets[: free_sets(wide, descent, present, sets, group, room)]
+        inverses = np.empty((len(sets), *gram.shape))
+        masked_inverses(sets, gram + np.diag(damping * gram.diagonal()), inverses)
+        return cls(wide, descent, group, inverses)
 
     def step(self, coupled: Array | None = None) -> Array:
         """Return P_i⁻¹ (descent_i − coupled_i) for each row i; without `coupled` the other factor stands still."""
+        out = np.empty_like(self.descent)
         wanted = self.descent if coupled is None else self.descent - coupled
-        out = wanted @ self.inverse
-        some = np.empty((len(self.bound), out.shape[1]))
-        packed_times(self.inverses, wanted[self.bound], some)
-        out[self.bound] = some
-        return np.asarray(out)
+        group_times(self.inverses, self.group, wanted, out)
+        return out
 
     def coupling(self) -> Array:
         """Return Σ_i F_iF_iᵀ ⊗ P_i⁻¹ as an array (a, b, c, d) = Σ_i F_ia F_ic P_i⁻¹_bd."""
-        k = self.factor.shape[1]
-        some = self.factor[self.bound]
+        groups, k, _ = self.inverses.shape
         squares = np.empty_like(self.inverses)
-        packed_squares(some, squares)
-        half = squares.T @ self.inverses
-        where = _unpacking(k)
-        alike = self.factor.T @ self.factor - some.T @ some
-        shared = alike[:, np.newaxis, :, np.newaxis] * self.inverse[np.newaxis, :, np.newaxis, :]
-        return shared + half[where[:, np.newaxis, :, np.newaxis], where[np.newaxis, :, np.newaxis, :]]
-
-
-def _unpacking(k: int) -> NDArray[np.intp]:
-    """Return a k × k array of positions in a packed lower triangle."""
-    larger, smaller = np.maximum.outer(np.arange(k), np.arange(k)), np.minimum.outer(np.arange(k), np.arange(k))
-    return np.asarray(larger * (larger + 1) // 2 + smaller)
+        group_squares(self.factor, self.group, squares)
+        summed = squares.reshape(groups, -1).T @ self.inverses.reshape(groups, -1)
+        return np.asarray(summed.reshape(k, k, k, k).transpose(0, 2, 1, 3))
 
 
 def _coupled(left: _Side, right: _Side) -> tuple[Array, Array] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -62,7 +62,7 @@ class SweepPlan:
     """
 
     sweeps: int
-    momentum: NDArray[np.float64]
+    momentum: NDArray[np.float64] = field(repr=False)
     period: int = 1
     pace: Pace = Pace()
 

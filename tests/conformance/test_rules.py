@@ -17,12 +17,16 @@ from lnmf_core import (
     Hals,
     JointGaussNewton,
     JointRule,
+    Learned,
+    LearnedMomentum,
     Multiplicative,
     Nndsvd,
     NormalEquations,
     ProjectedGradient,
     RandomStart,
+    RuleChoice,
     Solution,
+    SteadyHals,
     Stop,
     StopReason,
     UpdateRule,
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Array: TypeAlias = NDArray[np.floating[Any]]
-Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
+Rule: TypeAlias = UpdateRule[Any] | JointRule[Any] | RuleChoice
 
 RULES: list[Rule] = [
     Multiplicative(),
@@ -43,8 +47,11 @@ RULES: list[Rule] = [
     Hals(),
     Hals(sweeps=1),
     ExtrapolatedHals(),
+    SteadyHals(),
+    LearnedMomentum(),
     JointGaussNewton(),
     LearnedMlp(),
+    Learned(),
 ]
 LAYOUTS: list[Callable[[Array], Any]] = [np.asarray, sparse.csr_array]
 DTYPES = [np.float64, np.float32]
@@ -131,7 +138,8 @@ def test_equal_seeds_give_equal_results(rule: Rule, layout: Callable[[Array], An
     np.testing.assert_array_equal(first.factors.C, again.factors.C)
 
 
-@every_rule
+# A choice may take another rule where X is sparse.
+@pytest.mark.parametrize("rule", [rule for rule in RULES if not isinstance(rule, RuleChoice)], ids=str)
 @every_problem
 @pytest.mark.parametrize("start", [RandomStart(3), Nndsvd(3, fill_zeros=True)], ids=str)
 def test_dense_and_sparse_are_solved_alike(rule: Rule, problem: str, start: Any) -> None:

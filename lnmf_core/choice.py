@@ -1,0 +1,103 @@
+"""The default: a trained choice among the rules, made once for each problem."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnmf_core.errors import WeightsError
+from lnmf_core.rules.base import JointRule, Traits, UpdateRule
+from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
+from lnmf_core.rules.joint_gauss_newton import LARGEST_RANK, JointGaussNewton
+from lnmf_core.rules.learned_momentum import LearnedMomentum
+from lnmf_core.rules.steady_hals import SteadyHals
+from lnmf_core.weights.store import load
+
+if TYPE_CHECKING:
+    from lnmf_core.weights.store import Weights
+
+Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
+
+KIND = "choice"
+"""The kind, and the name, of the shipped weights."""
+FEATURES = 4
+"""A constant, log2 of the stored entries, log2 of the rank, and log2 of the density."""
+MARGIN = 0.05
+"""Another rule than the classical one must be expected to take this share of time less."""
+
+
+def rivals() -> tuple[Rule, ...]:
+    """Return the rules that stand against the classical one, in the order of the weights."""
+    return LearnedMomentum(), SteadyHals(), JointGaussNewton()
+
+
+def features(traits: Traits) -> NDArray[np.float64]:
+    """Return the `FEATURES` numbers that the choice is made by; they cost nothing, unlike a look at X."""
+    entries = traits.rows * traits.columns * traits.density
+    sizes = (max(entries, 1.0), traits.rank, max(traits.density, 1e-12))
+    return np.array([1.0, *(math.log2(size) for size in sizes)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChoiceWeights:
+    """Predicts the logarithm of each rival's time, as a share of the classical rule's.
+
+    Raises WeightsError if the shapes do not fit.
+    """
+
+    slopes: NDArray[np.float64]
+    """rivals × `FEATURES`."""
+    least: NDArray[np.float64]
+    """The smallest features trained on, and ..."""
+    most: NDArray[np.float64]
+    """... the largest: beyond them nothing is extrapolated."""
+
+    def __post_init__(self) -> None:
+        wanted = {"slopes": (len(rivals()), FEATURES), "least": (FEATURES,), "most": (FEATURES,)}
+        for name, shape in wanted.items():
+            if getattr(self, name).shape != shape:
+                raise WeightsError(f"choice: {name} has shape {getattr(self, name).shape}, not {shape}")
+
+    def log_times(self, traits: Traits) -> NDArray[np.float64]:
+        """Return one prediction for each rival."""
+        return np.asarray(self.slopes @ np.clip(features(traits), self.least, self.most))
+
+
+@cache
+def shipped_choice() -> ChoiceWeights:
+    """Return the weights that are part of the package; raises WeightsError if their files are damaged."""
+    return choice_of(load(KIND, KIND))
+
+
+def choice_of(weights: Weights) -> ChoiceWeights:
+    """Return what weights of kind `choice` hold; raises WeightsError if arrays are missing or misshapen."""
+    slopes = weights.array("slopes", len(rivals()), FEATURES)
+    least, most = weights.array("least", FEATURES), weights.array("most", FEATURES)
+    return ChoiceWeights(*(np.asarray(each, np.float64) for each in (slopes, least, most)))
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Takes the rule that is expected to be done first on a problem of this size, rank and density.
+
+    Small problems are best left to a trained schedule, larger dense ones to joint steps, sparse counts to
+    neither; where nothing is expected to be much faster it is the classical rule, `ExtrapolatedHals`. Whatever
+    is chosen runs in the one loop, which takes back what raises the error or is not finite.
+    """
+
+    weights: ChoiceWeights = field(default_factory=shipped_choice, repr=False)
+
+    zeros_lock: ClassVar[bool] = False
+
+    def choose(self, traits: Traits, /) -> Rule:
+        """Return the rule; see `RuleChoice.choose`."""
+        predicted = self.weights.log_times(traits)
+        if traits.rank > LARGEST_RANK:
+            predicted[-1] = math.inf
+        best = int(np.argmin(predicted))
+        return rivals()[best] if predicted[best] < math.log1p(-MARGIN) else ExtrapolatedHals()

@@ -1,0 +1,153 @@
+"""Training of `Learned`: time every rule on random problems, and fit the logarithm of its share."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from lnmf_core.choice import KIND, ChoiceWeights, Rule, features, rivals
+from lnmf_core.rules.base import Traits
+from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
+from lnmf_core.solve import factorize
+from lnmf_core.start import Nndsvd, RandomStart, Start
+from lnmf_core.stopping import Stop
+from lnmf_core.weights.store import ModelCard, Value, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GAP = 1e-3
+"""A run arrives when its error is within this share of the best that any rule found from the same start."""
+FAILED = math.log(4)
+"""What a run that does not arrive counts as, beyond the slowest one that does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceSpec:
+    """What the choice is trained on."""
+
+    shapes: tuple[tuple[int, int, int], ...] = (
+        (20, 40, 3),
+        (30, 30, 3),
+        (50, 40, 4),
+        (60, 50, 6),
+        (100, 80, 8),
+        (150, 200, 6),
+        (200, 400, 8),
+        (300, 200, 10),
+        (500, 300, 12),
+    )
+    """(n, m, k) of dense problems with uniform factors."""
+    noises: tuple[float, ...] = (0.01, 0.1)
+    sparse_shapes: tuple[tuple[int, int, int], ...] = ((400, 300, 5), (1000, 500, 8), (3000, 1000, 10))
+    """(n, m, k) of sparse log-counts, about five entries a row."""
+    repeats: int = 3
+    """Problems of each kind."""
+    iterations: int = 400
+    ridge: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A problem, and each rule's time on it: the classical rule's first."""
+
+    traits: Traits
+    seconds: tuple[float, ...]
+
+
+def train_choice(
+    spec: ChoiceSpec, report: Callable[[Trial], None] | None = None, clock: Callable[[], float] = time.process_time
+) -> tuple[ChoiceWeights, list[Trial]]:
+    """Return fitted weights and what they were fitted to; times, and so the weights, differ between machines."""
+    rng = np.random.default_rng(spec.seed)
+    trials = []
+    for _ in range(spec.repeats):
+        for X, rank, start in _problems(spec, rng):
+            trials.append(timed(X, rank, start, spec.iterations, clock))
+            if report is not None:
+                report(trials[-1])
+    return fitted(trials, spec.ridge), trials
+
+
+def fitted(trials: list[Trial], ridge: float) -> ChoiceWeights:
+    """Return the ridge regression of log(time / classical time) on the features."""
+    rows = np.array([features(trial.traits) for trial in trials])
+    logs = np.log([trial.seconds for trial in trials])
+    penalty = ridge * np.diag([0.0, *np.ones(rows.shape[1] - 1)])
+    slopes = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (logs[:, 1:] - logs[:, :1])).T
+    return ChoiceWeights(slopes, rows.min(axis=0), rows.max(axis=0))
+
+
+def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: dict[str, Value]) -> Weights:
+    """Return what `Learned` loads, with its card."""
+    arrays: dict[str, NDArray[Any]] = {"slopes": weights.slopes, "least": weights.least, "most": weights.most}
+    settings: dict[str, Value] = {
+        "shapes": [list(shape) for shape in spec.shapes],
+        "noises": list(spec.noises),
+        "sparse_shapes": [list(shape) for shape in spec.sparse_shapes],
+        "repeats": spec.repeats,
+        "iterations": spec.iterations,
+        "ridge": spec.ridge,
+    }
+    data = "dense: [DC + e]+, D and C uniform; sparse: log(1 + Poisson counts) from sparse factors; CPU time"
+    return Weights(arrays, ModelCard(KIND, data, spec.seed, commit, settings, figures))
+
+
+def timed(X: Any, rank: int, start: Start, iterations: int, clock: Callable[[], float]) -> Trial:
+    """Return each rule's time to come within `GAP` of the best error that any of them finds."""
+    rules: tuple[Rule, ...] = (ExtrapolatedHals(), *rivals())
+    runs = [factorize(X, rank, rule=rule, start=start, stop=Stop(iterations, 0.0)) for rule in rules]
+    goal = (1 + GAP) * min(run.error for run in runs)
+    seconds = []
+    for rule, run in zip(rules, runs, strict=True):
+        needed = int(np.argmax(np.array(run.errors) <= goal)) if run.error <= goal else 0
+        seconds.append(_once(X, rank, start, rule, needed, clock) if needed else math.nan)
+    worst = np.nanmax(seconds) * math.exp(FAILED)
+    rows, columns = X.shape
+    density = 1.0 if isinstance(X, np.ndarray) else X.nnz / (rows * columns)
+    filled = tuple(worst if math.isnan(each) else each for each in seconds)
+    return Trial(Traits(rows, columns, rank, density), filled)
+
+
+def _once(X: Any, rank: int, start: Start, rule: Rule, iterations: int, clock: Callable[[], float]) -> float:
+    best = math.inf
+    for _ in range(3):
+        began = clock()
+        factorize(X, rank, rule=rule, start=start, stop=Stop(iterations, 0.0))
+        best = min(best, clock() - began)
+    return max(best, 1e-9)
+
+
+def _problems(spec: ChoiceSpec, rng: np.random.Generator) -> list[tuple[Any, int, Start]]:
+    found: list[tuple[Any, int, Start]] = []
+    for n, m, k in spec.shapes:
+        for noise in spec.noises:
+            X = rng.random((n, k)) @ rng.random((k, m)) + noise * rng.standard_normal((n, m))
+            found.append((np.maximum(X, 0), k, RandomStart(int(rng.integers(1 << 31)))))
+    for n, m, k in spec.sparse_shapes:
+        found.append((sparse_counts(n, m, k, rng), k, Nndsvd(int(rng.integers(1 << 31)))))
+    return found
+
+
+def sparse_counts(n: int, m: int, k: int, rng: np.random.Generator) -> sparse.csr_array[Any]:
+    """Return log(1 + counts): each row draws about five columns from its pattern, some with large counts."""
+    weights = rng.gamma(0.1, 1.0, (k, m)) + 1e-9
+    patterns = weights / weights.sum(axis=1, keepdims=True)
+    of_row = rng.integers(k, size=n)
+    drawn = rng.poisson(5, n) + 1
+    rows = np.repeat(np.arange(n), drawn)
+    columns = np.concatenate(
+        [rng.choice(m, size, p=patterns[row]) for row, size in zip(of_row, drawn, strict=True)]
+    )
+    values = np.floor(rng.pareto(1.5, len(rows)) + 1)
+    counts = sparse.csr_array((values, (rows, columns)), shape=(n, m))
+    counts.sum_duplicates()
+    counts.data = np.log1p(counts.data)
+    return counts

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lnmf_core.choice import FEATURES, KIND, choice_of, rivals
+from lnmf_core.rules.base import Traits
+from lnmf_core.training.choice import ChoiceSpec, Trial, fitted, sparse_counts, train_choice, weights_of
+from lnmf_core.weights.store import load, save
+
+SMALL = ChoiceSpec(shapes=((12, 10, 2),), noises=(0.1,), sparse_shapes=((30, 20, 2),), repeats=1, iterations=60)
+
+
+def test_what_was_trained_can_be_saved_and_loaded(tmp_path: Path) -> None:
+    ticks = itertools.count()
+    weights, trials = train_choice(SMALL, clock=lambda: float(next(ticks)))
+    assert [trial.traits.rank for trial in trials] == [2, 2]
+    assert trials[0].traits.density == 1.0
+    assert 0 < trials[1].traits.density < 1
+    save("mine", weights_of(SMALL, weights, "unknown", {}), tmp_path)
+    np.testing.assert_array_equal(choice_of(load("mine", KIND, tmp_path)).slopes, weights.slopes)
+
+
+def test_a_run_that_fails_counts_as_slower_than_the_slowest(monkeypatch: pytest.MonkeyPatch) -> None:
+    # With a gap of nothing only the best rule arrives.
+    monkeypatch.setattr("lnmf_core.training.choice.GAP", 0.0)
+    ticks = itertools.count()
+    _, trials = train_choice(SMALL, clock=lambda: float(next(ticks)))
+    assert sorted({round(seconds, 9) for trial in trials for seconds in trial.seconds}) == [1.0, 4.0]
+
+
+def test_the_fit_finds_a_law_that_is_linear_in_the_features() -> None:
+    rng = np.random.default_rng(0)
+    law = rng.standard_normal((len(rivals()), FEATURES)) / 10
+    trials = []
+    for _ in range(40):
+        rows, columns = (int(size) for size in rng.integers(8, 400, 2))
+        traits = Traits(rows, columns, int(rng.integers(1, 9)), rng.random())
+        sizes = [1.0, *np.log2([traits.rows * traits.columns * traits.density, traits.rank, traits.density])]
+        trials.append(Trial(traits, (2.0, *(2.0 * np.exp(law @ sizes)))))
+    np.testing.assert_allclose(fitted(trials, 0.0).slopes, law, atol=1e-9)
+
+
+def test_sparse_counts_are_logarithms_of_whole_numbers() -> None:
+    X = sparse_counts(50, 40, 3, np.random.default_rng(0))
+    counts = np.expm1(X.data)
+    np.testing.assert_allclose(counts, np.round(counts), rtol=1e-9)
+    assert counts.min() >= 1
+    assert X.nnz < 50 * 40 / 2
