@@ -14,7 +14,6 @@ from lnmf_core.normal import NormalEquations
 from lnmf_core.online import Factorizer, Step, StreamSpec
 from lnmf_core.rank import choose_rank
 from lnmf_core.rows import Rows
-from lnmf_core.rules.base import JointRule, UpdateRule
 from lnmf_core.rules.base import JointRule, RuleChoice, Traits, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
@@ -53,11 +52,11 @@ __all__ = [
     "SparseRows",
     "SpreadRows",
     "Start",
+    "SteadyHals",
     "Step",
     "Stop",
     "StopReason",
     "StreamSpec",
-    "SteadyHals",
     "Traits",
     "UpdateRule",
     "WarmStart",

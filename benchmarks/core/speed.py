@@ -6,8 +6,6 @@ classical rule is extrapolated HALS with the number of sweeps that is fastest on
 best error is the least that any rule finds from that start.
 """
 
-# ruff: noqa: N806  (X, D and C are the mathematics' names)
-
 from __future__ import annotations
 
 import argparse
