@@ -6,6 +6,7 @@ components X deserves. `Factorizer` follows a stream: changed rows, and one wind
 packet, no HTTP and no environment variable.
 """
 
+from lnmf_core.batch import factorize_batch
 from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
 from lnmf_core.factors import Factors, Solution, StopReason
@@ -18,6 +19,7 @@ from lnmf_core.rules.base import JointRule, RuleChoice, Traits, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
+from lnmf_core.rules.learned_mlp import LearnedMlp
 from lnmf_core.rules.learned_momentum import LearnedMomentum
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import ProjectedGradient
@@ -36,6 +38,7 @@ __all__ = [
     "JointGaussNewton",
     "JointRule",
     "Learned",
+    "LearnedMlp",
     "LearnedMomentum",
     "MatrixError",
     "Memberships",
@@ -62,5 +65,6 @@ __all__ = [
     "WarmStart",
     "choose_rank",
     "factorize",
+    "factorize_batch",
     "factorize_sparse_rows",
 ]
