@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.errors import WeightsError
-from lnmf_core.rules.base import JointRule, Traits, UpdateRule
+from lnmf_core.rules.base import JointRule, RuleChoice, Traits, UpdateRule
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.joint_gauss_newton import LARGEST_RANK, JointGaussNewton
 from lnmf_core.rules.learned_momentum import LearnedMomentum
@@ -27,13 +28,12 @@ KIND = "choice"
 """The kind, and the name, of the shipped weights."""
 FEATURES = 4
 """A constant, log2 of the stored entries, log2 of the rank, and log2 of the density."""
-MARGIN = 0.05
+MARGIN = 0.1
 """Another rule than the classical one must be expected to take this share of time less."""
 
 
-def rivals() -> tuple[Rule, ...]:
-    """Return the rules that stand against the classical one, in the order of the weights."""
-    return LearnedMomentum(), SteadyHals(), JointGaussNewton()
+RIVALS: tuple[Callable[[], Rule], ...] = (LearnedMomentum, SteadyHals, JointGaussNewton)
+"""The rules that stand against the classical one, in the order of the weights."""
 
 
 def features(traits: Traits) -> NDArray[np.float64]:
@@ -58,7 +58,7 @@ class ChoiceWeights:
     """... the largest: beyond them nothing is extrapolated."""
 
     def __post_init__(self) -> None:
-        wanted = {"slopes": (len(rivals()), FEATURES), "least": (FEATURES,), "most": (FEATURES,)}
+        wanted = {"slopes": (len(RIVALS), FEATURES), "least": (FEATURES,), "most": (FEATURES,)}
         for name, shape in wanted.items():
             if getattr(self, name).shape != shape:
                 raise WeightsError(f"choice: {name} has shape {getattr(self, name).shape}, not {shape}")
@@ -76,13 +76,13 @@ def shipped_choice() -> ChoiceWeights:
 
 def choice_of(weights: Weights) -> ChoiceWeights:
     """Return what weights of kind `choice` hold; raises WeightsError if arrays are missing or misshapen."""
-    slopes = weights.array("slopes", len(rivals()), FEATURES)
+    slopes = weights.array("slopes", len(RIVALS), FEATURES)
     least, most = weights.array("least", FEATURES), weights.array("most", FEATURES)
     return ChoiceWeights(*(np.asarray(each, np.float64) for each in (slopes, least, most)))
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(RuleChoice):
     """Takes the rule that is expected to be done first on a problem of this size, rank and density.
 
     Small problems are best left to a trained schedule, larger dense ones to joint steps, sparse counts to
@@ -100,4 +100,4 @@ class Learned:
         if traits.rank > LARGEST_RANK:
             predicted[-1] = math.inf
         best = int(np.argmin(predicted))
-        return rivals()[best] if predicted[best] < math.log1p(-MARGIN) else ExtrapolatedHals()
+        return RIVALS[best]() if predicted[best] < math.log1p(-MARGIN) else ExtrapolatedHals()

@@ -19,8 +19,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LANES = 64
 """Rows that are swept side by side: enough to fill vector registers, few enough for the first cache."""
-LINE = 8
-"""Rows of a sparse product's partner are padded to a multiple of this: one cache line of float64."""
 CHUNK = 1024
 """Products that are summed before compensation sets in."""
 
@@ -112,6 +110,9 @@ def sweep_into(factor: Array, cross: Array, gram: Array, sweeps: int, least: flo
 def extrapolate_into(new: Array, old: Array, momentum: float, out: Array) -> None:
     """Write [new + momentum·(new − old)]₊ to `out`; all are C-contiguous, of one shape and dtype."""
     a, b, c = new.ravel(), old.ravel(), out.ravel()
+    if momentum == 0:
+        c[:] = a
+        return
     zero, share = new.dtype.type(0), new.dtype.type(momentum)
     for i in range(a.size):
         value = a[i] + share * (a[i] - b[i])
@@ -144,23 +145,13 @@ def inner_product(left: Array, right: Array) -> float:
 def csr_times(indptr: NDArray[Any], indices: NDArray[Any], data: Array, right: Array, out: Array) -> None:
     """Write X·right (m × k) to `out` (n × k) for X in CSR; arrays of floats have one dtype."""
     k = right.shape[1]
-    lines = (k + LINE - 1) // LINE
-    padded = np.zeros((right.shape[0], lines * LINE), right.dtype)
-    for row in range(right.shape[0]):
-        for j in range(k):
-            padded[row, j] = right[row, j]
-    total = np.empty(lines * LINE, right.dtype)
+    out[:] = 0
     for row in range(out.shape[0]):
-        for j in range(lines * LINE):
-            total[j] = 0
+        total = out[row]
         for at in range(indptr[row], indptr[row + 1]):
-            value, column = data[at], indices[at]
-            for line in range(lines):
-                # A constant length: one vector instruction, no remainder.
-                for j in range(LINE):
-                    total[line * LINE + j] += value * padded[column, line * LINE + j]
-        for j in range(k):
-            out[row, j] = total[j]
+            value, source = data[at], right[indices[at]]
+            for j in range(k):
+                total[j] += value * source[j]
 
 
 @compiled
@@ -169,20 +160,13 @@ def csr_transposed_times(
 ) -> None:
     """Write Xᵀ·right (n × k) to `out` (m × k) for X in CSR; arrays of floats have one dtype."""
     k = right.shape[1]
-    lines = (k + LINE - 1) // LINE
-    totals = np.zeros((out.shape[0], lines * LINE), right.dtype)
-    source = np.zeros(lines * LINE, right.dtype)
+    out[:] = 0
     for row in range(right.shape[0]):
-        for j in range(k):
-            source[j] = right[row, j]
+        source = right[row]
         for at in range(indptr[row], indptr[row + 1]):
-            value, column = data[at], indices[at]
-            for line in range(lines):
-                for j in range(LINE):
-                    totals[column, line * LINE + j] += value * source[line * LINE + j]
-    for row in range(out.shape[0]):
-        for j in range(k):
-            out[row, j] = totals[row, j]
+            value, total = data[at], out[indices[at]]
+            for j in range(k):
+                total[j] += value * source[j]
 
 
 @compiled
@@ -216,7 +200,7 @@ def extrapolated_sweeps(
     X is `dense` (n × m), or CSR if `dense` is empty. D (n × k) and Ct (m × k), C-contiguous, become the best
     pair. `errors` takes the start's relative error and then one after each iteration, until it is full
     (BUDGET). `table`, `period` and `pace` are those of the plan; `rounding`, `tolerance` and `memory` those of
-    the stopping test. Nothing is allocated once the iteration runs, but for a sparse product's padding.
+    the stopping test. Nothing large is allocated once the iteration runs.
     """
     sparse = dense.shape[0] == 0
     least = np.finfo(D.dtype).tiny

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
@@ -108,12 +109,11 @@ class Traits:
     """Share of entries that are stored: 1 if X is dense, less if it is sparse."""
 
 
-@runtime_checkable
-class RuleChoice(Protocol):
+class RuleChoice(ABC):
     """Names a rule once the problem is known."""
 
     zeros_lock: ClassVar[bool]
 
+    @abstractmethod
     def choose(self, traits: Traits, /) -> UpdateRule[Any] | JointRule[Any]:
         """Return the rule that is expected to be done first."""
-        ...

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lnmf_core.choice import KIND, ChoiceWeights, Rule, features, rivals
+from lnmf_core.choice import KIND, RIVALS, ChoiceWeights, Rule, features
 from lnmf_core.rules.base import Traits
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.solve import factorize
@@ -102,7 +102,7 @@ def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: d
 
 def timed(X: Any, rank: int, start: Start, iterations: int, clock: Callable[[], float]) -> Trial:
     """Return each rule's time to come within `GAP` of the best error that any of them finds."""
-    rules: tuple[Rule, ...] = (ExtrapolatedHals(), *rivals())
+    rules: tuple[Rule, ...] = (ExtrapolatedHals(), *(rival() for rival in RIVALS))
     runs = [factorize(X, rank, rule=rule, start=start, stop=Stop(iterations, 0.0)) for rule in rules]
     goal = (1 + GAP) * min(run.error for run in runs)
     seconds = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lnmf_core.choice import FEATURES, KIND, choice_of, rivals
+from lnmf_core.choice import FEATURES, KIND, RIVALS, choice_of
 from lnmf_core.rules.base import Traits
 from lnmf_core.training.choice import ChoiceSpec, Trial, fitted, sparse_counts, train_choice, weights_of
 from lnmf_core.weights.store import load, save
@@ -34,7 +34,7 @@ def test_a_run_that_fails_counts_as_slower_than_the_slowest(monkeypatch: pytest.
 
 def test_the_fit_finds_a_law_that_is_linear_in_the_features() -> None:
     rng = np.random.default_rng(0)
-    law = rng.standard_normal((len(rivals()), FEATURES)) / 10
+    law = rng.standard_normal((len(RIVALS), FEATURES)) / 10
     trials = []
     for _ in range(40):
         rows, columns = (int(size) for size in rng.integers(8, 400, 2))
