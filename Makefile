@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format serve constraints lab test-train bench-core clean
+.PHONY: help install demo test check format serve constraints lab test-train bench-core train clean
 
 PYTHON ?= python3
 SERVE ?= 1
+TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse --short HEAD 2>/dev/null)
 BENCH_CORE ?= peers streams
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
@@ -62,6 +63,14 @@ test-train: .venv-train/installed ## The tests that need torch: training and bat
 
 bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core
 	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-train/bin/python -m benchmarks.core.$$part; done
+
+train: .venv-train/installed ## Train the shipped weights again (an hour): lnmf_core/weights
+	@for noise in 0 1e-3 1e-2 1e-1; do \
+	  .venv-train/bin/python -m lnmf_core.training mlp --noise $$noise --name mlp-one-step-$$noise $(TRAIN) --samples 1000000 --seed 1 && \
+	  .venv-train/bin/python -m lnmf_core.training mlp --noise $$noise --name mlp-unrolled-$$noise $(TRAIN) \
+	    --start-from mlp-one-step-$$noise --samples 100000 --batch 100 --rate 0.005 --unroll 16 --seed 1 || exit 1; done
+	$(ONE_THREAD) .venv-train/bin/python -m lnmf_core.training momentum $(TRAIN)
+	$(ONE_THREAD) .venv-train/bin/python -m lnmf_core.training choice $(TRAIN)
 
 constraints: ## Pin every dependency anew (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-header --no-annotate \

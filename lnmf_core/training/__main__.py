@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RULES = {"mlp": "lnmf_core.training.mlp", "momentum": "lnmf_core.training.momentum"}
+RULES = {
+    "choice": "lnmf_core.training.choice",
+    "mlp": "lnmf_core.training.mlp",
+    "momentum": "lnmf_core.training.momentum",
+}
 """Each module has `main(arguments) -> int`, and is imported only if it is asked for."""
 
 

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
 
 from lnmf_core.factors import Array, Factors
 from lnmf_core.kernels import extrapolated_sweeps
+from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.learned_momentum import KIND
 from lnmf_core.rules.sweep_plan import Pace, SweepPlan
-from lnmf_core.weights.store import ModelCard, Value, Weights
+from lnmf_core.training.shipping import shipping_parser
+from lnmf_core.weights.store import ModelCard, Value, Weights, save
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Floats = NDArray[np.float64]
 
@@ -219,3 +223,43 @@ class SeparableSearch:
             + self._rank_many * (self._weights @ moves**2)
         )
         self._step *= math.exp(self._step_rate / self._step_damping * (length / self._expected - 1))
+
+
+def validated(spec: MomentumSpec, plan: SweepPlan, problems: int) -> dict[str, Value]:
+    """Return figures of a plan on problems that it was not trained on, beside extrapolated HALS."""
+    rng = np.random.default_rng(spec.seed + 1)
+    fresh = [random_problem(spec, index, rng) for index in range(problems)]
+    own = [cost(plan, problem) for problem in fresh]
+    classical = [cost(ExtrapolatedHals(spec.sweeps).plan(problem.start.rank), problem) for problem in fresh]
+    return {
+        "problems": problems,
+        "median_iterations": round(float(np.median(own)), 1),
+        "median_iterations_extrapolated_hals": round(float(np.median(classical)), 1),
+        "share_that_arrives": round(float(np.isfinite(own).mean()), 3),
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train the schedule, write the set, and say what it reaches; return the exit status."""
+    parser = shipping_parser("momentum", __doc__, seed=2)
+    parser.add_argument("--problems", type=int, default=768, help="in the pool (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=192, help="problems a generation (default: %(default)s)")
+    parser.add_argument("--generations", type=int, default=400, help="(default: %(default)s)")
+    parser.add_argument("--validation", type=int, default=300, help="problems of the card (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    spec = MomentumSpec(
+        problems=given.problems,
+        batch=min(given.batch, given.problems),
+        generations=given.generations,
+        seed=given.seed,
+    )
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("training", total=spec.generations)
+        trained = train_momentum(
+            spec, lambda done, loss: bar.update(task, completed=done + 1, description=f"{loss:.3f}")
+        )
+    figures = validated(spec, trained.plan, given.validation)
+    save(given.name, weights_of(spec, trained, given.commit, figures), given.output)
+    console.print(f"{given.output / given.name}.npz: {figures}")
+    return 0
