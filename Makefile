@@ -4,7 +4,7 @@
 PYTHON ?= python3
 SERVE ?= 1
 TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse --short HEAD 2>/dev/null)
-BENCH_CORE ?= peers streams
+BENCH_CORE ?= peers speed streams thesis pictures
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

@@ -32,6 +32,7 @@ RULES: dict[str, Any] = {
     "projected gradient": lnmf_core.ProjectedGradient(),
     "HALS": lnmf_core.Hals(),
     "extrapolated HALS": lnmf_core.ExtrapolatedHals(),
+    "learned schedule": lnmf_core.LearnedMomentum(),
 }
 
 
