@@ -16,6 +16,7 @@ from lnmf_core.kernels import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rules.base import Alternating, JointRule, Point, RuleChoice, Traits, UpdateRule
+from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.start import Nndsvd, Start
 from lnmf_core.stopping import MEMORY, Stop
@@ -36,6 +37,7 @@ ENDINGS = {
     NON_FINITE: StopReason.NON_FINITE,
 }
 NO_INDICES = np.empty(0, np.int32)
+NO_JOINT = np.empty(0)
 
 
 def factorize(
@@ -80,7 +82,7 @@ def _traits(matrix: Matrix, rank: int) -> Traits:
 
 
 def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
-    if isinstance(rule, SweepRule):
+    if isinstance(rule, SweepRule | JointGaussNewton):
         return _iterate_compiled(matrix, first, rule.plan(first.rank), stop)
     return _iterate(matrix, first, rule, stop)
 
@@ -137,6 +139,7 @@ def _iterate_compiled(
         plan.momentum,
         plan.period,
         plan.pace.array(),
+        NO_JOINT if plan.joint is None else plan.joint.array(),
         errors,
         _rounding(matrix),
         stop.tolerance,

@@ -46,6 +46,36 @@ class Pace:
         return np.array([self.start, self.shrink, self.grow, self.raise_ceiling, self.most])
 
 
+@dataclass(frozen=True, slots=True)
+class Damping:
+    """How joint Gauss–Newton steps are damped (Levenberg 1944, Marquardt 1963).
+
+    The diagonals of the normal equations are raised by the share `start`, times `shrink` after a step that
+    lowered the error and times `grow` after one that raised it, within `least` and `most`. Raises
+    ParameterError unless 0 < `least` ≤ `start` ≤ `most` < ∞ and 0 < `shrink` ≤ 1 ≤ `grow` < ∞.
+    """
+
+    start: float = 0.005
+    shrink: float = 0.75
+    grow: float = 6.0
+    least: float = 1e-6
+    most: float = 1e6
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least <= self.start <= self.most < math.inf:
+            raise ParameterError(f"damping: start is {self.start}: it must lie between least and most, above 0")
+        if not 0 < self.shrink <= 1 <= self.grow < math.inf:
+            raise ParameterError(f"damping: shrink is {self.shrink} and grow {self.grow}: 1 must lie between them")
+
+    def after(self, damping: float, *, rose: bool) -> float:
+        """Return the damping of the next joint step."""
+        return min(max(damping * (self.grow if rose else self.shrink), self.least), self.most)
+
+    def array(self) -> NDArray[np.float64]:
+        """Return the five numbers in their order, as the compiled loop takes them."""
+        return np.array([self.start, self.shrink, self.grow, self.least, self.most])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepPlan:
     """HALS sweeps with momentum, as data, so that one compiled loop serves every such rule.
@@ -65,6 +95,9 @@ class SweepPlan:
     momentum: NDArray[np.float64] = field(repr=False)
     period: int = 1
     pace: Pace = Pace()
+    joint: Damping | None = None
+    """If given, a joint Gauss–Newton step takes the place of D's sweeps and of C's start, but for the first
+    iteration and those that follow a rise."""
 
     def __post_init__(self) -> None:
         whole_number("sweeps", self.sweeps, ParameterError)

@@ -149,6 +149,7 @@ def run(X: Array, start: Factors, plan: SweepPlan, iterations: int) -> Floats:
         plan.momentum,
         plan.period,
         plan.pace.array(),
+        np.empty(0) if plan.joint is None else plan.joint.array(),
         errors,
         rounding=1e-9,
         tolerance=-1.0,

@@ -13,6 +13,7 @@ from lnmf_core import (
     ExtrapolatedHals,
     FactorError,
     Hals,
+    JointGaussNewton,
     Learned,
     LearnedMomentum,
     MatrixError,
@@ -225,10 +226,16 @@ def test_rules_reach_the_noise_from_random_starts(rule: Any) -> None:
 @pytest.mark.parametrize("layout", [np.asarray, np.asfortranarray, sparse.csr_array])
 @pytest.mark.parametrize(
     "rule",
-    [Hals(), ExtrapolatedHals(), LearnedMomentum(), ExtrapolatedHals(2, Pace(1.0, 1.5, 1.3, 1.1, 2.0))],
+    [
+        Hals(),
+        ExtrapolatedHals(),
+        LearnedMomentum(),
+        JointGaussNewton(),
+        ExtrapolatedHals(2, Pace(1.0, 1.5, 1.3, 1.1, 2.0)),
+    ],
     ids=str,
 )
-def test_the_compiled_loop_is_the_loop(rule: SweepRule, layout: Any, dtype: Any) -> None:
+def test_the_compiled_loop_is_the_loop(rule: SweepRule | JointGaussNewton, layout: Any, dtype: Any) -> None:
     matrix = checked(layout(planted(0.05).astype(dtype)))
     first = RandomStart(1).factors(matrix, 3)
     stop = Stop(40, 1e-5)

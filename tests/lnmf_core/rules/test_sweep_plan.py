@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lnmf_core import Hals, NormalEquations, ParameterError
-from lnmf_core.rules.sweep_plan import Pace, SweepPlan, SweepRule
+from lnmf_core.rules.sweep_plan import Damping, Pace, SweepPlan, SweepRule
 
 
 class Planned(SweepRule):
@@ -100,3 +100,17 @@ def test_a_period_longer_than_the_table_is_refused(period: int) -> None:
 def test_an_impossible_pace_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ParameterError, match=next(iter(wrong)).replace("most", "start")):
         Pace(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"start": 0.0}, {"start": np.nan}, {"most": np.inf}, {"shrink": 1.1}, {"shrink": 0.0}, {"grow": 0.9}]
+)
+def test_an_impossible_damping_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ParameterError, match="damping"):
+        Damping(**wrong)
+
+
+def test_the_damping_stays_within_its_bounds() -> None:
+    damping = Damping(1.0, 0.5, 4.0, 0.5, 2.0)
+    assert [damping.after(1.0, rose=rose) for rose in (False, True)] == [0.5, 2.0]
+    assert damping.after(0.6, rose=False) == 0.5
