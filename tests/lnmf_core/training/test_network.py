@@ -132,7 +132,7 @@ def test_first_networks_do_not_step() -> None:
 
 def test_steps_that_are_taken_back_still_teach() -> None:
     teacher, start = problems()
-    parameters = tensors(arrays() | {"log_schedule": np.full((1, 2), 5.0)})
+    parameters = tensors(arrays() | {"log_schedule": np.full((1, 2), 2.5)})
     [first] = network.unrolled(teacher.X, start, parameters, 1)
     assert (first.tried > first.best).all()
     torch.autograd.backward(network.unrolled_loss(teacher, start, parameters, 1))
