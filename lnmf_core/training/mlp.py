@@ -25,7 +25,7 @@ from lnmf_core.training.network import (
     first_networks,
     imported,
     one_step_loss,
-    unrolled_errors,
+    unrolled,
     unrolled_loss,
 )
 from lnmf_core.training.problems import (
@@ -116,7 +116,7 @@ def validate(plan: Plan, networks: Networks, seed: int, count: int = 500, length
         teacher, near = plan.sample(rng, count, near=True)
         loss = float(one_step_loss(teacher, near, networks))
         teacher, far = plan.sample(rng, count, near=False)
-        last = torch.stack(unrolled_errors(teacher.X, far, networks, length))[-1].sqrt()
+        last = unrolled(teacher.X, far, networks, length)[-1].best.sqrt()
     return {
         "problems": count,
         "one_step_loss": round(loss, 6),

@@ -44,6 +44,16 @@ class Teacher:
     pair: Pair
 
 
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """‖X − DC‖²/‖X‖² of each problem, one iteration further."""
+
+    tried: Tensor
+    """Of the pair that the networks proposed."""
+    best: Tensor
+    """Of the best pair so far, from which the next iteration goes on."""
+
+
 def first_networks(rng: np.random.Generator, group: int, hidden: int, period: int) -> dict[str, Array]:
     """Return networks whose first step is zero; `schedule` is kept as its logarithm."""
     ranges = {f"{name}_in": rng.normal(0, group**-0.5, (hidden, group)) for name in "DC"}
@@ -121,17 +131,17 @@ def one_step_loss(teacher: Teacher, start: Pair, networks: Networks) -> Tensor:
     return total
 
 
-def unrolled_errors(
+def unrolled(
     X: Tensor, start: Pair, networks: Networks, length: int, growth: float = 1.5, shrink: float = 0.5
-) -> list[Tensor]:
-    """Return ‖X − DC‖²/‖X‖² of each problem after 1 … `length` iterations, as `factorize` runs them.
+) -> list[Iteration]:
+    """Return the first `length` iterations of each problem, as `factorize` runs them.
 
     A problem whose error rises goes back to its best pair, and its step shrinks; the others' grows.
     """
     squared = (X**2).sum((1, 2))
     best, pair = _relative(X, start, squared), start
     lasting = torch.ones_like(best)
-    errors: list[Tensor] = []
+    iterations: list[Iteration] = []
     schedule = networks["log_schedule"].exp()
     for iteration in range(length):
         times = schedule[iteration % len(schedule)]
@@ -143,13 +153,16 @@ def unrolled_errors(
         pair = Pair(*(torch.where(kept[:, None, None], new, old) for new, old in _both(moved, pair)))
         best = torch.where(kept, error, best)
         lasting = torch.where(kept, (lasting * growth).clamp_max(LONGEST), lasting * shrink)
-        errors.append(best)
-    return errors
+        iterations.append(Iteration(error, best))
+    return iterations
 
 
 def unrolled_loss(teacher: Teacher, start: Pair, networks: Networks, length: int, least: float = 1e-6) -> Tensor:
-    """Return the mean log₁₀ of the squared relative errors of all iterations; `least` is added to each."""
-    errors = torch.stack(unrolled_errors(teacher.X, start, networks, length))
+    """Return the mean log₁₀ of the squared relative errors of all iterations; `least` is added to each.
+
+    The errors are those that were tried: what is taken back would teach nothing otherwise.
+    """
+    errors = torch.stack([each.tried for each in unrolled(teacher.X, start, networks, length)])
     return (errors + least).log10().mean()
 
 

@@ -56,7 +56,8 @@ def test_the_step_is_that_of_the_rule(rank: int) -> None:
 def test_the_unrolled_run_is_the_loop_of_the_core(period: int) -> None:
     teacher, start = problems()
     made = arrays(period=period)
-    errors = torch.stack(network.unrolled_errors(teacher.X, start, tensors(made), 12)).sqrt().detach().numpy()
+    run = network.unrolled(teacher.X, start, tensors(made), 12)
+    errors = torch.stack([each.best for each in run]).sqrt().detach().numpy()
     rule = LearnedMlp(Weights(network.exported(made), ModelCard("mlp", "none", 0, "none")))
     rises = 0
     for i, X in enumerate(teacher.X.numpy()):
@@ -127,3 +128,12 @@ def test_first_networks_do_not_step() -> None:
     solution = factorize(teacher.X[0].numpy(), 3, rule=rule, start=RandomStart(), stop=Stop(3))
     assert solution.error == solution.errors[0]
     assert start.D.shape[-1] == 3
+
+
+def test_steps_that_are_taken_back_still_teach() -> None:
+    teacher, start = problems()
+    parameters = tensors(arrays() | {"log_schedule": np.full((1, 2), 2.5)})
+    [first] = network.unrolled(teacher.X, start, parameters, 1)
+    assert (first.tried > first.best).all()
+    torch.autograd.backward(network.unrolled_loss(teacher, start, parameters, 1))
+    assert all(tensor.grad.abs().max() > 0 for tensor in parameters.values())
