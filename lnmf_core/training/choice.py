@@ -45,7 +45,13 @@ class ChoiceSpec:
     )
     """(n, m, k) of dense problems with uniform factors."""
     noises: tuple[float, ...] = (0.01, 0.1)
-    sparse_shapes: tuple[tuple[int, int, int], ...] = ((400, 300, 5), (1000, 500, 8), (3000, 1000, 10))
+    sparse_shapes: tuple[tuple[int, int, int], ...] = (
+        (400, 300, 5),
+        (1000, 500, 8),
+        (2000, 1500, 6),
+        (3000, 1000, 10),
+        (6000, 2500, 10),
+    )
     """(n, m, k) of sparse log-counts, about five entries a row."""
     repeats: int = 3
     """Problems of each kind."""
