@@ -26,8 +26,8 @@ Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
 KIND = "choice"
 """The kind, and the name, of the shipped weights."""
-FEATURES = 4
-"""A constant, log2 of the stored entries, log2 of the rank, and log2 of the density."""
+FEATURES = 6
+"""A constant, log2 of the stored entries, of the rank and of the density; constant and rank again if sparse."""
 MARGIN = 0.05
 """Another rule than the classical one must be expected to take this share of time less."""
 
@@ -46,8 +46,9 @@ RIVALS: tuple[Callable[[], Rule], ...] = (
 def features(traits: Traits) -> NDArray[np.float64]:
     """Return the `FEATURES` numbers that the choice is made by; they cost nothing, unlike a look at X."""
     entries = traits.rows * traits.columns * traits.density
-    sizes = (max(entries, 1.0), traits.rank, max(traits.density, 1e-12))
-    return np.array([1.0, *(math.log2(size) for size in sizes)])
+    sparse = float(traits.density < 1)
+    size, rank, density = (math.log2(max(each, 1e-12)) for each in (entries, traits.rank, traits.density))
+    return np.array([1.0, size, rank, density, sparse, sparse * rank])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,7 +32,8 @@ def predicting(*logs: float) -> Learned:
 
 
 def test_the_features_are_the_sizes() -> None:
-    assert features(WHERE).tolist() == [1.0, 10.0, 2.0, -1.0]
+    assert features(WHERE).tolist() == [1.0, 10.0, 2.0, -1.0, 1.0, 2.0]
+    assert features(Traits(64, 32, 4, 1.0)).tolist() == [1.0, 11.0, 2.0, 0.0, 0.0, 0.0]
     assert np.isfinite(features(Traits(5, 5, 1, 0.0))).all()
 
 
