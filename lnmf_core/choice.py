@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -26,21 +26,29 @@ Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
 KIND = "choice"
 """The kind, and the name, of the shipped weights."""
-FEATURES = 4
-"""A constant, log2 of the stored entries, log2 of the rank, and log2 of the density."""
-MARGIN = 0.1
+FEATURES = 6
+"""A constant, log2 of the stored entries, of the rank and of the density; constant and rank again if sparse."""
+MARGIN = 0.05
 """Another rule than the classical one must be expected to take this share of time less."""
 
 
-RIVALS: tuple[Callable[[], Rule], ...] = (LearnedMomentum, SteadyHals, JointGaussNewton)
+FEW_SWEEPS = 6
+"""Sweeps of the classical rule where a few iterations are enough, as on sparse counts."""
+RIVALS: tuple[Callable[[], Rule], ...] = (
+    LearnedMomentum,
+    partial(ExtrapolatedHals, FEW_SWEEPS),
+    SteadyHals,
+    JointGaussNewton,
+)
 """The rules that stand against the classical one, in the order of the weights."""
 
 
 def features(traits: Traits) -> NDArray[np.float64]:
     """Return the `FEATURES` numbers that the choice is made by; they cost nothing, unlike a look at X."""
     entries = traits.rows * traits.columns * traits.density
-    sizes = (max(entries, 1.0), traits.rank, max(traits.density, 1e-12))
-    return np.array([1.0, *(math.log2(size) for size in sizes)])
+    sparse = float(traits.density < 1)
+    size, rank, density = (math.log2(max(each, 1e-12)) for each in (entries, traits.rank, traits.density))
+    return np.array([1.0, size, rank, density, sparse, sparse * rank])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +104,15 @@ class Learned(RuleChoice):
 
     def choose(self, traits: Traits, /) -> Rule:
         """Return the rule; see `RuleChoice.choose`."""
-        predicted = self.weights.log_times(traits)
-        if traits.rank > LARGEST_RANK:
-            predicted[-1] = math.inf
-        best = int(np.argmin(predicted))
-        return RIVALS[best]() if predicted[best] < math.log1p(-MARGIN) else ExtrapolatedHals()
+        best = _best(self.weights, traits)
+        return ExtrapolatedHals() if best is None else RIVALS[best]()
+
+
+@lru_cache(maxsize=256)
+def _best(weights: ChoiceWeights, traits: Traits) -> int | None:
+    """Return the number of the rival that is expected to be done first, or None for the classical rule."""
+    predicted = weights.log_times(traits)
+    if traits.rank > LARGEST_RANK:
+        predicted[-1] = math.inf
+    best = int(np.argmin(predicted))
+    return best if predicted[best] < math.log1p(-MARGIN) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class ExtrapolatedHals(SweepRule):
         if self.sweeps is not None:
             whole_number("sweeps", self.sweeps, ParameterError)
 
+    @lru_cache(maxsize=64)  # noqa: B019  (a rule is a few numbers)
     def plan(self, rank: int, /) -> SweepPlan:
         """Return the plan: equal momentum everywhere, led by success and failure."""
         fitting = next((sweeps for most, sweeps in SWEEPS if rank <= most), MOST_SWEEPS)

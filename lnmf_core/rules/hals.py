@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ class Hals(SweepRule):
     def __post_init__(self) -> None:
         whole_number("sweeps", self.sweeps, ParameterError)
 
+    @lru_cache(maxsize=64)  # noqa: B019  (a rule is a few numbers)
     def plan(self, _rank: int, /) -> SweepPlan:
         """Return a plan without momentum."""
         return SweepPlan(self.sweeps, np.zeros((1, 3)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -53,6 +54,7 @@ class JointGaussNewton:
     def __post_init__(self) -> None:
         whole_number("sweeps", self.sweeps, ParameterError)
 
+    @lru_cache(maxsize=64)  # noqa: B019  (a rule is a few numbers)
     def plan(self, rank: int, /) -> SweepPlan:
         """Return the plan of the same iteration."""
         return SweepPlan(self.sweeps, np.zeros((1, 3)), joint=self.damping if rank <= LARGEST_RANK else None)

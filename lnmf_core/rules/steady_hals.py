@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class SteadyHals(SweepRule):
         if not 0 <= self.momentum < math.inf:
             raise ParameterError(f"momentum is {self.momentum}: it must be finite and not negative")
 
+    @lru_cache(maxsize=64)  # noqa: B019  (a rule is a few numbers)
     def plan(self, _rank: int, /) -> SweepPlan:
         """Return the plan: one row."""
         return SweepPlan(self.sweeps, self.momentum * np.array([[1.0, 1.0, 2.0]]))

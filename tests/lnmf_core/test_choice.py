@@ -17,7 +17,7 @@ from lnmf_core import (
     Traits,
     factorize,
 )
-from lnmf_core.choice import FEATURES, KIND, RIVALS, ChoiceWeights, choice_of, features, shipped_choice
+from lnmf_core.choice import FEATURES, FEW_SWEEPS, KIND, RIVALS, ChoiceWeights, choice_of, features, shipped_choice
 from lnmf_core.errors import WeightsError
 from lnmf_core.rules.joint_gauss_newton import LARGEST_RANK
 from lnmf_core.weights.store import ModelCard, Weights
@@ -32,27 +32,32 @@ def predicting(*logs: float) -> Learned:
 
 
 def test_the_features_are_the_sizes() -> None:
-    assert features(WHERE).tolist() == [1.0, 10.0, 2.0, -1.0]
+    assert features(WHERE).tolist() == [1.0, 10.0, 2.0, -1.0, 1.0, 2.0]
+    assert features(Traits(64, 32, 4, 1.0)).tolist() == [1.0, 11.0, 2.0, 0.0, 0.0, 0.0]
     assert np.isfinite(features(Traits(5, 5, 1, 0.0))).all()
 
 
 @pytest.mark.parametrize(
     ("logs", "kind"),
     [
-        ((-1.0, -0.5, 0.0), LearnedMomentum),
-        ((-0.5, -1.0, 0.0), SteadyHals),
-        ((-0.5, 0.0, -1.0), JointGaussNewton),
-        ((0.5, 0.1, 0.2), ExtrapolatedHals),
-        ((-0.09, 0.1, 0.2), ExtrapolatedHals),
+        ((-1.0, 0.0, -0.5, 0.0), LearnedMomentum),
+        ((-0.5, 0.0, -1.0, 0.0), SteadyHals),
+        ((-0.5, 0.0, 0.0, -1.0), JointGaussNewton),
+        ((0.5, 0.0, 0.1, 0.2), ExtrapolatedHals),
+        ((-0.04, 0.0, 0.1, 0.2), ExtrapolatedHals),
     ],
 )
 def test_the_least_prediction_is_taken_if_it_is_much_less_than_the_classical_rule(logs: Any, kind: type) -> None:
     assert type(predicting(*logs).choose(WHERE)) is kind
 
 
+def test_the_classical_rule_with_few_sweeps_is_a_rival_of_itself() -> None:
+    assert predicting(0.0, -1.0, 0.0, 0.0).choose(WHERE) == ExtrapolatedHals(FEW_SWEEPS)
+
+
 def test_no_joint_steps_where_their_coupling_is_too_large() -> None:
     traits = Traits(500, 500, LARGEST_RANK + 1, 1.0)
-    assert type(predicting(-0.5, 0.0, -1.0).choose(traits)) is LearnedMomentum
+    assert type(predicting(-0.5, 0.0, 0.0, -1.0).choose(traits)) is LearnedMomentum
 
 
 def test_nothing_is_extrapolated_beyond_what_was_trained_on() -> None:
@@ -72,13 +77,13 @@ def test_what_is_chosen_is_what_runs() -> None:
     X = np.random.default_rng(0).random((30, 20))
     chosen, plain = (
         factorize(X, 3, rule=rule, start=RandomStart(1), stop=Stop(9, 0.0))
-        for rule in (predicting(0.0, -1.0, 0.0), SteadyHals())
+        for rule in (predicting(0.0, 0.0, -1.0, 0.0), SteadyHals())
     )
     assert chosen.errors == plain.errors
 
 
 def shape_of(**changed: NDArray[Any]) -> Weights:
-    arrays = {"slopes": np.zeros((3, FEATURES)), "least": np.zeros(FEATURES), "most": np.zeros(FEATURES)}
+    arrays = {"slopes": np.zeros((len(RIVALS), FEATURES)), "least": np.zeros(FEATURES), "most": np.zeros(FEATURES)}
     return Weights({**arrays, **changed}, ModelCard(KIND, "none", 0, "unknown"))
 
 
@@ -86,6 +91,6 @@ def shape_of(**changed: NDArray[Any]) -> Weights:
 def test_misshapen_weights_are_refused(name: str) -> None:
     with pytest.raises(WeightsError, match=name):
         choice_of(shape_of(**{name: np.zeros((2, 2))}))
-    fields = {"slopes": np.zeros((3, FEATURES)), "least": np.zeros(FEATURES), "most": np.zeros(FEATURES)}
+    fields = {"slopes": np.zeros((len(RIVALS), FEATURES)), "least": np.zeros(FEATURES), "most": np.zeros(FEATURES)}
     with pytest.raises(WeightsError, match=name):
         ChoiceWeights(**{**fields, name: np.zeros(2)})

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lnmf_core.choice import FEATURES, KIND, RIVALS, choice_of
+from lnmf_core.choice import FEATURES, KIND, RIVALS, choice_of, features
 from lnmf_core.rules.base import Traits
 from lnmf_core.training.choice import ChoiceSpec, Trial, fitted, sparse_counts, train_choice, weights_of
 from lnmf_core.weights.store import load, save
@@ -38,9 +38,8 @@ def test_the_fit_finds_a_law_that_is_linear_in_the_features() -> None:
     trials = []
     for _ in range(40):
         rows, columns = (int(size) for size in rng.integers(8, 400, 2))
-        traits = Traits(rows, columns, int(rng.integers(1, 9)), rng.random())
-        sizes = [1.0, *np.log2([traits.rows * traits.columns * traits.density, traits.rank, traits.density])]
-        trials.append(Trial(traits, (2.0, *(2.0 * np.exp(law @ sizes)))))
+        traits = Traits(rows, columns, int(rng.integers(1, 9)), rng.choice([0.1, 0.5, 1.0]))
+        trials.append(Trial(traits, (2.0, *(2.0 * np.exp(law @ features(traits))))))
     np.testing.assert_allclose(fitted(trials, 0.0).slopes, law, atol=1e-9)
 
 
