@@ -120,9 +120,9 @@ def timed(X: Any, rank: int, start: Start, iterations: int, clock: Callable[[], 
     seconds = np.where(needed, math.inf, math.nan)
     # In turn, so that none has the warmer cache.
     for _ in range(ROUNDS):
-        for at, (rule, iterations) in enumerate(zip(rules, needed, strict=True)):
-            if iterations:
-                seconds[at] = min(seconds[at], _once(X, rank, start, rule, iterations, clock))
+        for at, (rule, count) in enumerate(zip(rules, needed, strict=True)):
+            if count:
+                seconds[at] = min(seconds[at], _once(X, rank, start, rule, count, clock))
     worst = np.nanmax(seconds) * math.exp(FAILED)
     rows, columns = X.shape
     density = 1.0 if isinstance(X, np.ndarray) else X.nnz / (rows * columns)
