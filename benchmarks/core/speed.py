@@ -194,6 +194,11 @@ def _interval(logs: list[float], rng: np.random.Generator) -> tuple[float, float
     return float(np.exp(np.mean(logs))), float(low), float(high)
 
 
+def _stated(row: Row) -> dict[str, Any]:
+    """Return the row with None where there is no number."""
+    return {key: None if value != value else value for key, value in asdict(row).items()}  # noqa: PLR0124
+
+
 def markdown(rows: list[Row]) -> str:
     """Return the table, with what it means."""
     lines = [
@@ -211,7 +216,12 @@ def markdown(rows: list[Row]) -> str:
         f"| {row.loop_speedup:.2f} ({row.loop_low:.2f}–{row.loop_high:.2f}) |"
         for row in rows
     ]
-    return "\n".join(lines) + "\n"
+    return (
+        ("\n".join(lines) + "\n")
+        .replace("nan (nan–nan)", "–")
+        .replace("| nan |", "| – |")
+        .replace("| nan |", "| – |")
+    )
 
 
 def main() -> None:
@@ -228,7 +238,8 @@ def main() -> None:
         if options.only in case.name:
             rows += measure(case, rng)
             (options.output / "speed.json").write_text(
-                json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+                json.dumps([_stated(row) for row in rows], indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+                encoding="utf-8",
             )
             (options.output / "speed.md").write_text(markdown(rows), encoding="utf-8")
 
