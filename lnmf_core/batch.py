@@ -236,7 +236,7 @@ class _Sweeps:
         return kept, _extrapolated(kept, before, momentum)
 
     def _sweep(self, factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:
-        """See `lnmf_core.kernels.hals_sweeps`."""
+        """See `lnmf_core.kernels.sweeps.hals_sweeps`."""
         import torch  # noqa: PLC0415
 
         out = factor.clone()

@@ -11,7 +11,7 @@ import numpy as np
 
 from lnmf_core.errors import ParameterError, whole_number
 from lnmf_core.factors import Array, Factors, Solution
-from lnmf_core.matching_kernels import match_rows
+from lnmf_core.kernels.matching import match_rows
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.rules.sparse_rows import SparseRows
 from lnmf_core.solve import factorize

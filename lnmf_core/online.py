@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from lnmf_core.errors import MatrixError, ParameterError, RankError, whole_number
 from lnmf_core.factors import Factors
-from lnmf_core.kernels import hals_sweeps
+from lnmf_core.kernels.rows import distinct
+from lnmf_core.kernels.sweeps import hals_sweeps
 from lnmf_core.matrix import LARGEST
 from lnmf_core.normal import inner
-from lnmf_core.online_kernels import distinct
 from lnmf_core.online_state import packed_state, unpacked_state
 from lnmf_core.rows import HeldRows, Keys, Rows, distinct_keys
 from lnmf_core.rules.hals import Hals

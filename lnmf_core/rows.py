@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core.errors import MatrixError
+from lnmf_core.kernels.rows import BROKEN, FINE, UNSORTED, ascends, first_fault, packed
 from lnmf_core.matrix import LARGEST
-from lnmf_core.online_kernels import BROKEN, FINE, UNSORTED, ascends, first_fault, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError
 from lnmf_core.factors import Array, Factors, Solution, StopReason
-from lnmf_core.kernels import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
+from lnmf_core.kernels.loop import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rules.base import Alternating, JointRule, Point, RuleChoice, Traits, UpdateRule

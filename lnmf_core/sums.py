@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lnmf_core.kernels.rows import add_products, solve_rows
 from lnmf_core.normal import inner
-from lnmf_core.online_kernels import add_products, solve_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

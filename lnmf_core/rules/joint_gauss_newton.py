@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lnmf_core.errors import ParameterError, whole_number
-from lnmf_core.kernels import hals_sweeps, joint_step
+from lnmf_core.kernels.joint import joint_step
+from lnmf_core.kernels.sweeps import hals_sweeps
 from lnmf_core.rules.sweep_plan import Damping, SweepPlan
 
 if TYPE_CHECKING:

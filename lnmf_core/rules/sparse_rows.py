@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from lnmf_core.errors import FactorError, ParameterError, whole_number
-from lnmf_core.kernels import hals_sweeps
-from lnmf_core.matching_kernels import match_rows
+from lnmf_core.kernels.matching import match_rows
+from lnmf_core.kernels.sweeps import hals_sweeps
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array

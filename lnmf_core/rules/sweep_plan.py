@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.errors import ParameterError, whole_number
-from lnmf_core.kernels import extrapolate_into, hals_sweeps
+from lnmf_core.kernels.sweeps import extrapolate_into, hals_sweeps
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array

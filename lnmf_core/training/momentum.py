@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lnmf_core.factors import Array, Factors
-from lnmf_core.kernels import extrapolated_sweeps
+from lnmf_core.kernels.loop import extrapolated_sweeps
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.rules.learned_momentum import KIND
 from lnmf_core.rules.sweep_plan import Pace, SweepPlan

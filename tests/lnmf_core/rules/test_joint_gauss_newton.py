@@ -16,7 +16,7 @@ from lnmf_core import (
     Stop,
     factorize,
 )
-from lnmf_core.kernels import joint_step
+from lnmf_core.kernels.joint import joint_step
 from lnmf_core.rules.base import Point
 from lnmf_core.rules.joint_gauss_newton import LARGEST_RANK
 

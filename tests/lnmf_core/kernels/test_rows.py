@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lnmf_core.kernels import LANES, hals_sweeps
-from lnmf_core.online_kernels import add_products, ascends, distinct, packed, solve_rows
+from lnmf_core.kernels.rows import add_products, ascends, distinct, packed, solve_rows
+from lnmf_core.kernels.sweeps import LANES, hals_sweeps
 
 Entries: TypeAlias = tuple[Any, Any, Any, Any]
 

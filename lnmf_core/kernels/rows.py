@@ -4,8 +4,6 @@ scipy multiplies whole matrices: its Xᵀ·D makes m × k numbers however few ro
 replaced in place has no place in its format. These loops cost what the rows named in `slots` cost. Row s has
 the entries begins[s] … ends[s] − 1 of `indices` and `data`.
 """
-# ruff: noqa: C901, PLR0912, PLR0913, PLR0917
-# mypy: disable-error-code="assignment, arg-type, return-value, no-any-return"
 
 from __future__ import annotations
 
@@ -14,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmf_core.kernels import LANES, compiled
+from lnmf_core.kernels.compiled import compiled
+from lnmf_core.kernels.sweeps import LANES
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
+
+BUILT_ON = "f2debcef577ea8a4"
 
 FINE, BROKEN, UNSORTED = -1, -2, -3
 """What `first_fault` says besides the place of a bad value."""
@@ -76,7 +77,7 @@ def solve_rows(
 ) -> float:
     """Sweep D[slots] in place, given Cᵀ and gram = C·Cᵀ; then do what `add_products` does with sign 1.
 
-    The sweeps are those of `lnmf_core.kernels.hals_sweeps`. Here X·Cᵀ, the sweeps and Xᵀ·D are one pass over
+    The sweeps are those of `lnmf_core.kernels.sweeps.hals_sweeps`. Here X·Cᵀ, the sweeps and Xᵀ·D are one pass over
     blocks of rows: nothing of the size of D is allocated, which costs as much as the sweeps do.
     """
     k = D.shape[1]

@@ -1,6 +1,4 @@
 """Compiled matching pursuit: few nonnegative memberships for each row; numpy is the oracle in the tests."""
-# ruff: noqa: C901, PLR0912
-# mypy: disable-error-code="assignment, arg-type, return-value, no-any-return"
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lnmf_core.kernels import compiled
+from lnmf_core.kernels.compiled import compiled
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
