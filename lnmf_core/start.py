@@ -39,10 +39,10 @@ class RandomStart:
         rng = np.random.default_rng(self.seed)
         # A product of two uniform variables has the mean 1/4, and a sum of `rank` of them makes an entry.
         level = math.sqrt(4 * matrix.mean / rank)
-        left, right = rng.random((rows, rank)), rng.random((rank, columns))
-        left *= level
-        right *= level
-        return Factors(left.astype(matrix.dtype, copy=False), right.astype(matrix.dtype, copy=False))
+        drawn = level * rng.random((rows + columns) * rank)
+        drawn = drawn.astype(matrix.dtype, copy=False)
+        border = rows * rank
+        return Factors(drawn[:border].reshape(rows, rank), drawn[border:].reshape(rank, columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "e12129db2442367e"
+BUILT_ON = "4fd2ec6a57737311"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""

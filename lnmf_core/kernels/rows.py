@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "f2debcef577ea8a4"
+BUILT_ON = "246bad78e2d8a248"
 
 FINE, BROKEN, UNSORTED = -1, -2, -3
 """What `first_fault` says besides the place of a bad value."""
