@@ -44,9 +44,9 @@ RIVALS: tuple[Callable[[], Rule], ...] = (
 
 
 def features(traits: Traits) -> NDArray[np.float64]:
-    """Return the `FEATURES` numbers that the choice is made by; they cost nothing, unlike a look at X."""
-    entries = traits.rows * traits.columns * traits.density
-    sparse = float(traits.density < 1)
+    """Return the `FEATURES` numbers that the choice is made by; they cost next to nothing."""
+    entries = traits.rows * traits.columns * (traits.density if traits.sparse else 1)
+    sparse = float(traits.sparse)
     size, rank, density = (math.log2(max(each, 1e-12)) for each in (entries, traits.rank, traits.density))
     return np.array([1.0, size, rank, density, sparse, sparse * rank])
 

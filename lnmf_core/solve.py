@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -77,8 +78,14 @@ def factorize(
 def _traits(matrix: Matrix, rank: int) -> Traits:
     rows, columns = matrix.shape
     values = matrix.values
-    stored = values.size if isinstance(values, np.ndarray) else values.nnz
-    return Traits(rows, columns, rank, stored / (rows * columns))
+    sparse = not isinstance(values, np.ndarray)
+    held = values.nnz if sparse else int(np.count_nonzero(values))
+    return _traits_of(rows, columns, rank, held, sparse)
+
+
+@lru_cache(maxsize=256)
+def _traits_of(rows: int, columns: int, rank: int, held: int, sparse: bool) -> Traits:  # noqa: FBT001
+    return Traits(rows, columns, rank, held / (rows * columns), sparse)
 
 
 def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:

@@ -8,12 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled, reduction
-from lnmf_core.kernels.joint_lanes import LANES, lane_inner, lanes_couple, lanes_of, lanes_times, pair_numbers, subtract_product
+from lnmf_core.kernels.joint_lanes import (
+    LANES,
+    lane_inner,
+    lanes_couple,
+    lanes_of,
+    lanes_times,
+    pair_numbers,
+    project_lanes,
+    subtract_product,
+)
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "0a3572d3a4c2f324"
+BUILT_ON = "dde35a1b6a146854"
 
 FEW = 64
 """Rows of the longer factor up to which each row gets an inverse of its own."""
@@ -242,18 +251,7 @@ def joint_step_of_few(
     subtract_product(B.reshape(k, k), C_wide, C_descent)
     lanes_times(D_inverses, at, D_descent, x)
     lanes_times(C_inverses, at, C_descent, y)
-    total = 0.0
-    for i in range(n):
-        for j in range(k):
-            value = D_wide[j, i] + x[j, i]
-            D_out[i, j] = max(value, 0.0)
-            total += value
-    for i in range(m):
-        for j in range(k):
-            value = C_wide[j, i] + y[j, i]
-            C_out[i, j] = max(value, 0.0)
-            total += value
-    return bool(np.isfinite(total))
+    return bool(np.isfinite(project_lanes(D_wide, x, D_out) + project_lanes(C_wide, y, C_out)))
 
 
 @compiled

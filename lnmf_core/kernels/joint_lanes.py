@@ -44,7 +44,11 @@ def subtract_product(weights: Array, rows: Array, out: Array) -> None:
     lanes = rows.shape[1]
     for a in range(count):
         for b in range(0, k - 2, 3):
-            one, two, three = np.float64(weights[a, b]), np.float64(weights[a, b + 1]), np.float64(weights[a, b + 2])
+            one, two, three = (
+                np.float64(weights[a, b]),
+                np.float64(weights[a, b + 1]),
+                np.float64(weights[a, b + 2]),
+            )
             for i in range(lanes):
                 out[a, i] -= one * rows[b, i] + two * rows[b + 1, i] + three * rows[b + 2, i]
         for b in range(k - k % 3, k):
@@ -194,3 +198,15 @@ def lanes_couple(wide: Array, inverses: Array, at: NDArray[np.int64], product: A
                 out[here, pair], out[here, pair + 1], out[here, pair + 2] = one, two, three
             for pair in range(pairs - pairs % 3, pairs):
                 out[here, pair] = lane_inner(product, inverses[pair])
+
+
+@reduction
+def project_lanes(wide: Array, step: Array, out: Array) -> float:
+    """Write [wide + step]₊ to the rows of `out`; return the sum of wide + step, to tell whether all are finite."""
+    total = 0.0
+    for j in range(len(wide)):
+        for i in range(len(out)):
+            value = wide[j, i] + step[j, i]
+            out[i, j] = max(value, 0.0)
+            total += value
+    return total

@@ -15,7 +15,7 @@ from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "4fd2ec6a57737311"
+BUILT_ON = "6f4542ab2df5728c"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""

@@ -58,6 +58,14 @@ class ChoiceSpec:
         (6000, 2500, 10),
     )
     """(n, m, k) of sparse log-counts, about five entries a row."""
+    count_shapes: tuple[tuple[int, int, int], ...] = (
+        (40, 60, 3),
+        (60, 40, 5),
+        (100, 120, 8),
+        (250, 120, 10),
+        (300, 200, 8),
+    )
+    """(n, m, k) of dense arrays of counts, many of them zero."""
     repeats: int = 3
     """Problems of each kind."""
     iterations: int = 400
@@ -103,11 +111,15 @@ def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: d
         "shapes": [list(shape) for shape in spec.shapes],
         "noises": list(spec.noises),
         "sparse_shapes": [list(shape) for shape in spec.sparse_shapes],
+        "count_shapes": [list(shape) for shape in spec.count_shapes],
         "repeats": spec.repeats,
         "iterations": spec.iterations,
         "ridge": spec.ridge,
     }
-    data = "dense: [DC + e]+, D and C uniform; sparse: log(1 + Poisson counts) from sparse factors; CPU time"
+    data = (
+        "dense: [DC + e]+, D and C uniform; sparse: log(1 + counts) of single patterns; dense counts: Poisson "
+        "around a product of gamma factors; CPU time"
+    )
     return Weights(arrays, ModelCard(KIND, data, spec.seed, commit, settings, figures))
 
 
@@ -125,9 +137,9 @@ def timed(X: Any, rank: int, start: Start, iterations: int, clock: Callable[[], 
                 seconds[at] = min(seconds[at], _once(X, rank, start, rule, count, clock))
     worst = np.nanmax(seconds) * math.exp(FAILED)
     rows, columns = X.shape
-    density = 1.0 if isinstance(X, np.ndarray) else X.nnz / (rows * columns)
+    held = X.nnz if sparse.issparse(X) else int(np.count_nonzero(X))
     filled = tuple(float(worst if math.isnan(each) else each) for each in seconds)
-    return Trial(Traits(rows, columns, rank, density), filled)
+    return Trial(Traits(rows, columns, rank, held / (rows * columns), sparse.issparse(X)), filled)
 
 
 def _once(X: Any, rank: int, start: Start, rule: Rule, iterations: int, clock: Callable[[], float]) -> float:
@@ -144,7 +156,15 @@ def _problems(spec: ChoiceSpec, rng: np.random.Generator) -> list[tuple[Any, int
             found.append((np.maximum(X, 0), k, RandomStart(int(rng.integers(1 << 31)))))
     for n, m, k in spec.sparse_shapes:
         found.append((sparse_counts(n, m, k, rng), k, Nndsvd(int(rng.integers(1 << 31)))))
+    for n, m, k in spec.count_shapes:
+        found.append((poisson_counts(n, m, k, rng), k, RandomStart(int(rng.integers(1 << 31)))))
     return found
+
+
+def poisson_counts(n: int, m: int, k: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return Poisson counts around D·C with factors of which few entries are large, as a dense array."""
+    rates = rng.gamma(0.3, 2.0, (n, k)) @ rng.gamma(0.3, 2.0, (k, m))
+    return rng.poisson(rates).astype(np.float64)
 
 
 def sparse_counts(n: int, m: int, k: int, rng: np.random.Generator) -> sparse.csr_array[Any]:

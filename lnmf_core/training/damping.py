@@ -95,10 +95,10 @@ def judged(
     """Return for each rule the mean logarithm of its seconds, and the share of problems where it arrives."""
     problems = tasks(group, rng)
     runs = [[task.errors(rule) for task in problems] for rule in rules]
-    goals = [
-        (1 + GAP) * min(task.best, *(run[at][-1] for run in runs)) for at, task in enumerate(problems)
-    ]
-    seconds = {task.X.shape: _iteration_seconds(task, rules, clock) for task in problems[:: len(NOISES) * group.repeats]}
+    goals = [(1 + GAP) * min(task.best, *(run[at][-1] for run in runs)) for at, task in enumerate(problems)]
+    seconds = {
+        task.X.shape: _iteration_seconds(task, rules, clock) for task in problems[:: len(NOISES) * group.repeats]
+    }
     found = []
     for rule, run in zip(rules, runs, strict=True):
         logs, arrived = [], 0

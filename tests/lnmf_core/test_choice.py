@@ -32,9 +32,10 @@ def predicting(*logs: float) -> Learned:
 
 
 def test_the_features_are_the_sizes() -> None:
-    assert features(WHERE).tolist() == [1.0, 10.0, 2.0, -1.0, 1.0, 2.0]
+    assert features(WHERE).tolist() == [1.0, 11.0, 2.0, -1.0, 0.0, 0.0]
+    assert features(Traits(64, 32, 4, 0.5, sparse=True)).tolist() == [1.0, 10.0, 2.0, -1.0, 1.0, 2.0]
     assert features(Traits(64, 32, 4, 1.0)).tolist() == [1.0, 11.0, 2.0, 0.0, 0.0, 0.0]
-    assert np.isfinite(features(Traits(5, 5, 1, 0.0))).all()
+    assert np.isfinite(features(Traits(5, 5, 1, 0.0, sparse=True))).all()
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,10 @@ def test_nothing_is_extrapolated_beyond_what_was_trained_on() -> None:
     assert np.abs(edge).max() < 10
 
 
-def test_larger_dense_problems_get_joint_steps_and_small_ones_do_not() -> None:
+def test_dense_problems_get_joint_steps_and_sparse_counts_do_not() -> None:
     assert type(Learned().choose(Traits(1000, 300, 12, 1.0))) is JointGaussNewton
-    assert type(Learned().choose(Traits(30, 30, 3, 1.0))) is not JointGaussNewton
+    assert type(Learned().choose(Traits(30, 30, 3, 1.0))) is JointGaussNewton
+    assert type(Learned().choose(Traits(5000, 2000, 10, 0.0025, sparse=True))) is not JointGaussNewton
 
 
 def test_what_is_chosen_is_what_runs() -> None:

@@ -38,7 +38,7 @@ def test_the_fit_finds_a_law_that_is_linear_in_the_features() -> None:
     trials = []
     for _ in range(40):
         rows, columns = (int(size) for size in rng.integers(8, 400, 2))
-        traits = Traits(rows, columns, int(rng.integers(1, 9)), rng.choice([0.1, 0.5, 1.0]))
+        traits = Traits(rows, columns, int(rng.integers(1, 9)), rng.choice([0.1, 0.5, 1.0]), bool(rng.integers(2)))
         trials.append(Trial(traits, (2.0, *(2.0 * np.exp(law @ features(traits))))))
     np.testing.assert_allclose(fitted(trials, 0.0).slopes, law, atol=1e-9)
 
