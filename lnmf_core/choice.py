@@ -26,8 +26,13 @@ Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
 KIND = "choice"
 """The kind, and the name, of the shipped weights."""
-FEATURES = 6
-"""A constant, log2 of the stored entries, of the rank and of the density; constant and rank again if sparse."""
+KINDS = 3
+"""Dense X with few zeros, dense X with many, and sparse X: each has its own law."""
+PER_KIND = 3
+"""A constant, log2 of the stored entries and log2 of the rank."""
+FEATURES = KINDS * PER_KIND
+FULL = 0.9
+"""Share of entries that are not zero from which a dense X counts as one without zeros."""
 MARGIN = 0.05
 """Another rule than the classical one must be expected to take this share of time less."""
 
@@ -45,10 +50,11 @@ RIVALS: tuple[Callable[[], Rule], ...] = (
 
 def features(traits: Traits) -> NDArray[np.float64]:
     """Return the `FEATURES` numbers that the choice is made by; they cost next to nothing."""
+    kind = 2 if traits.sparse else int(traits.density < FULL)
     entries = traits.rows * traits.columns * (traits.density if traits.sparse else 1)
-    sparse = float(traits.sparse)
-    size, rank, density = (math.log2(max(each, 1e-12)) for each in (entries, traits.rank, traits.density))
-    return np.array([1.0, size, rank, density, sparse, sparse * rank])
+    found = np.zeros((KINDS, PER_KIND))
+    found[kind] = 1.0, math.log2(max(entries, 1.0)), math.log2(traits.rank)
+    return found.ravel()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +67,7 @@ class ChoiceWeights:
     slopes: NDArray[np.float64]
     """rivals × `FEATURES`."""
     least: NDArray[np.float64]
-    """The smallest features trained on, and ..."""
+    """The smallest features trained on, by the kind of problem that has them, and ..."""
     most: NDArray[np.float64]
     """... the largest: beyond them nothing is extrapolated."""
 
@@ -73,7 +79,9 @@ class ChoiceWeights:
 
     def log_times(self, traits: Traits) -> NDArray[np.float64]:
         """Return one prediction for each rival."""
-        return np.asarray(self.slopes @ np.clip(features(traits), self.least, self.most))
+        given = features(traits)
+        concerned = np.repeat(given[::PER_KIND], PER_KIND)
+        return np.asarray(self.slopes @ (concerned * np.clip(given, self.least, self.most)))
 
 
 @cache

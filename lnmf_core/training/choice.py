@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import sparse
 
-from lnmf_core.choice import KIND, MARGIN, RIVALS, ChoiceWeights, Rule, features
+from lnmf_core.choice import FEATURES, KIND, KINDS, MARGIN, PER_KIND, RIVALS, ChoiceWeights, Rule, features
 from lnmf_core.rules.base import Traits
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.solve import factorize
@@ -66,7 +66,7 @@ class ChoiceSpec:
         (300, 200, 8),
     )
     """(n, m, k) of dense arrays of counts, many of them zero."""
-    repeats: int = 3
+    repeats: int = 4
     """Problems of each kind."""
     iterations: int = 400
     ridge: float = 0.1
@@ -99,9 +99,14 @@ def fitted(trials: list[Trial], ridge: float) -> ChoiceWeights:
     """Return the ridge regression of log(time / classical time) on the features."""
     rows = np.array([features(trial.traits) for trial in trials])
     logs = np.log([trial.seconds for trial in trials])
-    penalty = ridge * np.diag([0.0, *np.ones(rows.shape[1] - 1)])
+    penalty = ridge * np.diag(np.tile([0.01, *np.ones(PER_KIND - 1)], KINDS))
     slopes = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (logs[:, 1:] - logs[:, :1])).T
-    return ChoiceWeights(slopes, rows.min(axis=0), rows.max(axis=0))
+    least, most = np.zeros(FEATURES), np.zeros(FEATURES)
+    for column in range(FEATURES):
+        # A kind of problem that was not among the trials keeps zeros: nothing is predicted for it.
+        concerned = rows[rows[:, column // PER_KIND * PER_KIND] > 0, column]
+        least[column], most[column] = concerned.min(initial=math.inf), concerned.max(initial=0.0)
+    return ChoiceWeights(slopes, np.minimum(least, most), most)
 
 
 def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: dict[str, Value]) -> Weights:
@@ -198,7 +203,7 @@ def gain(trials: list[Trial], weights: ChoiceWeights) -> float:
 def main(arguments: Sequence[str]) -> int:
     """Time the rules, fit the choice, write the set; return the exit status."""
     parser = shipping_parser("choice", __doc__, seed=0)
-    parser.add_argument("--repeats", type=int, default=3, help="problems of each kind (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=4, help="problems of each kind (default: %(default)s)")
     given = parser.parse_args(arguments)
     spec = ChoiceSpec(repeats=given.repeats, seed=given.seed)
     console = Console(stderr=True)

@@ -17,7 +17,17 @@ from lnmf_core import (
     Traits,
     factorize,
 )
-from lnmf_core.choice import FEATURES, FEW_SWEEPS, KIND, RIVALS, ChoiceWeights, choice_of, features, shipped_choice
+from lnmf_core.choice import (
+    FEATURES,
+    FEW_SWEEPS,
+    KIND,
+    PER_KIND,
+    RIVALS,
+    ChoiceWeights,
+    choice_of,
+    features,
+    shipped_choice,
+)
 from lnmf_core.errors import WeightsError
 from lnmf_core.rules.joint_gauss_newton import LARGEST_RANK
 from lnmf_core.weights.store import ModelCard, Weights
@@ -27,14 +37,15 @@ WHERE = Traits(rows=64, columns=32, rank=4, density=0.5)
 
 def predicting(*logs: float) -> Learned:
     slopes = np.zeros((len(RIVALS), FEATURES))
-    slopes[:, 0] = logs
+    slopes[:, ::PER_KIND] = np.array(logs)[:, np.newaxis]
     return Learned(ChoiceWeights(slopes, np.full(FEATURES, -99.0), np.full(FEATURES, 99.0)))
 
 
 def test_the_features_are_the_sizes() -> None:
-    assert features(WHERE).tolist() == [1.0, 11.0, 2.0, -1.0, 0.0, 0.0]
-    assert features(Traits(64, 32, 4, 0.5, sparse=True)).tolist() == [1.0, 10.0, 2.0, -1.0, 1.0, 2.0]
-    assert features(Traits(64, 32, 4, 1.0)).tolist() == [1.0, 11.0, 2.0, 0.0, 0.0, 0.0]
+    nothing = [0.0, 0.0, 0.0]
+    assert features(Traits(64, 32, 4, 1.0)).tolist() == [1.0, 11.0, 2.0, *nothing, *nothing]
+    assert features(WHERE).tolist() == [*nothing, 1.0, 11.0, 2.0, *nothing]
+    assert features(Traits(64, 32, 4, 0.5, sparse=True)).tolist() == [*nothing, *nothing, 1.0, 10.0, 2.0]
     assert np.isfinite(features(Traits(5, 5, 1, 0.0, sparse=True))).all()
 
 
@@ -64,7 +75,7 @@ def test_no_joint_steps_where_their_coupling_is_too_large() -> None:
 def test_nothing_is_extrapolated_beyond_what_was_trained_on() -> None:
     weights = shipped_choice()
     far = Traits(1 << 30, 1 << 30, 1 << 20, 1.0)
-    edge = weights.slopes @ np.clip(features(far), weights.least, weights.most)
+    edge = weights.slopes[:, :PER_KIND] @ weights.most[:PER_KIND]
     np.testing.assert_allclose(weights.log_times(far), edge)
     assert np.abs(edge).max() < 10
 

@@ -8,10 +8,20 @@ import pytest
 
 from lnmf_core.choice import FEATURES, KIND, RIVALS, choice_of, features
 from lnmf_core.rules.base import Traits
-from lnmf_core.training.choice import ChoiceSpec, Trial, fitted, sparse_counts, train_choice, weights_of
+from lnmf_core.training.choice import (
+    ChoiceSpec,
+    Trial,
+    fitted,
+    poisson_counts,
+    sparse_counts,
+    train_choice,
+    weights_of,
+)
 from lnmf_core.weights.store import load, save
 
-SMALL = ChoiceSpec(shapes=((12, 10, 2),), noises=(0.1,), sparse_shapes=((30, 20, 2),), repeats=1, iterations=60)
+SMALL = ChoiceSpec(
+    shapes=((12, 10, 2),), noises=(0.1,), sparse_shapes=((30, 20, 2),), count_shapes=(), repeats=1, iterations=60
+)
 
 
 def test_what_was_trained_can_be_saved_and_loaded(tmp_path: Path) -> None:
@@ -49,3 +59,9 @@ def test_sparse_counts_are_logarithms_of_whole_numbers() -> None:
     np.testing.assert_allclose(counts, np.round(counts), rtol=1e-9)
     assert counts.min() >= 1
     assert X.nnz < 50 * 40 / 2
+
+
+def test_dense_counts_are_whole_numbers_and_many_are_zero() -> None:
+    X = poisson_counts(50, 40, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(X, np.round(X))
+    assert 0.1 < (X > 0).mean() < 0.9
