@@ -26,13 +26,12 @@ Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
 KIND = "choice"
 """The kind, and the name, of the shipped weights."""
-KINDS = 3
-"""Dense X with few zeros, dense X with many, and sparse X: each has its own law."""
-PER_KIND = 3
-"""A constant, log2 of the stored entries and log2 of the rank."""
-FEATURES = KINDS * PER_KIND
+FEATURES = 3
+"""The kind of problem, log2 of the stored entries and log2 of the rank."""
 FULL = 0.9
-"""Share of entries that are not zero from which a dense X counts as one without zeros."""
+"""Share of entries that are not zero from which a dense X is of the kind without zeros (0, else 1; 2: sparse)."""
+WIDTH = 0.75
+"""Distance, in powers of two, over which what was measured at one size tells something of another."""
 MARGIN = 0.05
 """Another rule than the classical one must be expected to take this share of time less."""
 
@@ -52,36 +51,37 @@ def features(traits: Traits) -> NDArray[np.float64]:
     """Return the `FEATURES` numbers that the choice is made by; they cost next to nothing."""
     kind = 2 if traits.sparse else int(traits.density < FULL)
     entries = traits.rows * traits.columns * (traits.density if traits.sparse else 1)
-    found = np.zeros((KINDS, PER_KIND))
-    found[kind] = 1.0, math.log2(max(entries, 1.0)), math.log2(traits.rank)
-    return found.ravel()
+    return np.array([kind, math.log2(max(entries, 1.0)), math.log2(traits.rank)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChoiceWeights:
     """Predicts the logarithm of each rival's time, as a share of the classical rule's.
 
-    Raises WeightsError if the shapes do not fit.
+    The prediction is the mean of what was measured, by the nearness of the place (Nadaraya 1964, Watson 1964), so
+    that nothing is extrapolated. Raises WeightsError if the shapes do not fit.
     """
 
-    slopes: NDArray[np.float64]
-    """rivals × `FEATURES`."""
-    least: NDArray[np.float64]
-    """The smallest features trained on, by the kind of problem that has them, and ..."""
-    most: NDArray[np.float64]
-    """... the largest: beyond them nothing is extrapolated."""
+    places: NDArray[np.float64]
+    """trials × `FEATURES`."""
+    logs: NDArray[np.float64]
+    """trials × rivals."""
 
     def __post_init__(self) -> None:
-        wanted = {"slopes": (len(RIVALS), FEATURES), "least": (FEATURES,), "most": (FEATURES,)}
-        for name, shape in wanted.items():
+        count = len(self.places)
+        for name, shape in {"places": (count, FEATURES), "logs": (count, len(RIVALS))}.items():
             if getattr(self, name).shape != shape:
                 raise WeightsError(f"choice: {name} has shape {getattr(self, name).shape}, not {shape}")
 
     def log_times(self, traits: Traits) -> NDArray[np.float64]:
-        """Return one prediction for each rival."""
-        given = features(traits)
-        concerned = np.repeat(given[::PER_KIND], PER_KIND)
-        return np.asarray(self.slopes @ (concerned * np.clip(given, self.least, self.most)))
+        """Return one prediction for each rival; 0 if no problem of this kind was measured."""
+        kind, *where = features(traits)
+        alike = self.places[:, 0] == kind
+        if not alike.any():
+            return np.zeros(len(RIVALS))
+        apart = ((self.places[alike, 1:] - where) ** 2).sum(axis=1) / (2 * WIDTH**2)
+        nearness = np.exp(apart.min() - apart)
+        return np.asarray(nearness @ self.logs[alike] / nearness.sum())
 
 
 @cache
@@ -92,9 +92,8 @@ def shipped_choice() -> ChoiceWeights:
 
 def choice_of(weights: Weights) -> ChoiceWeights:
     """Return what weights of kind `choice` hold; raises WeightsError if arrays are missing or misshapen."""
-    slopes = weights.array("slopes", len(RIVALS), FEATURES)
-    least, most = weights.array("least", FEATURES), weights.array("most", FEATURES)
-    return ChoiceWeights(*(np.asarray(each, np.float64) for each in (slopes, least, most)))
+    places, logs = weights.array("places", -1, FEATURES), weights.array("logs", -1, len(RIVALS))
+    return ChoiceWeights(np.asarray(places, np.float64), np.asarray(logs, np.float64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from scipy import sparse
 
-from lnmf_core.choice import FEATURES, KIND, KINDS, MARGIN, PER_KIND, RIVALS, ChoiceWeights, Rule, features
+from lnmf_core.choice import KIND, MARGIN, RIVALS, ChoiceWeights, Rule, features
 from lnmf_core.rules.base import Traits
 from lnmf_core.rules.extrapolated_hals import ExtrapolatedHals
 from lnmf_core.solve import factorize
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 GAP = 1e-3
 """A run arrives when its error is within this share of the best that any rule found from the same start."""
+SMALL, FEWER, MORE = 10_000, 1, 4
+"""Entries of a problem that counts as small, and problems of each noise for larger and for small ones."""
 ROUNDS = 4
 """Times that each run is timed; the shortest counts."""
 FAILED = math.log(4)
@@ -69,7 +71,6 @@ class ChoiceSpec:
     repeats: int = 4
     """Problems of each kind."""
     iterations: int = 400
-    ridge: float = 0.1
     seed: int = 0
 
 
@@ -84,7 +85,7 @@ class Trial:
 def train_choice(
     spec: ChoiceSpec, report: Callable[[Trial], None] | None = None, clock: Callable[[], float] = time.process_time
 ) -> tuple[ChoiceWeights, list[Trial]]:
-    """Return fitted weights and what they were fitted to; times, and so the weights, differ between machines."""
+    """Return weights and what they were fitted to; times, and so the weights, differ between machines."""
     rng = np.random.default_rng(spec.seed)
     trials = []
     for _ in range(spec.repeats):
@@ -92,26 +93,23 @@ def train_choice(
             trials.append(timed(X, rank, start, spec.iterations, clock))
             if report is not None:
                 report(trials[-1])
-    return fitted(trials, spec.ridge), trials
+    return fitted(trials), trials
 
 
-def fitted(trials: list[Trial], ridge: float) -> ChoiceWeights:
-    """Return the ridge regression of log(time / classical time) on the features."""
+def fitted(trials: list[Trial]) -> ChoiceWeights:
+    """Return where the trials were, and log(time / classical time) there, the mean of the trials of one place."""
     rows = np.array([features(trial.traits) for trial in trials])
+    # Problems of one shape differ by a few entries: they are one place.
+    rounded, of_row = np.unique(np.round(rows, 1), axis=0, return_inverse=True)
     logs = np.log([trial.seconds for trial in trials])
-    penalty = ridge * np.diag(np.tile([0.01, *np.ones(PER_KIND - 1)], KINDS))
-    slopes = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (logs[:, 1:] - logs[:, :1])).T
-    least, most = np.zeros(FEATURES), np.zeros(FEATURES)
-    for column in range(FEATURES):
-        # A kind of problem that was not among the trials keeps zeros: nothing is predicted for it.
-        concerned = rows[rows[:, column // PER_KIND * PER_KIND] > 0, column]
-        least[column], most[column] = concerned.min(initial=math.inf), concerned.max(initial=0.0)
-    return ChoiceWeights(slopes, np.minimum(least, most), most)
+    shares = logs[:, 1:] - logs[:, :1]
+    means = [shares[of_row.ravel() == place].mean(axis=0) for place in range(len(rounded))]
+    return ChoiceWeights(rounded, np.array(means))
 
 
 def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: dict[str, Value]) -> Weights:
     """Return what `Learned` loads, with its card."""
-    arrays: dict[str, NDArray[Any]] = {"slopes": weights.slopes, "least": weights.least, "most": weights.most}
+    arrays: dict[str, NDArray[Any]] = {"places": weights.places, "logs": weights.logs}
     settings: dict[str, Value] = {
         "shapes": [list(shape) for shape in spec.shapes],
         "noises": list(spec.noises),
@@ -119,7 +117,6 @@ def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: d
         "count_shapes": [list(shape) for shape in spec.count_shapes],
         "repeats": spec.repeats,
         "iterations": spec.iterations,
-        "ridge": spec.ridge,
     }
     data = (
         "dense: [DC + e]+, D and C uniform; sparse: log(1 + counts) of single patterns; dense counts: Poisson "
@@ -156,7 +153,8 @@ def _once(X: Any, rank: int, start: Start, rule: Rule, iterations: int, clock: C
 def _problems(spec: ChoiceSpec, rng: np.random.Generator) -> list[tuple[Any, int, Start]]:
     found: list[tuple[Any, int, Start]] = []
     for n, m, k in spec.shapes:
-        for noise in spec.noises:
+        # Small problems differ more from one another, and cost little.
+        for noise in spec.noises * (FEWER if n * m > SMALL else MORE):
             X = rng.random((n, k)) @ rng.random((k, m)) + noise * rng.standard_normal((n, m))
             found.append((np.maximum(X, 0), k, RandomStart(int(rng.integers(1 << 31)))))
     for n, m, k in spec.sparse_shapes:
