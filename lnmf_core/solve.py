@@ -78,9 +78,9 @@ def factorize(
 def _traits(matrix: Matrix, rank: int) -> Traits:
     rows, columns = matrix.shape
     values = matrix.values
-    sparse = not isinstance(values, np.ndarray)
-    held = values.nnz if sparse else int(np.count_nonzero(values))
-    return _traits_of(rows, columns, rank, held, sparse)
+    if isinstance(values, np.ndarray):
+        return _traits_of(rows, columns, rank, int(np.count_nonzero(values)), False)  # noqa: FBT003
+    return _traits_of(rows, columns, rank, values.nnz, True)  # noqa: FBT003
 
 
 @lru_cache(maxsize=256)

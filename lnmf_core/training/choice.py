@@ -139,9 +139,9 @@ def timed(X: Any, rank: int, start: Start, iterations: int, clock: Callable[[], 
                 seconds[at] = min(seconds[at], _once(X, rank, start, rule, count, clock))
     worst = np.nanmax(seconds) * math.exp(FAILED)
     rows, columns = X.shape
-    held = X.nnz if sparse.issparse(X) else int(np.count_nonzero(X))
+    held = int(np.count_nonzero(X)) if isinstance(X, np.ndarray) else X.nnz
     filled = tuple(float(worst if math.isnan(each) else each) for each in seconds)
-    return Trial(Traits(rows, columns, rank, held / (rows * columns), sparse.issparse(X)), filled)
+    return Trial(Traits(rows, columns, rank, held / (rows * columns), not isinstance(X, np.ndarray)), filled)
 
 
 def _once(X: Any, rank: int, start: Start, rule: Rule, iterations: int, clock: Callable[[], float]) -> float:
