@@ -22,7 +22,7 @@ from lnmf_core.kernels.joint_lanes import (
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "dde35a1b6a146854"
+BUILT_ON = "16e95515d3db5740"
 
 FEW = 64
 """Rows of the longer factor up to which each row gets an inverse of its own."""

@@ -48,7 +48,7 @@ class JointGaussNewton:
     """
 
     sweeps: int = 6
-    damping: Damping = field(default_factory=Damping)
+    damping: Damping = field(default=Damping())
 
     monotone: ClassVar[bool] = False
     zeros_lock: ClassVar[bool] = False
@@ -56,10 +56,9 @@ class JointGaussNewton:
     def __post_init__(self) -> None:
         whole_number("sweeps", self.sweeps, ParameterError)
 
-    @lru_cache(maxsize=64)  # noqa: B019  (a rule is a few numbers)
     def plan(self, rank: int, /) -> SweepPlan:
         """Return the plan of the same iteration."""
-        return SweepPlan(self.sweeps, np.zeros((1, 3)), joint=self.damping if rank <= LARGEST_RANK else None)
+        return _plan(self.sweeps, self.damping if rank <= LARGEST_RANK else None)
 
     def begin(self, D: Array, _Ct: Array, /) -> JointState:
         """Return a state at rest; see `JointRule.begin`."""
@@ -84,3 +83,8 @@ class JointGaussNewton:
 
     def _swept(self, factor: Array, normal: NormalEquations) -> Array:
         return hals_sweeps(factor, normal.cross, normal.gram, self.sweeps, float(np.finfo(factor.dtype).tiny))
+
+
+@lru_cache(maxsize=64)
+def _plan(sweeps: int, damping: Damping | None) -> SweepPlan:
+    return SweepPlan(sweeps, np.zeros((1, 3)), joint=damping)
