@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from lnmf_core.rows import Keys, Rows
 
     Floats = NDArray[np.float64]
+    Changing = tuple[Keys, Keys, Keys, Keys, NDArray[np.int32], Floats, Floats, Keys]
+    """Index, keys, begins, ends, indices, data, D, and how many rows and entries there are."""
 
 
 class HeldRows:
     """The rows that are held, each at a slot 0 … n − 1: its key, its counts and its memberships.
 
     A slot is a row of D. A row that leaves gives its slot to the last one, so that D has no gaps. A whole window
-    is used as it came, without a copy, until some of its rows change: `open` then copies it to where there is
-    room, and makes the index of keys. Memory is linear in what is held: room grows by doubling, and entries of
+    is used as it came, without a copy, until some of its rows change: then it is copied to where there is
+    room, and the index of keys is made. Memory is linear in what is held: room grows by doubling, and entries of
     replaced rows are cleared out when it is used up.
     """
 
@@ -57,15 +59,14 @@ class HeldRows:
         """Hold these rows instead of all others; their memberships are undefined."""
         self._numbers[:] = len(rows), len(rows.data)
         self._keys, self._index = rows.keys, None
-        self._indices, self._data, self._indptr = rows.indices, rows.data, rows.indptr
-        self._mark()
+        self._indices, self._data = rows.indices, rows.data
+        self._mark(rows.indptr)
         if len(self._D) < len(rows):
             self._D = lined(len(rows) + len(rows) // 8, padded(self._rank))
 
     def find(self, keys: Keys) -> Keys:
         """Return the slot of each key, −1 where none is held."""
-        self.open()
-        return slots_of(keys, self._index, self._keys)
+        return slots_of(keys, self._opened(), self._keys)
 
     def csr(self, columns: int) -> sparse.csr_array[Any]:
         """Return X, n × columns, in memory that is shared: it must not be changed."""
@@ -74,37 +75,36 @@ class HeldRows:
 
     def whole(self) -> tuple[Keys, NDArray[np.int8], NDArray[np.int32], Floats, Floats]:
         """Return X as CSR (indptr, each entry's lane, indices, data) and D, as `kernels.passes` takes them."""
-        if self._indptr is None:
-            self._pack()
-        assert self._indptr is not None  # noqa: S101  (mypy does not see what `_pack` does)
+        indptr = self._pack() if self._indptr is None else self._indptr
         used = self._numbers[USED]
-        return self._indptr, self._lanes[:used], self._indices[:used], self._data[:used], self._D
+        return indptr, self._lanes[:used], self._indices[:used], self._data[:used], self._D
 
-    def changing(self, rows: int, entries: int) -> tuple[Any, ...]:
+    def changing(self, rows: int, entries: int) -> Changing:
         """Return what `kernels.changes.exchange` changes, with room for so many more rows and entries."""
-        self.open()
+        index = self._opened()
         if self.count + rows > len(self._keys):
-            self._widen(2 * (self.count + rows))
+            self._index = index = self._widened(2 * (self.count + rows))
         if self._numbers[USED] + entries > len(self._data):
             self._pack()
             room = 2 * (int(self._numbers[USED]) + entries)
             self._indices, self._data = enlarged(self._indices, room), enlarged(self._data, room)
         self._indptr = None
         return (
-            self._index, self._keys, self._begins, self._ends, self._indices, self._data, self._D, self._numbers
+            index, self._keys, self._begins, self._ends, self._indices, self._data, self._D, self._numbers
         )  # fmt: skip
 
-    def open(self) -> None:
-        """Make the index, and copies that may be changed, if that is still to be done."""
+    def _opened(self) -> Keys:
+        """Return the index; make it, and copies that may be changed, if that is still to be done."""
         if self._index is None:
-            assert self._indptr is not None  # noqa: S101  (a window that came whole is packed)
-            self._begins, self._ends = self._indptr[:-1].copy(), self._indptr[1:].copy()
-            self._widen(len(self._keys) + len(self._keys) // 8)
+            indptr = self.whole()[0]
+            self._begins, self._ends = indptr[:-1].copy(), indptr[1:].copy()
+            self._index = self._widened(len(self._keys) + len(self._keys) // 8)
             room = len(self._data) + len(self._data) // 2
             self._indices, self._data = enlarged(self._indices, room), enlarged(self._data, room)
+        return self._index
 
-    def _widen(self, rows: int) -> None:
-        """Make room for so many rows, and the index anew."""
+    def _widened(self, rows: int) -> Keys:
+        """Make room for so many rows; return an index for as many."""
         self._keys, self._begins, self._ends = (
             enlarged(part, rows) for part in (self._keys, self._begins, self._ends)
         )
@@ -112,24 +112,25 @@ class HeldRows:
             D = lined(rows, self._D.shape[1])
             D[: self.count] = self._D[: self.count]
             self._D = D
-        self._index = np.empty(1 << (2 * rows + 1).bit_length(), np.int64)
-        index_all(self._index, self._keys, self.count)
+        index = np.empty(1 << (2 * rows + 1).bit_length(), np.int64)
+        index_all(index, self._keys, self.count)
+        return index
 
-    def _pack(self) -> None:
+    def _pack(self) -> Keys:
         """Clear out the entries of rows that were replaced, and put the others into the order of the slots."""
         indptr, indices, data = packed(self.count, self._begins, self._ends, self._indices, self._data)
         self._begins[: self.count], self._ends[: self.count] = indptr[:-1], indptr[1:]
         self._indices[: len(indices)], self._data[: len(data)] = indices, data
         self._numbers[USED] = len(data)
-        self._indptr = indptr
-        self._mark()
+        self._mark(indptr)
+        return indptr
 
-    def _mark(self) -> None:
-        assert self._indptr is not None  # noqa: S101  (both callers have just set it)
-        used = int(self._numbers[USED])
+    def _mark(self, indptr: Keys) -> None:
+        """Take notice that X is CSR now, with these row pointers."""
+        self._indptr, used = indptr, int(self._numbers[USED])
         if len(self._lanes) < used:
             self._lanes = np.empty(used + used // 8, np.int8)
-        lanes_of(self._indptr, self._lanes[:used])
+        lanes_of(indptr, self._lanes[:used])
 
 
 def enlarged(part: NDArray[Any], length: int) -> NDArray[Any]:

@@ -193,7 +193,7 @@ class Factorizer:
         solution = factorize(
             X,
             min(self.rank, *X.shape),
-            rule=Hals(self._spec.sweeps),
+            rule=Hals(self._spec.sweeps + 1),
             start=Nndsvd(self._spec.seed + self._looks),
             stop=Stop(self._spec.cold_iterations),
         )

@@ -13,14 +13,14 @@ class StreamSpec:
     """How a stream is followed. Raises ParameterError for a value out of its range."""
 
     sweeps: int = 2
-    """HALS sweeps over a factor, each time that it moves; one in a window's later passes, which go on from there."""
+    """HALS sweeps over a factor, each time that it moves; one in the later passes over a window."""
     passes: int = 4
-    """Passes over a whole window, at most; two if there may be, ..."""
+    """Passes over a whole window, at most; ..."""
     tolerance: float = 1e-3
     """... one more only while moving C has lowered the error by more than this share."""
     settle: float = 0.1
     """C moves in the columns of the changed rows at once, in all when this share of the rows has changed."""
-    refresh: float = 0.5
+    refresh: float = 0.25
     """A whole pass follows when this share of the rows has changed: the other memberships have become stale."""
     alarm: float = 1.05
     """Look cold when the error exceeds its recent level by this factor, ..."""

@@ -104,4 +104,3 @@ def _checked_parts(csr: Any) -> tuple[Keys, NDArray[np.int32], NDArray[np.float6
             f"values[{row}, {csr.indices[fault]}] is {csr.data[fault]}: counts must lie between 0 and {MOST:g}"
         )
     return parts[0].astype(np.int64), parts[1].astype(np.int32, copy=False), parts[2]
-

@@ -36,19 +36,14 @@ class Sums:
         """Largest diagonal of gram and ‖X‖² since they were computed afresh."""
         self.changed = 0
         """Rows that have changed since then."""
-
-    def note(self) -> None:
-        """Take notice of how large the sums are."""
-        np.maximum(self.peaks, self._sizes(), out=self.peaks)
+        self.left = 1.0
+        """The least share that one of them is of its peak."""
 
     def begin_afresh(self, squared_norm: float) -> None:
         """Take notice that the sums have been computed from all rows."""
-        self.squared_norm, self.changed = squared_norm, 0
-        self.peaks = self._sizes()
+        self.squared_norm, self.changed, self.left = squared_norm, 0, 1.0
+        self.peaks = np.append(self.gram.diagonal(), squared_norm)
 
     def worn(self, most: float) -> bool:
         """Return whether more than `most` rows have changed, or a sum has lost too many digits."""
-        return self.changed > most or bool((self._sizes() < DIGITS * self.peaks).any())
-
-    def _sizes(self) -> Floats:
-        return np.append(self.gram.diagonal(), self.squared_norm)
+        return self.changed > most or not self.left >= DIGITS

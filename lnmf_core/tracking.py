@@ -103,15 +103,14 @@ class Tracking:
         number = len(changed) + len(gone)
         self.sums.changed += number
         self.unsettled += number
-        self.sums.squared_norm, self.fit, self.explained, settled = exchange(
+        self.sums.squared_norm, self.fit, self.explained, settled, self.sums.left = exchange(
             changed.keys, changed.indptr, indices, changed.data, gone,
             *self.held.changing(len(changed), len(indices)),
-            self._Ct, self.gram_C, self.sums.cross, self.sums.gram, self._marks, sweeps, LEAST,
-            self.sums.squared_norm, self.fit, settle, self.unsettled,
+            self._Ct, self.gram_C, self.sums.cross, self.sums.gram, self._marks, self.sums.peaks,
+            sweeps, LEAST, self.sums.squared_norm, self.fit, settle, self.unsettled,
         )  # fmt: skip
         if settled:
             self.unsettled = 0
-        self.sums.note()
 
     def weigh_patterns(self) -> None:
         """Make `gram_C` that of the patterns."""
@@ -157,7 +156,7 @@ class Tracking:
 
     def _aligned(self, rows: Rows) -> NDArray[np.int32]:
         """Return the entries' columns in the numbering that is held; append those that are new."""
-        if not len(rows.indices) or np.array_equal(rows.columns, self.columns):
+        if not len(rows.indices) or rows.columns is self.columns or np.array_equal(rows.columns, self.columns):
             return rows.indices
         used, inverse = np.unique(rows.indices, return_inverse=True)
         found = places(rows.columns[used], self.columns)
@@ -165,9 +164,7 @@ class Tracking:
         found[found < 0] = len(self.columns) + np.arange(len(new))
         if len(new):
             self.columns = np.concatenate([self.columns, new])
-            self._Ct, self.sums.cross = (
-                _enlarged(part, len(self.columns)) for part in (self._Ct, self.sums.cross)
-            )
+            self._Ct, self.sums.cross = (_enlarged(part, len(self.columns)) for part in (self._Ct, self.sums.cross))
             self._marks = np.zeros(len(self.columns), np.bool_)
         return found[inverse].astype(np.int32)
 
@@ -181,9 +178,7 @@ class Tracking:
     def _residual_pattern(self, column: int) -> Floats:
         """Return the unit sum of the rows with more in this column than is explained, weighted by how much more."""
         X = self.held.csr(len(self.columns))
-        missing = np.maximum(
-            X[:, [column]].toarray()[:, 0] - self.held.memberships @ self.patterns[column], 0
-        )
+        missing = np.maximum(X[:, [column]].toarray()[:, 0] - self.held.memberships @ self.patterns[column], 0)
         pattern = X.T @ missing
         return np.asarray(pattern / max(float(np.linalg.norm(pattern)), LEAST))
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
+from lnmf_core.kernels.lanes import fetch
 from lnmf_core.kernels.passes import explained, settle_all, settle_some, solve_rows, withdraw_rows
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "4a20fc90ccdb6719"
+BUILT_ON = "28359abdd2232c8f"
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2⁶⁴ divided by the golden ratio: products with it spread keys that follow one another."""
@@ -155,6 +156,15 @@ def columns_of(
 
 
 @compiled
+def fetch_rows(slots: Ints, begins: Ints, ends: Ints, indices: Indices, data: Floats, D: Floats) -> None:
+    """Ask for the entries and the memberships of these rows, which lie anywhere, all at once."""
+    for slot in slots:
+        fetch(indices, begins[slot], ends[slot])
+        fetch(data, begins[slot], ends[slot])
+        fetch(D, slot, slot + 1)
+
+
+@compiled
 def exchange(
     new: Ints,
     indptr: Ints,
@@ -174,17 +184,19 @@ def exchange(
     cross: Floats,
     gram_D: Floats,
     marks: NDArray[np.bool_],
+    peaks: Floats,
     sweeps: int,
     least: float,
     squared_norm: float,
     fit: float,
     settle: float,
     changed: int,
-) -> tuple[float, float, float, bool]:
+) -> tuple[float, float, float, bool, float]:
     """Exchange rows, sweep the new ones, and move Cᵀ in the columns of both; all arrays but `new…` are changed.
 
     Cᵀ moves in all columns once `changed` rows are the share `settle` of all. Returns ‖X‖², ⟨Cᵀ, XᵀD⟩, what is
-    `explained`, and whether Cᵀ has moved in all columns.
+    `explained`, whether Cᵀ has moved in all columns, and the least share that a sum is of its peak: `peaks` are
+    the largest of each diagonal entry of DᵀD, and of ‖X‖².
     """
     known = slots_of(new, table, keys)
     old = np.empty(len(gone) + len(new), np.int64)
@@ -197,7 +209,11 @@ def exchange(
             old[count] = slot
             count += 1
     old = old[:count]
+    fetch_rows(old, begins, ends, indices, data, D)
     touched = columns_of(old, begins, ends, indices, new_indices, marks)
+    for column in touched:
+        fetch(Ct, column, column + 1)
+        fetch(cross, column, column + 1)
     k = len(gram_C)
     for column in touched:
         for j in range(k):
@@ -207,9 +223,7 @@ def exchange(
             squared_norm -= data[at] * data[at]
     withdraw_rows(old, begins, ends, indices, data, D, cross, gram_D)
     remove_rows(gone, table, keys, begins, ends, D, numbers)
-    slots = put_rows(
-        new, indptr, new_indices, new_data, table, keys, begins, ends, indices, data, D, numbers
-    )
+    slots = put_rows(new, indptr, new_indices, new_data, table, keys, begins, ends, indices, data, D, numbers)
     for at in range(len(new_data)):
         squared_norm += new_data[at] * new_data[at]
     solve_rows(slots, begins, ends, indices, data, Ct, gram_C, sweeps, least, D, cross, gram_D)
@@ -218,4 +232,10 @@ def exchange(
         _, fit = settle_all(Ct, cross, gram_D, len(marks), sweeps, least, gram_C)
     else:
         fit += settle_some(touched, Ct, cross, gram_D, sweeps, least, gram_C)
-    return squared_norm, fit, explained(fit, gram_C, gram_D), whole
+    least_share = 1.0
+    for j in range(k + 1):
+        size = gram_D[j, j] if j < k else squared_norm
+        peaks[j] = max(peaks[j], size)
+        if size < least_share * peaks[j]:
+            least_share = size / peaks[j]
+    return squared_norm, fit, explained(fit, gram_C, gram_D), whole, least_share

@@ -9,12 +9,12 @@ checked here. numpy is the oracle in the tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic as untyped_intrinsic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,11 @@ TURNS = ((0, 4, 2, 6), (1, 5, 3, 7)), ((0, 1, 4, 5), (2, 3, 6, 7))
 """Which places of two vectors make the next two, in both steps of turning four rows into four columns."""
 
 
+def intrinsic(typed: Callable[..., Any]) -> Callable[..., None]:
+    """Let compiled code call what `typed`, which takes one argument more, gives the type and the code of."""
+    return cast("Callable[..., None]", untyped_intrinsic(typed))
+
+
 class _Code:
     """Writes the code of one intrinsic: its loops, and what they do side by side."""
 
@@ -40,7 +45,8 @@ class _Code:
             if isinstance(kind, types.Array):
                 array = context.make_array(kind)(context, builder, value)
                 self.arguments.append(array.data)
-                self.widths.append(cgutils.unpack_tuple(builder, array.shape, kind.ndim)[-1])
+                shape = cgutils.unpack_tuple(builder, array.shape, kind.ndim)  # type: ignore[no-untyped-call]
+                self.widths.append(shape[-1] if kind.ndim > 1 else number(1))
             else:
                 self.arguments.append(context.cast(builder, value, kind, types.intp))
                 self.widths.append(None)
@@ -78,7 +84,10 @@ class _Code:
 
     def sums(self, first: list[Any]) -> list[Any]:
         """Return places that hold these vectors; LLVM keeps them in registers."""
-        places = [cgutils.alloca_once(self.builder, vector.type) for vector in first]
+        places = [
+            cgutils.alloca_once(self.builder, vector.type)  # type: ignore[no-untyped-call]
+            for vector in first
+        ]
         for place, vector in zip(places, first, strict=True):
             self.builder.store(vector, place)
         return places
@@ -185,9 +194,7 @@ def gather_lanes(
     Unlike in `gather` no branch depends on how many entries a row has, which a processor can't foresee.
     """
 
-    def write(
-        code: _Code, indices: Any, data: Any, lanes: Any, begin: Any, end: Any, rows: Any, own: Any
-    ) -> None:
+    def write(code: _Code, indices: Any, data: Any, lanes: Any, begin: Any, end: Any, rows: Any, own: Any) -> None:
         _spread_entries(code, (indices, data, lanes, begin, end), rows, own, (True, False))
 
     return _written_by(write, indices, data, lanes, begin, end, rows, own)
@@ -199,9 +206,7 @@ def scatter_lanes(
 ) -> Any:
     """Add data[e] · own[lanes[e]] to sums[indices[e]] for begin ≤ e < end."""
 
-    def write(
-        code: _Code, indices: Any, data: Any, lanes: Any, begin: Any, end: Any, own: Any, sums: Any
-    ) -> None:
+    def write(code: _Code, indices: Any, data: Any, lanes: Any, begin: Any, end: Any, own: Any, sums: Any) -> None:
         _spread_entries(code, (indices, data, lanes, begin, end), own, sums, (False, True))
 
     return _written_by(write, indices, data, lanes, begin, end, own, sums)
@@ -231,13 +236,13 @@ def _spread_entries(
 
 @intrinsic
 def fetch(_typing: Any, rows: Any, begin: Any, end: Any) -> Any:
-    """Ask for rows[begin:end] to be brought near, as they are about to be used in no order or written."""
+    """Ask for rows[begin:end], or so many entries, to be brought near: the processor can't foresee their use."""
 
     def write(code: _Code, rows: Any, begin: Any, end: Any) -> None:
         builder, byte = code.builder, ir.IntType(8).as_pointer()
         mode = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, mode, mode, mode])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
         zero = number(0)
         first, last = (code.place(row, code.widths[0], zero) for row in (begin, end))
         with code.loop(first, last, EIGHT) as (place, _):
@@ -256,7 +261,9 @@ def copy_row(_typing: Any, source: Any, row: Any, out: Any, at: Any) -> Any:
 
         def part(offsets: list[Any]) -> None:
             for offset in offsets:
-                code.store(code.load(source, code.place(row, width, offset), FOUR), out, code.place(at, width, offset))
+                code.store(
+                    code.load(source, code.place(row, width, offset), FOUR), out, code.place(at, width, offset)
+                )
 
         code.parts(width, part)
 
@@ -287,7 +294,10 @@ def stand(_typing: Any, lanes: Any, rows: Any, at: Any) -> Any:
 
     def write(code: _Code, lanes: Any, rows: Any, at: Any) -> None:
         width = code.widths[1]
-        with code.loop(number(0), width, FOUR) as (offset, _), code.loop(number(0), number(LANES), FOUR) as (lane, _):
+        with (
+            code.loop(number(0), width, FOUR) as (offset, _),
+            code.loop(number(0), number(LANES), FOUR) as (lane, _),
+        ):
             places = [code.place(code.after(offset, j), number(LANES), lane) for j in range(FOUR)]
             for i, vector in enumerate(code.turned([code.load(lanes, place, FOUR) for place in places])):
                 row = code.after(code.builder.add(at, lane), i)

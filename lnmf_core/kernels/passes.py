@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "7d4b740ad9deb20e"
+BUILT_ON = "1b6daf758ce83d3d"
 
 
 def padded(count: int) -> int:
@@ -71,9 +71,7 @@ def weigh(gram: Floats, least: float, weights: Floats, steps: Floats) -> None:
 
 
 @compiled
-def sweep_tile(
-    target: Floats, block: Floats, weights: Floats, steps: Floats, sweeps: int, blank: int
-) -> None:
+def sweep_tile(target: Floats, block: Floats, weights: Floats, steps: Floats, sweeps: int, blank: int) -> None:
     """Sweep a tile as `lnmf_core.kernels.sweeps.hals_sweeps` does; `blank` (0 or 1) says that `block` is zero."""
     k = len(weights)
     for sweep in range(sweeps):
