@@ -202,6 +202,8 @@ class Factorizer:
         if not solution.error < (1 - self._spec.cold_gain) * error:
             return False
         self._now.adopt(solution.factors)
+        # Where something better was found there may be something better still: look again in the next window.
+        self._age = self._spec.cold_every - 1.0
         return True
 
 

@@ -26,8 +26,9 @@ class StreamSpec:
     """Look cold when the error exceeds its recent level by this factor, ..."""
     unrest: float = 3.0
     """... when moving C lowers it by so many times as much as it lately did, and by more than `tolerance`, ..."""
-    cold_every: int = 4
-    """... and after so many windows' worth of rows, for a warm run stays in its local minimum."""
+    cold_every: int = 6
+    """... and after so many windows' worth of rows, for a warm run stays in its local minimum; one window
+    after a look that found something better."""
     cold_iterations: int = 20
     """Iterations of a cold look."""
     cold_gain: float = 3e-4
