@@ -14,7 +14,7 @@ def test_among_its_doublings_the_step_lowers_the_error_most(last: int) -> None:
     updated, doublings = ProjectedGradient().update(D, NormalEquations(X @ C.T, C @ C.T), last)
 
     def point(j: int) -> NDArray[np.float64]:
-        return np.maximum(D - 2.0**j / np.linalg.norm(C, 2) ** 2 * (D @ C - X) @ C.T, 0)
+        return np.asarray(np.maximum(D - 2.0**j / np.linalg.norm(C, 2) ** 2 * (D @ C - X) @ C.T, 0))
 
     losses = [float(((X - point(j) @ C) ** 2).sum()) for j in range(DOUBLINGS + 1)]
     assert 0 < doublings == int(np.argmin(losses))
