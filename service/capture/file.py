@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
 from service.capture.batch import PacketBatch, take
-from service.capture.chunks import ByteStream, Chunks
+from service.capture.chunks import Chunks
 from service.capture.hosts import HostTable
 from service.capture.kernels.headers import decode
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
+from service.capture.stream import open_stream
 from service.capture.tally import new_tally, tally_reasons
 from service.errors import CaptureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedReader
     from pathlib import Path
 
     from service.capture.records import RecordReader
-
-_GZIP = b"\x1f\x8b"
 
 
 class CaptureFile:
@@ -34,7 +31,7 @@ class CaptureFile:
     def __init__(self, path: Path, hosts: HostTable | None = None) -> None:
         self.hosts = hosts or HostTable()
         self._name = str(path)
-        self._file, self._stream = _open(path)
+        self._file, self._stream = open_stream(path)
         self._position = 0
         self._chunks = Chunks(self._stream)
         try:
@@ -111,20 +108,6 @@ class CaptureFile:
             batch.flags,
         )
         return take(batch, slice(count))
-
-
-def _open(path: Path) -> tuple[BufferedReader, ByteStream]:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise CaptureError(f"{path}: can't be read: {error.strerror}; check the path and its permissions") from None
-    try:
-        magic = file.read(2)
-        file.seek(0)
-    except OSError as error:
-        file.close()
-        raise CaptureError(f"{path}: can't be read twice ({error}); give a file, not a pipe") from None
-    return file, gzip.GzipFile(fileobj=file) if magic == _GZIP else file
 
 
 def _reader(chunks: Chunks, path: Path) -> RecordReader:
