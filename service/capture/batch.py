@@ -140,7 +140,7 @@ class FlowBatch:
     returned: NDArray[np.int64]
     """From target to source, or `UNKNOWN`, as in records of one direction."""
     flags: NDArray[np.uint16]
-    """All flags of TCP that the source sent, one or'ed to the other; `service.capture.kernels.headers.GROUP` too."""
+    """All flags of TCP that the source sent, one or-ed; and `service.capture.kernels.headers.GROUP`."""
     returned_flags: NDArray[np.uint16]
     """The same of the target."""
     state: NDArray[np.uint8]

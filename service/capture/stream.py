@@ -17,7 +17,7 @@ _GZIP = b"\x1f\x8b"
 
 
 def open_stream(path: Path) -> tuple[BufferedReader, ByteStream]:
-    """Return the file, for progress, and the stream of its unpacked bytes; raises CaptureError if it can't be read."""
+    """Return the file, for progress, and its unpacked bytes; raises CaptureError if it can't be read."""
     try:
         file = path.open("rb")
     except OSError as error:
