@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.capture.batch import AttemptBatch, Outcome, take
+from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
 from service.windows.pairs import PairTable
 
@@ -31,16 +32,14 @@ class WindowSpec:
     """ns; windows start at multiples of it since the epoch."""
     lateness: int = 10 * SECOND
     """A window stays open so long after its end for late packets and late answers, ns."""
-    pairs: int = 1 << 20
-    """Most distinct (source, target, service) of a window; for the memory they take see `PairTable`."""
+    budget: Budget = field(default_factory=Budget)
+    """What a window may hold."""
 
     def __post_init__(self) -> None:
         if self.length < SECOND:
             raise ValueError(f"length: {self.length} ns is less than a second")
         if self.lateness < 0:
             raise ValueError(f"lateness: {self.lateness} ns is negative")
-        if self.pairs < 1:
-            raise ValueError(f"pairs: {self.pairs} is not positive")
 
 
 class Windows:
@@ -79,7 +78,7 @@ class Windows:
 
     def _count(self, index: int, attempts: AttemptBatch) -> None:
         if index not in self._open:
-            self._open[index] = PairTable(self._spec.pairs)
+            self._open[index] = PairTable(self._spec.budget)
         self._open[index].add(attempts)
 
     def _close(self, before: int) -> Iterator[WindowCounts]:
