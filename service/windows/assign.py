@@ -11,6 +11,7 @@ from service.capture.batch import AttemptBatch, Outcome, take
 from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
 from service.windows.pairs import PairTable
+from service.windows.scales import Scale, ScaledWindows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +35,17 @@ class WindowSpec:
     """A window stays open so long after its end for late packets and late answers, ns."""
     budget: Budget = field(default_factory=Budget)
     """What a window may hold."""
+    scales: tuple[Scale, ...] = ()
+    """Longer windows besides, shortest first; they begin where shorter ones do."""
 
     def __post_init__(self) -> None:
         if self.length < SECOND:
             raise ValueError(f"length: {self.length} ns is less than a second")
         if self.lateness < 0:
             raise ValueError(f"lateness: {self.lateness} ns is negative")
+        for scale in self.scales:
+            if scale.step % self.length:
+                raise ValueError(f"scales: steps of {scale.step} ns cut windows of {self.length} ns")
 
 
 class Windows:
@@ -52,6 +58,7 @@ class Windows:
         self._open: dict[int, PairTable] = {}
         self._closed_before = -1  # index of the first window that may still be open, even if nothing is in it
         self._latest = 0
+        self._scales = [ScaledWindows(sensor, scale, spec.budget, hosts) for scale in spec.scales]
         self.late = 0
         """Attempts that came after their window was closed, and count in the oldest open one."""
 
@@ -84,12 +91,22 @@ class Windows:
     def _close(self, before: int) -> Iterator[WindowCounts]:
         """Close the windows that end at or before a time, those without attempts too."""
         self._closed_before = max(self._closed_before, before // self._spec.length)
-        for index in sorted(self._open):
-            end = (index + 1) * self._spec.length
-            if end > before:
-                return
+        over = [index for index in sorted(self._open) if (index + 1) * self._spec.length <= before]
+        for index in over:
+            name = WindowName(self._sensor, index * self._spec.length, (index + 1) * self._spec.length)
+            yield from self._close_scales(name.start)
             table = self._open.pop(index)
-            name = WindowName(self._sensor, end - self._spec.length, end)
-            counts = close_window(name, table.pairs(), self._hosts, table.shed)
-            if len(counts.rows):
-                yield counts
+            yield from _if_any(close_window(name, table.pairs(), self._hosts, table.shed))
+            for scale in self._scales:
+                scale.add(name.start, table)
+        yield from self._close_scales(before)
+
+    def _close_scales(self, before: int) -> Iterator[WindowCounts]:
+        for scale in self._scales:
+            for counts in scale.close(before):
+                yield from _if_any(counts)
+
+
+def _if_any(counts: WindowCounts) -> Iterator[WindowCounts]:
+    if len(counts.rows):
+        yield counts

@@ -140,8 +140,8 @@ class WindowCounts:
 
     @property
     def id(self) -> str:
-        """The address of the window: it follows from sensor and start alone."""
-        key = f"{self.sensor}\0{self.start}".encode()
+        """The address of the window: it follows from sensor, start and length alone."""
+        key = f"{self.sensor}\0{self.start}\0{self.end - self.start}".encode()
         return "w" + hashlib.sha256(key).hexdigest()[:20]
 
     def digest(self) -> str:

@@ -167,6 +167,41 @@ def count(
 
 
 @compiled
+def merge(
+    begin: int, rows: NDArray[np.int64], table: NDArray[np.int64], used: int, most: int, heavy: NDArray[np.int64]
+) -> tuple[int, int, int]:
+    """Add pairs to a table, from row `begin` on; see `count` for the arguments.
+
+    Returns the row to go on with, the places used, and the attempts that a sample stands for.
+    """
+    sampled = 0
+    for i in range(begin, len(rows)):
+        if used * 2 > len(table) and used < most:
+            return i, used, sampled
+        ends, counts = rows[i, ENDS], rows[i, COUNTS]
+        service, tries = counts >> SERVICE_SHIFT, counts >> TRIES_SHIFT & TRIES_MASK
+        if len(heavy) > 1:
+            halvings = _halvings(heavy, ends >> 32 & 0xFFFFFFFF)
+            if halvings and _zeros(ends & 0xFFFFFFFF, service) < halvings:
+                sampled += tries
+                continue
+        at = _find(table, ends, service)
+        held = table[at, COUNTS]
+        if held & USED == 0:
+            if used == most:
+                return i, used, sampled
+            used += 1
+            table[at] = rows[i]
+            continue
+        tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED)
+        table[at, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
+        table[at, FIRST] = min(table[at, FIRST], rows[i, FIRST])
+        table[at, LAST] = max(table[at, LAST], rows[i, LAST])
+    return len(rows), used, sampled
+
+
+@compiled
 def fill(rows: NDArray[np.int64], table: NDArray[np.int64]) -> None:
     """Copy pairs into an empty table that has more places."""
     for i in range(len(rows)):

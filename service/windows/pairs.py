@@ -62,10 +62,21 @@ class PairTable:
             )
             self.shed += Shed(sampled=sampled)
             if at < len(attempts):
-                if self._used == self._budget.pairs:
-                    self._relieve()
-                else:
-                    self._rebuild(self._rows(), 2 * len(self._table))
+                self._make_room()
+
+    def merge(self, other: PairTable) -> None:
+        """Add what another window counted, and what it shed."""
+        self.shed += other.shed
+        self._sample_as(other)
+        rows = other._rows()
+        at = 0
+        while at < len(rows):
+            at, self._used, sampled = kernels.merge(
+                at, rows, self._table, self._used, self._budget.pairs, self._heavy
+            )
+            self.shed += Shed(sampled=sampled)
+            if at < len(rows):
+                self._make_room()
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
@@ -93,26 +104,51 @@ class PairTable:
         at = np.minimum(np.searchsorted(self._sampled, source), len(self._sampled) - 1)
         return np.where(self._sampled[at] == source, self._halvings[at], 0).astype(np.int8)
 
+    def _make_room(self) -> None:
+        if self._used == self._budget.pairs:
+            self._relieve()
+        else:
+            self._rebuild(self._rows(), 2 * len(self._table))
+
     def _relieve(self) -> None:
         """Free half of the places, and account for what was in them."""
         pairs = self.pairs()
-        zeros = np.empty(len(pairs.source), np.int64)
-        kernels.trailing_zeros(pairs.target, pairs.service, zeros)
-        relief = relieve(pairs, zeros, self._budget)
+        relief = relieve(pairs, _zeros(pairs), self._budget)
         stays = np.isin(pairs.source, relief.sources)
         gone = pairs.tries[~stays]
-        thinned = stays & ~relief.kept
-        self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(pairs.tries[thinned].sum()))
+        thinned = pairs.tries[stays & ~relief.kept]
+        self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(thinned.sum()))
         heavy = relief.halvings > 0
-        self._sampled, self._halvings = relief.sources[heavy], relief.halvings[heavy]
-        self._heavy = np.zeros((_room(len(self._sampled)), 2), dtype=np.int64)
-        kernels.remember(self._sampled, self._halvings, self._heavy)
+        self._sample(relief.sources[heavy], relief.halvings[heavy])
         self._rebuild(self._rows()[relief.kept], len(self._table))
+
+    def _sample_as(self, other: PairTable) -> None:
+        """Halve the samples of sources as often as another window has halved them."""
+        if not len(other._sampled):
+            return
+        sources = np.union1d(self._sampled, other._sampled)
+        self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))
+        pairs = self.pairs()
+        kept = _zeros(pairs) >= pairs.halvings
+        self.shed += Shed(sampled=int(pairs.tries[~kept].sum()))
+        self._rebuild(self._rows()[kept], len(self._table))
+
+    def _sample(self, sources: NDArray[np.uint32], halvings: NDArray[np.int64]) -> None:
+        """Keep only samples of these sources, ascending, from now on."""
+        self._sampled, self._halvings = sources, halvings.astype(np.int64)
+        self._heavy = np.zeros((_room(len(sources)), 2), dtype=np.int64)
+        kernels.remember(self._sampled, self._halvings, self._heavy)
 
     def _rebuild(self, rows: NDArray[np.int64], places: int) -> None:
         table = np.zeros((places, 4), dtype=np.int64)
         kernels.fill(rows, table)
         self._table, self._used = table, len(rows)
+
+
+def _zeros(pairs: Pairs) -> NDArray[np.int64]:
+    zeros = np.empty(len(pairs.source), np.int64)
+    kernels.trailing_zeros(pairs.target, pairs.service, zeros)
+    return zeros
 
 
 def _room(sources: int) -> int:
