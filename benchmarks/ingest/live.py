@@ -2,7 +2,7 @@
 
 Two network namespaces are joined by a veth pair. In one, frames of a sweep are sent from a ring (TPACKET_V2 with
 PACKET_TX_RING), as fast as asked for; in the other, `LiveCapture` decodes them, decides on directions and counts
-them in windows. For each rate: what was sent and received, what the kernel dropped, and the CPU time of the receiver.
+them in windows. For each rate: what was sent and received, what the kernel dropped, and the receiver's CPU time.
 """
 
 from __future__ import annotations
