@@ -282,7 +282,6 @@ def verdicts(groups: Sequence[Group]) -> list[dict[str, Any]]:
             "tolerance": row.tolerance,
             "speedup": asdict(row.speedup),
             "arrived": row.arrived,
-            "met": bool(row.speedup.mean >= SLOWER),
         }
         for each in groups
         for row in each.rows
