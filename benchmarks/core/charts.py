@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.core import results
 from benchmarks.core.growth import FITTED, least_fitted
-from benchmarks.core.real import DEFAULT, SLOWER
+from benchmarks.core.real import DEFAULT, SLOWER, load_verdicts
 
 mpl.use("svg")
 mpl.rcParams.update(
@@ -88,9 +88,9 @@ def draw_speed(rows: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def draw_real(found: dict[str, Any]) -> Figure:
+def draw_real(found: dict[str, list[dict[str, Any]]]) -> Figure:
     """Draw the default's speed-up over the best classical rule on windows of real traffic."""
-    verdicts = found["verdicts"]
+    verdicts = [each for of_file in found.values() for each in of_file]
     groups = list(dict.fromkeys(each["group"] for each in verdicts))
     figure, axis = plt.subplots(figsize=(8, 0.4 * len(groups) + 1))
     for number, tolerance in enumerate(sorted({each["tolerance"] for each in verdicts}, reverse=True)):
@@ -231,7 +231,8 @@ def main() -> None:
     ask.add_argument("--output", type=Path, default=results.FOLDER)
     folder = ask.parse_args().output
     try:
-        loaded = {name: results.load(folder, name) for name in dict.fromkeys(name for name, _ in DRAWINGS.values())}
+        loaded = {name: results.load(folder, name) for name in {name for name, _ in DRAWINGS.values()} - {"real"}}
+        loaded["real"] = load_verdicts(folder)
     except results.ResultError as error:
         raise SystemExit(f"charts: {error}") from error
     for picture, (name, draw) in DRAWINGS.items():

@@ -289,16 +289,24 @@ def verdicts(groups: Sequence[Group]) -> list[dict[str, Any]]:
     ]
 
 
+def load_verdicts(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the verdicts of real.json and of each real-*.json beside it, by name; raises ResultError as `load`."""
+    names = ["real", *sorted(path.stem for path in folder.glob("real-*.json"))]
+    return {name: results.load(folder, name)["verdicts"] for name in names}
+
+
 def main() -> None:
     """Measure, and write the JSON and Markdown files."""
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--captures", type=Path, nargs="+", default=[], help="instead of the example; never named")
+    ask.add_argument("--captures", type=Path, nargs="+", default=[], help="instead of the example")
+    ask.add_argument("--called", nargs="+", default=[], help="what results call them, not by their files' names")
     ask.add_argument("--seconds", type=int, nargs="+", default=[10, 60, 300], help="lengths of windows")
     ask.add_argument("--most", type=int, default=30, help="windows of a capture and length")
-    ask.add_argument("--name", default="real", help="of the files of results")
+    ask.add_argument("--name", default="real", help="of the files of results; `reach` reads real and real-*")
     ask.add_argument("--output", type=Path, default=results.FOLDER)
     given = ask.parse_args()
-    captures = [(f"capture {number}", path) for number, path in enumerate(given.captures, 1)]
+    called = [*given.called, *(f"capture {number}" for number in range(1 + len(given.called), 99))]
+    captures = list(zip(called, given.captures, strict=False))
     warnings.simplefilter("ignore")  # scikit-learn warns that it was stopped before it converged: so it was
     found = [
         group(capture, seconds, values, given.most)
