@@ -172,7 +172,7 @@ def memory_of(kind: str, windows: Sequence[csr_array]) -> dict[str, Any]:
 def in_its_own_process(task: str, folder: Path) -> dict[str, Any]:
     """Run a task of this module on the windows of a folder."""
     command = [sys.executable, "-m", "benchmarks.core.growth", "--task", task, "--windows", str(folder)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  (our own arguments)
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(answer.stdout)
     return found
 
