@@ -276,6 +276,15 @@ def _page(decisions: Path, number: str) -> str:
     return f"docs/decisions/{pages[0].name}"
 
 
+def check_threads(found: dict[str, Any]) -> None:
+    """Raise ResultError if results say that they were not measured with one thread."""
+    for name, each in found.items():
+        about = each.get("machine") if isinstance(each, dict) else None
+        threads = about.get("threads", "1") if isinstance(about, dict) else "1"
+        if threads != "1":
+            raise results.ResultError(f"{name}.json was measured with {threads} threads: set OMP_NUM_THREADS=1")
+
+
 def main() -> None:
     """Write README.md."""
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -283,6 +292,7 @@ def main() -> None:
     folder = ask.parse_args().output
     try:
         found = {name: results.load(folder, name) for name in NAMES}
+        check_threads(found)
         found["real"] = load_verdicts(folder)
         lines = markdown(found, Path("docs/decisions"), "../../..")
     except results.ResultError as error:

@@ -88,6 +88,12 @@ def test_results_without_a_figure_are_named(source: str) -> None:
         reach.markdown(found, DECISIONS, "../../..")
 
 
+def test_results_of_many_threads_are_refused() -> None:
+    reach.check_threads({"growth": {"machine": {"threads": "1"}}, "speed": [], "streams": {"machine": "x86_64"}})
+    with pytest.raises(results.ResultError, match=r"growth\.json was measured with unlimited threads"):
+        reach.check_threads({"growth": {"machine": {"threads": "unlimited"}}})
+
+
 def test_a_decision_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(results.ResultError, match="has no page 0020"):
         reach.markdown(measured(), tmp_path, "../../..")
