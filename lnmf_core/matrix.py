@@ -11,6 +11,8 @@ from scipy import sparse
 
 from lnmf_core.errors import MatrixError, RankError, whole_number
 from lnmf_core.factors import FLOATS
+from lnmf_core.kernels.directions import csr_gram_product, csr_product
+from lnmf_core.kernels.rows import FINE, first_fault
 from lnmf_core.normal import inner
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 Counts: TypeAlias = NDArray[Any] | sparse.sparray | sparse.spmatrix
 """What is taken for X: a dense array, or any scipy matrix (CSR is used as it is, others are converted)."""
+
+NO_INDICES = np.empty(0, np.int32)
 
 LARGEST = {np.dtype(np.float64): (1e-100, 1e100), np.dtype(np.float32): (1e-20, 1e20)}
 """Between these X's largest value must lie: products of X with factors of its size then neither overflow nor
@@ -44,9 +48,24 @@ class Matrix:
         """float64 or float32."""
         return np.dtype(self.values.dtype)
 
+    def parts(self) -> tuple[Array, NDArray[Any], NDArray[Any], Array]:
+        """Return X as compiled code takes it: dense, or empty and followed by the three arrays of CSR."""
+        values = self.values
+        if isinstance(values, np.ndarray):
+            return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, np.empty(0, self.dtype)
+        return np.empty((0, 0), self.dtype), values.indptr, values.indices, values.data
+
     def times(self, right: Array) -> Array:
         """Return X · right: m × k in, n × k out, of X's dtype."""
-        return np.ascontiguousarray(self.values @ right)
+        if isinstance(self.values, np.ndarray):
+            return np.ascontiguousarray(self.values @ right)
+        return csr_product(*self.parts()[1:], np.ascontiguousarray(right))
+
+    def gram_times(self, right: Array) -> Array:
+        """Return XᵀX · right: m × k in and out, of X's dtype."""
+        if isinstance(self.values, np.ndarray):
+            return self.transposed_times(self.values @ right)
+        return csr_gram_product(*self.parts()[1:], np.ascontiguousarray(right))
 
     def transposed_times(self, right: Array) -> Array:
         """Return Xᵀ · right: n × k in, m × k out, of X's dtype."""
@@ -83,7 +102,11 @@ def check_rank(rank: int, shape: tuple[int, int]) -> int:
 
 def _checked_sparse(X: Any) -> Matrix:
     _check_shape(X.shape)
-    csr = _canonical(X, _working_dtype(X.dtype))
+    dtype = _working_dtype(X.dtype)
+    csr = X if isinstance(X, sparse.csr_array) and X.dtype == dtype and X.dtype.isnative else None
+    found = FINE if csr is None else first_fault(csr.indptr, csr.indices, csr.data, X.shape[1], LARGEST[dtype][1])
+    if csr is None or found != FINE or len(csr.indptr) != X.shape[0] + 1:
+        csr = _canonical(X, dtype)
     data = csr.data
     if not _are_counts(data):
         at = int(np.flatnonzero(~((data >= 0) & (data < np.inf)))[0])

@@ -36,7 +36,6 @@ ENDINGS = {
     TOLERANCE: StopReason.TOLERANCE,
     NON_FINITE: StopReason.NON_FINITE,
 }
-NO_INDICES = np.empty(0, np.int32)
 NO_JOINT = np.empty(0)
 
 
@@ -131,7 +130,7 @@ def _iterate_compiled(
     D, Ct = np.array(first.D, order="C"), np.array(first.C.T, order="C")
     errors = np.empty(stop.max_iterations + 1)
     count, ending = extrapolated_sweeps(
-        *_parts(matrix),
+        *matrix.parts(),
         matrix.squared_norm,
         D,
         Ct,
@@ -148,14 +147,6 @@ def _iterate_compiled(
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)
     return Factors(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)
-
-
-def _parts(matrix: Matrix) -> tuple[Array, NDArray[Any], NDArray[Any], Array]:
-    """Return X as the compiled loop takes it: dense, or empty and followed by the three arrays of CSR."""
-    values = matrix.values
-    if isinstance(values, np.ndarray):
-        return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, np.empty(0, matrix.dtype)
-    return np.empty((0, 0), matrix.dtype), values.indptr, values.indices, values.data
 
 
 def _rounding(matrix: Matrix) -> float:
