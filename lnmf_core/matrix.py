@@ -16,6 +16,8 @@ from lnmf_core.kernels.rows import FINE, first_fault
 from lnmf_core.normal import inner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lnmf_core.factors import Array
 
 Counts: TypeAlias = NDArray[Any] | sparse.sparray | sparse.spmatrix
@@ -54,6 +56,16 @@ class Matrix:
         if isinstance(values, np.ndarray):
             return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, np.empty(0, self.dtype)
         return np.empty((0, 0), self.dtype), values.indptr, values.indices, values.data
+
+    def rough_gram_times(self) -> Callable[[Array], Array]:
+        """Return what does `gram_times`, but for a factor: in float32 where X is sparse, which takes half the time."""
+        if isinstance(self.values, np.ndarray):
+            return self.gram_times
+        data = self.values.data
+        light = (data * (1 / data.max())).astype(np.float32)
+        return lambda right: csr_gram_product(
+            self.values.indptr, self.values.indices, light, right.astype(np.float32, copy=False)
+        )
 
     def times(self, right: Array) -> Array:
         """Return X · right: m × k in, n × k out, of X's dtype."""

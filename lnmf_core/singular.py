@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 OVERSAMPLING = 6
 """Directions beyond those wanted, at least: they make the wanted ones accurate."""
 
-PRODUCTS = 4
-"""With XᵀX."""
+DRAFTS = 3
+"""Products with XᵀX before the last."""
+
+APART = 1e-6
+"""Least share of the largest energy that the smallest must have for a draft in float32."""
 
 NEGLIGIBLE = 1e-12
 """Directions with less than this share of the largest squared singular value are taken for rounding."""
@@ -47,8 +50,7 @@ def leading_triplets(matrix: Matrix, count: int, seed: int) -> Triplets:
     dtype = matrix.dtype
     directions = np.empty((matrix.shape[1], _width(count, matrix.shape)), dtype)
     random_directions(seed, directions)
-    for _ in range(PRODUCTS - 1):
-        directions = _next_directions(directions, matrix.gram_times(directions))
+    directions = _draft(matrix, directions)
     returned = matrix.gram_times(directions)
     whitening = _whitening(directions, returned)
     # U = X·directions·whitening is orthonormal, and what is left is to rotate it: Xᵀ·U = right·diag(values)·rotationᵀ.
@@ -65,14 +67,29 @@ def _width(count: int, shape: tuple[int, int]) -> int:
     return min(WIDTH * math.ceil((count + OVERSAMPLING) / WIDTH), *shape)
 
 
+def _draft(matrix: Matrix, directions: Array) -> Array:
+    """Return (XᵀX)^`DRAFTS` times `directions`, or another basis of the same space.
+
+    Where no direction outgrows the others by far, the digits of float32 are enough for all but the last product,
+    and nothing need be made orthonormal in between. Otherwise it is done again with care.
+    """
+    rough_gram_times = matrix.rough_gram_times()
+    drafted = returned = directions
+    for _ in range(DRAFTS):
+        drafted, returned = returned, rough_gram_times(returned)
+        # X's unit is anything: powers of it may overflow.
+        returned *= returned.dtype.type(1 / max(returned.max(), -returned.min()))
+    energies = np.linalg.eigvalsh((drafted.T.astype(returned.dtype, copy=False) @ returned).astype(np.float64))
+    if energies[0] > APART * energies[-1]:
+        return returned.astype(matrix.dtype, copy=False)
+    for _ in range(DRAFTS):
+        directions = _next_directions(directions, matrix.gram_times(directions))
+    return directions
+
+
 def _next_directions(directions: Array, returned: Array) -> Array:
-    """Return a basis of what the columns of `returned` = XᵀX·directions span."""
-    energies, rotation = _spectrum(directions, returned)
-    # To make them orthonormal costs more than the product, and is only needed where small ones would get lost.
-    apart = math.sqrt(np.finfo(returned.dtype).eps)
-    if len(energies) == directions.shape[1] and energies[-1] > apart * energies[0]:
-        return returned * returned.dtype.type(1 / energies[0])
-    returned = returned @ (rotation / np.sqrt(energies)).astype(returned.dtype)
+    """Return an orthonormal basis of what the columns of `returned` = XᵀX·directions span."""
+    returned = returned @ _whitening(directions, returned)
     return returned @ _whitening(returned, returned)
 
 

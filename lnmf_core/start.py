@@ -9,7 +9,7 @@ import numpy as np
 
 from lnmf_core.errors import FactorError, ParameterError, whole_number
 from lnmf_core.factors import Array, Factors
-from lnmf_core.kernels.directions import part_norms, scaled_parts
+from lnmf_core.kernels.directions import part_norms, keep_parts
 from lnmf_core.singular import leading_triplets
 
 if TYPE_CHECKING:
@@ -73,10 +73,9 @@ class Nndsvd:
         )
         strength = np.sqrt(triplets.values * left_norms * right_norms)
         alive = strength > 0
-        D, Ct = (
-            scaled_parts(part, sign * np.divide(strength, norms, out=np.zeros_like(norms), where=alive))
-            for part, norms in ((triplets.left, left_norms), (triplets.right, right_norms))
-        )
+        D, Ct = triplets.left, triplets.right
+        for part, norms in ((D, left_norms), (Ct, right_norms)):
+            keep_parts(part, sign * np.divide(strength, norms, out=np.zeros_like(norms), where=alive))
         if not alive.all():
             spare = RandomStart(self.seed).factors(matrix, rank)
             D[:, ~alive], Ct[:, ~alive] = spare.D[:, ~alive], spare.C[~alive].T

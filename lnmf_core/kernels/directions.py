@@ -39,6 +39,7 @@ def padded(columns: Array) -> Array:
     """Return a copy with zeros up to a multiple of `WIDTH` columns."""
     rows, width = columns.shape
     out = room(rows, -(-width // WIDTH) * WIDTH, columns)
+    out[:] = 0
     for row in range(rows):
         for j in range(width):
             out[row, j] = columns[row, j]
@@ -68,6 +69,7 @@ def csr_gram_product(indptr: NDArray[Any], indices: NDArray[Any], data: Array, r
     wide = padded(right) if k % WIDTH else right
     images = room(ROWS, wide.shape[1], right)
     out = room(m, wide.shape[1], right)
+    out[:] = 0
     for begin in range(0, rows, ROWS):
         end = min(begin + ROWS, rows)
         gather_rows(indptr, indices, data, begin, end, wide, images)
@@ -88,12 +90,9 @@ def part_norms(columns: Array, count: int) -> NDArray[np.float64]:
 
 
 @compiled
-def scaled_parts(columns: Array, scales: NDArray[np.float64]) -> Array:
-    """Return [columns_j · scales_j]₊, rows × len(scales)."""
-    count = len(scales)
+def keep_parts(columns: Array, scales: NDArray[np.float64]) -> None:
+    """Set columns_j to [columns_j · scales_j]₊."""
     own, zero = scales.astype(columns.dtype), columns.dtype.type(0)
-    out = np.empty((columns.shape[0], count), columns.dtype)
     for row in range(columns.shape[0]):
-        for j in range(count):
-            out[row, j] = max(columns[row, j] * own[j], zero)
-    return out
+        for j in range(columns.shape[1]):
+            columns[row, j] = max(columns[row, j] * own[j], zero)

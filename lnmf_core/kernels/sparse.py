@@ -26,9 +26,9 @@ CACHE_LINE = 64
 
 @compiled
 def room(rows: int, columns: int, like: Array) -> Array:
-    """Return zeros of the dtype of `like`, rows × columns, that begin at a cache line."""
+    """Return rows × columns numbers, as they come, of the dtype of `like`, that begin at a cache line."""
     spare = CACHE_LINE // like.itemsize
-    memory = np.zeros(rows * columns + spare, like.dtype)
+    memory = np.empty(rows * columns + spare, like.dtype)
     begin = (-memory.ctypes.data % CACHE_LINE) // like.itemsize
     return memory[begin : begin + rows * columns].reshape(rows, columns)
 
@@ -37,6 +37,7 @@ def room(rows: int, columns: int, like: Array) -> Array:
 def to_blocks(factor: Array, blocks: Array) -> None:
     """Copy `factor` (rows × k) to blocks of `ROWS` rows, each on its side: line b·k + j holds column j of block b."""
     rows, k = factor.shape
+    blocks[len(blocks) - k :] = 0
     for row in range(rows):
         line, at = (row // ROWS) * k, row % ROWS
         for j in range(k):
@@ -236,6 +237,7 @@ def pass_rows(
     """
     rows, k, width = len(indptr) - 1, len(steps), right.shape[1]
     products, target, out = room(ROWS, width, right), room(width, ROWS, right), room(width, ROWS, right)
+    out[:] = 0
     zero = spread(right.dtype.type(0))
     inner = lost = 0.0
     cross[:] = 0
@@ -278,6 +280,7 @@ def settle_columns(
     """Move C by one iteration, also into `right`; return ⟨C, cross⟩. Arguments are as in `pass_rows`."""
     k, width = len(steps), cross.shape[1]
     target, out = room(width, ROWS, cross), room(width, ROWS, cross)
+    out[:] = 0
     inner = lost = 0.0
     for begin in range(0, len(cross), ROWS):
         line = (begin // ROWS) * k
@@ -354,16 +357,24 @@ def sparse_sweeps(
     width = -(-k // WIDTH) * WIDTH
     of_D, of_C = -(-n // ROWS) * k, -(-m // ROWS) * k
     moving = np.any(table != 0)
-    D_kept, D_new = room(of_D, ROWS, D), room(of_D, ROWS, D)
-    D_before = room(of_D if moving else 1, ROWS, D)
-    C_kept, C_new, C_before = room(of_C, ROWS, D), room(of_C, ROWS, D), room(of_C if moving else 1, ROWS, D)
-    padded = -(-m // ROWS) * ROWS
-    right, right_new, cross = room(padded, width, D), room(padded, width, D), room(padded, width, D)
+    # One block of memory: what is as large and freed is reused, not handed back to the system and asked for again.
+    factors, padded = 3 if moving else 2, -(-m // ROWS) * ROWS
+    large, small, right_size = of_D * ROWS, of_C * ROWS, padded * width
+    work = room(1, factors * (large + small) + 3 * right_size, D)[0]
+    D_kept, D_new = work[:large].reshape(of_D, ROWS), work[large : 2 * large].reshape(of_D, ROWS)
+    D_before = work[(factors - 1) * large : factors * large].reshape(of_D, ROWS)
+    work = work[factors * large :]
+    C_kept, C_new = work[:small].reshape(of_C, ROWS), work[small : 2 * small].reshape(of_C, ROWS)
+    C_before = work[(factors - 1) * small : factors * small].reshape(of_C, ROWS)
+    rows = work[factors * small :].reshape(3 * padded, width)
+    right, right_new, cross = rows[:padded], rows[padded : 2 * padded], rows[2 * padded :]
     gram_C, gram_D, gram_new = np.empty((k, k), D.dtype), np.empty((k, k), D.dtype), np.empty((k, k), D.dtype)
-    sums, weights, steps = room(k * k, WIDTH, D), room(k, k, D), np.zeros(k, D.dtype)
+    sums, weights, steps = room(k * k, WIDTH, D), np.zeros((k, k), D.dtype), np.zeros(k, D.dtype)
     to_blocks(D, D_kept)
     to_blocks(Ct, C_kept)
+    right[:] = 0
     right[:m, :k] = Ct
+    sums[:] = 0
     gram_of(C_kept, k, sums, gram_C)
     gram_of(D_kept, k, sums, gram_D)
     energy = small_inner(gram_C, gram_D)
