@@ -53,7 +53,7 @@ def leading_triplets(matrix: Matrix, count: int, seed: int) -> Triplets:
     directions = _draft(matrix, directions)
     returned = matrix.gram_times(directions)
     whitening = _whitening(directions, returned)
-    # U = X·directions·whitening is orthonormal, and what is left is to rotate it: Xᵀ·U = right·diag(values)·rotationᵀ.
+    # U = X·directions·whitening is orthonormal; it is left to rotate it: Xᵀ·U = right·diag(values)·rotationᵀ.
     returned = returned @ whitening
     squares, rotation = _spectrum(returned, returned)
     found = min(count, len(squares))

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError

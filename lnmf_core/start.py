@@ -9,7 +9,7 @@ import numpy as np
 
 from lnmf_core.errors import FactorError, ParameterError, whole_number
 from lnmf_core.factors import Array, Factors
-from lnmf_core.kernels.directions import part_norms, keep_parts
+from lnmf_core.kernels.directions import keep_parts, part_norms
 from lnmf_core.singular import leading_triplets
 
 if TYPE_CHECKING:

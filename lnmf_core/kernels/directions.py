@@ -14,12 +14,12 @@ from lnmf_core.kernels.sparse import ROWS, gather_rows, room, scatter_rows
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "6a30d7ed1e39cdad"
+BUILT_ON = "b7b0522ec764a20b"
 
 
 @compiled
 def random_directions(seed: int, out: Array) -> None:
-    """Fill `out` (m × w) with numbers from −1 to 1, four from each word of SplitMix64 (Steele, Lea & Flood 2014)."""
+    """Fill `out` (m × w) with −1 … 1, four numbers from each word of SplitMix64 (Steele, Lea & Flood 2014)."""
     state, word, number = np.uint64(seed), np.uint64(0), 0
     unit = out.dtype.type(1 / 32768)
     for row in range(out.shape[0]):

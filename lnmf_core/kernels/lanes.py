@@ -8,13 +8,17 @@ bounds-checked, and arrays must be C-contiguous and two-dimensional.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 from numba.np import arrayobj
+
+primitive = cast("Callable[[Callable[..., Any]], Callable[..., Any]]", intrinsic)
+"""Makes a function of types, which returns what its code is, callable from compiled code; the first is numba's."""
 
 WIDTH = 8
 
@@ -23,7 +27,7 @@ _FUSED = ("contract", "nsz")
 _SUMMED = ("reassoc", "nsz")
 
 
-class Lanes(types.Type):  # type: ignore[misc]
+class Lanes(types.Type):
     """The type of eight numbers of `dtype`, float64 or float32."""
 
     def __init__(self, dtype: Any) -> None:
@@ -32,12 +36,12 @@ class Lanes(types.Type):  # type: ignore[misc]
 
 
 @register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: Lanes) -> None:
-        super().__init__(manager, lanes, ir.VectorType(_ELEMENTS[lanes.dtype], WIDTH))
+        super().__init__(manager, lanes, ir.VectorType(_ELEMENTS[lanes.dtype], WIDTH))  # type: ignore[no-untyped-call]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@primitive
 def load(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001  (numba reads their names)
     """Return array[row, column : column + 8]."""
 
@@ -49,7 +53,7 @@ def load(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001  (nu
     return Lanes(array.dtype)(array, types.intp, types.intp), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@primitive
 def store(_: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:  # noqa: ARG001
     """Set array[row, column : column + 8]."""
 
@@ -61,7 +65,7 @@ def store(_: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:  # noqa
     return types.void(array, types.intp, types.intp, lanes), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@primitive
 def spread(_: Any, number: Any) -> Any:
     """Return eight times the same number."""
 
@@ -74,7 +78,7 @@ def spread(_: Any, number: Any) -> Any:
     return Lanes(number)(number), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@primitive
 def multiply_add(_: Any, left: Any, right: Any, addend: Any) -> Any:
     """Return left · right + addend."""
 
@@ -85,7 +89,7 @@ def multiply_add(_: Any, left: Any, right: Any, addend: Any) -> Any:
     return left(left, right, addend), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@primitive
 def positive(_: Any, lanes: Any) -> Any:
     """Return [lanes]₊; NaN stays NaN."""
 
@@ -97,7 +101,7 @@ def positive(_: Any, lanes: Any) -> Any:
     return lanes(lanes), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@primitive
 def total(_: Any, lanes: Any) -> Any:
     """Return the sum of the eight."""
 
@@ -114,7 +118,7 @@ def total(_: Any, lanes: Any) -> Any:
     return lanes.dtype(lanes), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@primitive
 def widened(_: Any, lanes: Any) -> Any:
     """Return the eight in float64."""
 
@@ -125,8 +129,16 @@ def widened(_: Any, lanes: Any) -> Any:
     return Lanes(types.float64)(lanes), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def turn(_: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any, to_column: Any) -> Any:
+@primitive
+def turn(
+    _: Any,
+    source: Any,
+    row: Any,  # noqa: ARG001
+    column: Any,  # noqa: ARG001
+    target: Any,
+    to_row: Any,  # noqa: ARG001
+    to_column: Any,  # noqa: ARG001
+) -> Any:
     """Set target[to_row + j, to_column + i] = source[row + i, column + j] for i, j < 8."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -165,8 +177,8 @@ def turn(_: Any, source: Any, row: Any, column: Any, target: Any, to_row: Any, t
 def _place(context: Any, builder: Any, kind: Any, arguments: Any, vector: Any) -> Any:
     """Return the address of array[row, column], as one of eight numbers."""
     array, row, column = arguments
-    parts = arrayobj.make_array(kind)(context, builder, array)
-    columns = cgutils.unpack_tuple(builder, parts.shape)[1]
+    parts = arrayobj.make_array(kind)(context, builder, array)  # type: ignore[no-untyped-call]
+    columns = cgutils.unpack_tuple(builder, parts.shape)[1]  # type: ignore[no-untyped-call]
     offset = builder.add(builder.mul(row, columns), column)
     return builder.bitcast(builder.gep(parts.data, [offset]), vector.as_pointer())
 

@@ -16,7 +16,7 @@ from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "261a22f5200feb5f"
+BUILT_ON = "f1965b879cee7efd"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""
@@ -52,7 +52,8 @@ def extrapolated_sweeps(
     sparse = dense.shape[0] == 0
     if sparse and not len(joint):
         return sparse_sweeps(
-            indptr, indices, data, squared_norm, D, Ct, sweeps, table, period, pace, errors, rounding, tolerance, memory
+            indptr, indices, data, squared_norm, D, Ct, sweeps, table, period, pace, errors, rounding, tolerance,
+            memory,
         )  # fmt: skip
     least = np.finfo(D.dtype).tiny
     D_new, D_kept, D_before, D_next = D.copy(), D.copy(), D.copy(), D.copy()

@@ -13,7 +13,7 @@ from lnmf_core.kernels.lanes import WIDTH, load, multiply_add, positive, spread,
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "ada2f9f4e394453c"
+BUILT_ON = "5807382bc52416b8"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `sparse_sweeps` ended; as in `lnmf_core.kernels.loop`."""
@@ -35,7 +35,7 @@ def room(rows: int, columns: int, like: Array) -> Array:
 
 @compiled
 def to_blocks(factor: Array, blocks: Array) -> None:
-    """Copy `factor` (rows × k) to blocks of `ROWS` rows, each on its side: line b·k + j holds column j of block b."""
+    """Copy `factor` (rows × k) to blocks of `ROWS` rows on their sides: line b·k + j is column j of block b."""
     rows, k = factor.shape
     blocks[len(blocks) - k :] = 0
     for row in range(rows):
@@ -55,7 +55,9 @@ def from_blocks(blocks: Array, factor: Array) -> None:
 
 
 @compiled
-def moved(new: Array, line: int, old: Array, old_line: int, momentum: float, out: Array, out_line: int, k: int) -> None:
+def moved(
+    new: Array, line: int, old: Array, old_line: int, momentum: float, out: Array, out_line: int, k: int
+) -> None:
     """Set k lines of `out` to [new + momentum·(new − old)]₊, from those lines of `new` and `old` on."""
     if momentum == 0:
         for j in range(k):
@@ -72,7 +74,7 @@ def moved(new: Array, line: int, old: Array, old_line: int, momentum: float, out
 
 @compiled
 def weigh(gram: Array, least: float, weights: Array, steps: Array) -> None:
-    """Set weights = −gram_ij / gram_jj, with zeros on the diagonal, and steps = 1 / gram_jj, 0 where it is absent."""
+    """Set weights = −gram_jo / gram_jj and steps = 1 / gram_jj, which is 0 where component j is absent."""
     k = len(steps)
     for j in range(k):
         steps[j] = 0
