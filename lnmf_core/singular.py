@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnmf_core.kernels.directions import random_directions
-from lnmf_core.kernels.lanes import WIDTH
+from lnmf_core.kernels.vectors import WIDTH
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array

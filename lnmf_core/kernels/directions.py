@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.lanes import WIDTH
+from lnmf_core.kernels.vectors import WIDTH
 from lnmf_core.kernels.sparse import ROWS, gather_rows, room, scatter_rows
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.lanes import WIDTH, load, multiply_add, positive, spread, store, total, turn, widened
+from lnmf_core.kernels.vectors import WIDTH, load, multiply_add, positive, spread, store, total, turn, widened
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array

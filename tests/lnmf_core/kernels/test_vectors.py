@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.lanes import WIDTH, load, multiply_add, positive, spread, store, total, turn, widened
+from lnmf_core.kernels.vectors import WIDTH, load, multiply_add, positive, spread, store, total, turn, widened
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
