@@ -16,7 +16,7 @@ from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "f1965b879cee7efd"
+BUILT_ON = "8eacd8e36019bafb"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""
