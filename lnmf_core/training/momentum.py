@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,10 +47,10 @@ class MomentumSpec:
     Raises ParameterError for rows or a batch below 1, or a negative seed.
     """
 
-    pool: PoolSpec = PoolSpec()
-    unfolding: Unfolding = Unfolding()
-    schedule: Schedule = Schedule(300, 0.05, 1.0, checkpoint_every=50, log_every=10)
-    refinement: Refinement = Refinement()
+    pool: PoolSpec = field(default_factory=PoolSpec)
+    unfolding: Unfolding = field(default_factory=Unfolding)
+    schedule: Schedule = field(default_factory=lambda: Schedule(300, 0.05, 1.0, checkpoint_every=50, log_every=10))
+    refinement: Refinement = field(default_factory=Refinement)
     rows: int = 32
     """Length T of the schedule."""
     batch: int = 96
@@ -125,7 +125,7 @@ def trained(
     """
     unfolded = Unfolded(spec, as_pools(problems))
     done = fit(run, spec.schedule, unfolded.loss, directory, spec.settings, track_steps)
-    numbers = done.arrays["numbers"]
+    numbers = done.arrays["numbers"].astype(np.float64)
     return numbers, refined(numbers, spec.plan, problems, spec.refinement, done.rng, report)
 
 
