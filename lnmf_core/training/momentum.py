@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 FIRST = (0.4, 0.4, 0.8)
 """Momenta (a, c, b) of every row before the training: a constant that is hard to beat by hand."""
+CLIP = 1.0
+"""Longest gradient: a problem whose error is about to rise has a very long one."""
 NOISE = 0.01
 """Standard deviation of the problems that a schedule is chosen and judged on: the thesis' middle one."""
 
@@ -49,7 +51,8 @@ class MomentumSpec:
 
     pool: PoolSpec = field(default_factory=PoolSpec)
     unfolding: Unfolding = field(default_factory=Unfolding)
-    schedule: Schedule = field(default_factory=lambda: Schedule(300, 0.05, 1.0, checkpoint_every=50, log_every=10))
+    schedule: Schedule | None = None
+    """Of the gradients; None leaves them out."""
     refinement: Refinement = field(default_factory=Refinement)
     rows: int = 32
     """Length T of the schedule."""
@@ -86,12 +89,13 @@ class Unfolded:
     spec: MomentumSpec
     pools: Sequence[Pool]
     """One for each size of problems."""
+    steps: int
 
     def loss(self, step: int, rng: np.random.Generator, parameters: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the unfolded loss of problems drawn from the pool, all of one size."""
         pool = self.pools[int(rng.integers(len(self.pools)))]
         chosen = rng.choice(len(pool), min(self.spec.batch, len(pool)), replace=False)
-        length = self.spec.unfolding.length_at(step, self.spec.schedule.steps)
+        length = self.spec.unfolding.length_at(step, self.steps)
         return unfolded_loss(
             pool.part(torch.from_numpy(chosen)), parameters["numbers"], self.spec.unfolding, length
         )
@@ -111,22 +115,21 @@ def _stacked(problems: Sequence[Problem]) -> Pool:
     return Pool(X, D, Ct, torch.tensor([each.best for each in problems], dtype=X.dtype))
 
 
-def trained(
+def by_gradients(
     spec: MomentumSpec,
     problems: Sequence[Problem],
     run: Run,
     directory: Path,
     track_steps: Callable[[Iterable[int]], Iterable[int]] = iter,
-    report: Callable[[int, float], None] | None = None,
-) -> tuple[Floats, Floats]:
-    """Return the numbers after the gradients, and those after the search that goes on from there.
+) -> Floats:
+    """Return the numbers after the gradients; `directory` receives their checkpoints and log.
 
-    `directory` receives checkpoints and log of the gradients. Equal specs and pools give equal results.
+    Equal specs and pools give equal results, resumed or not.
     """
-    unfolded = Unfolded(spec, as_pools(problems))
-    done = fit(run, spec.schedule, unfolded.loss, directory, spec.settings, track_steps)
-    numbers = done.arrays["numbers"].astype(np.float64)
-    return numbers, refined(numbers, spec.plan, problems, spec.refinement, done.rng, report)
+    if spec.schedule is not None:
+        unfolded = Unfolded(spec, as_pools(problems), spec.schedule.steps)
+        run = fit(run, spec.schedule, unfolded.loss, directory, spec.settings, track_steps)
+    return run.arrays["numbers"].astype(np.float64)
 
 
 def weights_of(spec: MomentumSpec, plan: SweepPlan, commit: str, figures: dict[str, Value]) -> Weights:
@@ -160,16 +163,18 @@ def main(arguments: Sequence[str]) -> int:
     spec = _spec(given)
     console = Console(stderr=True)
     start = resume(given.directory, spec.settings, torch.float64) if given.resume else _fresh(spec, given.directory)
+    rng = np.random.default_rng(spec.seed)
     with console.status("finding the best errors of the pool"):
-        problems = drawn(spec.pool, np.random.default_rng(spec.seed))
+        problems = drawn(spec.pool, rng)
     shown = partial(track, description="gradients", console=console, disable=not console.is_terminal)
+    first = by_gradients(spec, problems, start, given.directory, shown)
     with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("search", total=spec.refinement.generations, start=False)
+        task = bar.add_task("search", total=spec.refinement.generations)
 
         def report(generation: int, loss: float) -> None:
             bar.update(task, completed=generation + 1, description=f"search {loss:.3f}")
 
-        ends = trained(spec, problems, start, given.directory, shown, report)
+        ends = (first, refined(first, spec.plan, problems, spec.refinement, rng, report))
     unseen = PoolSpec(spec.pool.shapes, (NOISE,), given.validation)
     chosen_on, judged_on = (drawn(unseen, np.random.default_rng([spec.seed, each])) for each in (1, 2))
     plan = min(map(spec.plan, ends), key=lambda each: mean_log_cost(each, chosen_on))
@@ -188,8 +193,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--problems", type=int, default=default.pool.problems, help="in the pool (default: %(default)s)")
     add("--sweeps", type=int, default=default.unfolding.sweeps, help="of each factor (default: %(default)s)")
     add("--reach", type=int, default=default.unfolding.reach, help="iterations unrolled (default: %(default)s)")
-    add("--steps", type=int, default=default.schedule.steps, help="of Adam (default: %(default)s)")
-    add("--rate", type=float, default=default.schedule.rate, help="Adam's first rate (default: %(default)s)")
+    add("--steps", type=int, default=300, help="of Adam; 0: the search alone (default: %(default)s)")
+    add("--rate", type=float, default=0.05, help="Adam's first rate (default: %(default)s)")
     add("--batch", type=int, default=default.batch, help="problems a step (default: %(default)s)")
     add("--generations", type=int, default=default.refinement.generations, help="(default: %(default)s)")
     add("--validation", type=int, default=300, help="unseen problems, twice (default: %(default)s)")
@@ -202,7 +207,7 @@ def _spec(given: argparse.Namespace) -> MomentumSpec:
         default,
         pool=replace(default.pool, problems=given.problems),
         unfolding=replace(default.unfolding, sweeps=given.sweeps, reach=given.reach),
-        schedule=replace(default.schedule, steps=given.steps, rate=given.rate),
+        schedule=Schedule(given.steps, given.rate, CLIP, 50, 10) if given.steps else None,
         refinement=replace(default.refinement, generations=given.generations),
         batch=given.batch,
         seed=given.seed,

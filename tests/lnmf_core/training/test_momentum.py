@@ -10,10 +10,9 @@ torch = pytest.importorskip("torch")
 
 from lnmf_core import ParameterError  # noqa: E402
 from lnmf_core.rules.learned_momentum import KIND, schedule_of  # noqa: E402
-from lnmf_core.training.costs import PoolSpec, drawn, mean_log_cost  # noqa: E402
-from lnmf_core.training.evolution import Refinement  # noqa: E402
+from lnmf_core.training.costs import PoolSpec, drawn  # noqa: E402
 from lnmf_core.training.fit import Schedule, begin, resume  # noqa: E402
-from lnmf_core.training.momentum import MomentumSpec, as_pools, judged, main, trained, weights_of  # noqa: E402
+from lnmf_core.training.momentum import MomentumSpec, as_pools, by_gradients, judged, main, weights_of  # noqa: E402
 from lnmf_core.training.unfolded import Unfolding, unfolded_loss  # noqa: E402
 from lnmf_core.weights.store import load, save  # noqa: E402
 
@@ -21,7 +20,6 @@ SMALL = MomentumSpec(
     pool=PoolSpec(((12, 10, 2),), (0.01,), 12),
     unfolding=Unfolding(sweeps=2, period=2, cap=4.0, from_length=2, reach=8),
     schedule=Schedule(30, 0.1, 1.0, checkpoint_every=10, log_every=10),
-    refinement=Refinement(12, 8, 12),
     rows=4,
     batch=8,
 )
@@ -42,30 +40,28 @@ COMMAND = [
 ]
 
 
-def ends(directory: Path) -> tuple[Any, Any]:
-    run = begin({"numbers": SMALL.first()}, SMALL.seed, torch.float64)
-    return trained(SMALL, PROBLEMS, run, directory)
+def numbers(directory: Path, spec: MomentumSpec = SMALL) -> Any:
+    return by_gradients(spec, PROBLEMS, begin({"numbers": spec.first()}, spec.seed, torch.float64), directory)
 
 
-def test_gradients_lower_the_loss_and_the_search_the_cost(tmp_path: Path) -> None:
-    by_gradients, by_search = ends(tmp_path)
+def test_gradients_lower_the_loss(tmp_path: Path) -> None:
     [pool] = as_pools(PROBLEMS)
     first, last = (
         float(unfolded_loss(pool, torch.from_numpy(each), SMALL.unfolding, 8))
-        for each in (SMALL.first(), by_gradients)
+        for each in (SMALL.first(), numbers(tmp_path))
     )
     assert last < first
-    assert mean_log_cost(SMALL.plan(by_search), PROBLEMS) < mean_log_cost(SMALL.plan(by_gradients), PROBLEMS)
 
 
 def test_equal_specs_give_equal_schedules_resumed_or_not(tmp_path: Path) -> None:
-    first, again = ends(tmp_path / "first"), ends(tmp_path / "again")
-    resumed = trained(
-        SMALL, PROBLEMS, resume(tmp_path / "first", SMALL.settings, torch.float64), tmp_path / "first"
-    )
-    for one, other, third in zip(first, again, resumed, strict=True):
-        np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(one, third)
+    first = numbers(tmp_path / "first")
+    np.testing.assert_array_equal(first, numbers(tmp_path / "again"))
+    run = resume(tmp_path / "first", SMALL.settings, torch.float64)
+    np.testing.assert_array_equal(first, by_gradients(SMALL, PROBLEMS, run, tmp_path / "first"))
+
+
+def test_without_a_schedule_there_are_no_gradients(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(numbers(tmp_path, replace(SMALL, schedule=None)), SMALL.first())
 
 
 def test_what_was_trained_can_be_saved_and_run(tmp_path: Path) -> None:
