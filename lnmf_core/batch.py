@@ -17,7 +17,7 @@ from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.matrix import Matrix, check_rank, checked
 from lnmf_core.rules.hals import Hals
 from lnmf_core.rules.multiplicative import Multiplicative
-from lnmf_core.rules.projected_gradient import ProjectedGradient
+from lnmf_core.rules.projected_gradient import DOUBLINGS, ProjectedGradient
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.solve import ROUNDING
 from lnmf_core.start import Nndsvd, Start
@@ -170,7 +170,7 @@ def _mover(rule: BatchableRule, D: Tensor, Ct: Tensor) -> _Mover:
         case Multiplicative():
             return _Alone(_multiplicative)
         case ProjectedGradient():
-            return _Alone(_projected_gradient)
+            return _Searching(D)
     raise ParameterError(f"rule {type(rule).__name__} has no batched form")
 
 
@@ -184,6 +184,67 @@ class _Alone:
         new_D = self._update(D, X @ Ct, _gram(Ct))
         cross, gram = X.transpose(1, 2) @ new_D, _gram(new_D)
         return _Moved(new_D, self._update(Ct, cross, gram), cross, gram)
+
+
+class _Searching:
+    """Projected gradient; see `lnmf_core.rules.projected_gradient`. Each problem has a step of its own."""
+
+    def __init__(self, D: Tensor) -> None:
+        self._doublings = [D.new_zeros(len(D)), D.new_zeros(len(D))]
+
+    def move(self, which: Tensor, _rose: Tensor, X: Tensor, D: Tensor, Ct: Tensor) -> _Moved:
+        new_D = self._search(0, which, D, X @ Ct, _gram(Ct))
+        cross, gram = X.transpose(1, 2) @ new_D, _gram(new_D)
+        return _Moved(new_D, self._search(1, which, Ct, cross, gram), cross, gram)
+
+    def _search(self, mode: int, which: Tensor, factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:
+        import torch  # noqa: PLC0415
+
+        steepest = torch.linalg.eigvalsh(gram)[:, -1]
+        curved = steepest > torch.finfo(factor.dtype).tiny
+        arc = _Arc(factor, factor @ gram - cross, gram, torch.where(curved, 1 / steepest, 0.0))
+        doublings = self._doublings[mode][which]
+        moved, change = arc.step(doublings)
+        growing, grown = curved, torch.zeros_like(curved)
+        while (growing := growing & (doublings < DOUBLINGS)).any():
+            longer, further = arc.step(doublings + 1)
+            growing = growing & (further < change)
+            doublings, moved, change = _chosen(
+                growing, (doublings + 1, longer, further), (doublings, moved, change)
+            )
+            grown = grown | growing
+        falling = curved & ~grown
+        while (falling := falling & (doublings > 0)).any():
+            shorter, less = arc.step(doublings - 1)
+            falling = falling & ~((change <= less) & (change < 0))
+            further_back = (doublings - 1, shorter, less)
+            doublings, moved, change = _chosen(falling, further_back, (doublings, moved, change))
+        self._doublings[mode][which] = doublings
+        return moved
+
+
+def _chosen(where: Tensor, ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> list[Tensor]:
+    return [
+        one.where(where.reshape(-1, *[1] * (one.dim() - 1)), other) for one, other in zip(ours, theirs, strict=True)
+    ]
+
+
+class _Arc(NamedTuple):
+    """The projection arcs of a batch."""
+
+    factor: Tensor
+    gradient: Tensor
+    gram: Tensor
+    safe: Tensor
+    """Length b."""
+
+    def step(self, doublings: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the points, and the changes of L there."""
+        length = (self.safe * 2**doublings).reshape(-1, 1, 1)
+        moved = (self.factor - length * self.gradient).clamp(min=0)
+        way = moved - self.factor
+        bent = ((way @ self.gram) * way).double().sum(dim=(1, 2))
+        return moved, (self.gradient * way).double().sum(dim=(1, 2)) + 0.5 * bent
 
 
 class _Sweeps:
@@ -261,12 +322,3 @@ def _multiplicative(factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:
     predicted = factor @ gram
     ratio = cross / predicted
     return factor * torch.where(predicted > torch.finfo(factor.dtype).tiny, ratio, torch.ones_like(ratio))
-
-
-def _projected_gradient(factor: Tensor, cross: Tensor, gram: Tensor) -> Tensor:
-    """See `lnmf_core.rules.projected_gradient`."""
-    import torch  # noqa: PLC0415
-
-    steepest = torch.linalg.eigvalsh(gram)[:, -1].reshape(-1, 1, 1)
-    moved = (factor - (factor @ gram - cross) / steepest).clamp(min=0)
-    return torch.where(steepest > torch.finfo(factor.dtype).tiny, moved, factor)

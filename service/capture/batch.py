@@ -1,4 +1,4 @@
-"""Packets and attempts as columns: struct of arrays, frozen."""
+"""Packets, flows and attempts as columns: struct of arrays, frozen."""
 
 from __future__ import annotations
 
@@ -97,7 +97,65 @@ class AttemptBatch:
         )
 
 
-Batch = TypeVar("Batch", PacketBatch, AttemptBatch)
+class FlowState:
+    """What a record of a flow says, or leaves open, about the flow."""
+
+    OPEN = 0
+    """Nothing: packets and flags have to tell."""
+    ANSWERED = 1
+    """The target took part."""
+    UNANSWERED = 2
+    """The target kept silent."""
+    REFUSED = 3
+    """The target, or a router before it, said no."""
+    NO_ATTEMPT = 4
+    """Nobody began anything: a stray answer, a reset, the middle of a conversation."""
+
+
+UNKNOWN = -1
+"""A number of packets that a record does not tell."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowBatch:
+    """Flows as an exporter or a log tells them, in the order of the records; all columns of length n.
+
+    Raises ValueError if the columns differ in length.
+    """
+
+    time: NDArray[np.int64]
+    """Of the first packet, ns since the epoch."""
+    end: NDArray[np.int64]
+    """Of the last packet, ns since the epoch."""
+    source: NDArray[np.uint32]
+    """Host number, as in `PacketBatch`."""
+    target: NDArray[np.uint32]
+    source_port: NDArray[np.uint16]
+    target_port: NDArray[np.uint16]
+    """Of ICMP and ARP the number of the service, as in `PacketBatch`."""
+    protocol: NDArray[np.uint8]
+    """`service.capture.services.Protocol`"""
+    packets: NDArray[np.int64]
+    """From source to target, or `UNKNOWN`."""
+    returned: NDArray[np.int64]
+    """From target to source, or `UNKNOWN`, as in records of one direction."""
+    flags: NDArray[np.uint16]
+    """All flags of TCP that the source sent, one or-ed; and `service.capture.kernels.headers.GROUP`."""
+    returned_flags: NDArray[np.uint16]
+    """The same of the target."""
+    state: NDArray[np.uint8]
+    """`FlowState`"""
+    directed: NDArray[np.bool_]
+    """Whether the record itself says that the source began."""
+
+    def __post_init__(self) -> None:
+        _check_lengths(self)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+Batch = TypeVar("Batch", PacketBatch, FlowBatch, AttemptBatch)
 
 
 def take(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
@@ -105,7 +163,7 @@ def take(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
     return type(batch)(**{field.name: getattr(batch, field.name)[which] for field in fields(batch)})
 
 
-def _check_lengths(batch: PacketBatch | AttemptBatch) -> None:
+def _check_lengths(batch: PacketBatch | FlowBatch | AttemptBatch) -> None:
     for field in fields(batch):
         if len(getattr(batch, field.name)) != len(batch.time):
             raise ValueError(f"{field.name}: length differs from that of time")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
-from service.capture.batch import PacketBatch, take
-from service.capture.chunks import ByteStream, Chunks
+from service.capture.chunks import Chunks
+from service.capture.decoder import Decoder
 from service.capture.hosts import HostTable
-from service.capture.kernels.headers import decode
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
-from service.capture.tally import new_tally, tally_reasons
+from service.capture.stream import open_stream
 from service.errors import CaptureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedReader
     from pathlib import Path
 
+    from service.capture.batch import PacketBatch
     from service.capture.records import RecordReader
-
-_GZIP = b"\x1f\x8b"
 
 
 class CaptureFile:
@@ -34,7 +30,7 @@ class CaptureFile:
     def __init__(self, path: Path, hosts: HostTable | None = None) -> None:
         self.hosts = hosts or HostTable()
         self._name = str(path)
-        self._file, self._stream = _open(path)
+        self._file, self._stream = open_stream(path)
         self._position = 0
         self._chunks = Chunks(self._stream)
         try:
@@ -42,15 +38,14 @@ class CaptureFile:
         except CaptureError:
             self.close()
             raise
-        self._tally = new_tally()
-        self._packets = 0
+        self._decoder = Decoder(self.hosts)
         self._damage: Damage | None = None
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield the packets in order; ends early where the file is damaged, see `losses`."""
         try:
             for block in self._reader.blocks(self._chunks):
-                yield self._decode(block)
+                yield self._decoder.decode(block)
         except Corrupt as reason:
             self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken or str(reason))
         else:
@@ -65,7 +60,7 @@ class CaptureFile:
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
-        return Losses(self._packets, tally_reasons(self._tally), self._damage)
+        return Losses(self._decoder.packets, self._decoder.unparsed(), self._damage)
 
     def first_time(self) -> int:
         """Return the time of the first packet, ns since the epoch, or 0; ends the reading."""
@@ -87,44 +82,6 @@ class CaptureFile:
             return
         finally:
             self.close()
-
-    def _decode(self, block: RecordBlock) -> PacketBatch:
-        n = len(block.offset)
-        self._packets += n
-        batch = PacketBatch.room(n)
-        count = decode(
-            block.data,
-            block.offset,
-            block.length,
-            block.time,
-            block.link,
-            self.hosts.words,
-            self.hosts.slots,
-            self._tally,
-            batch.time,
-            batch.source,
-            batch.target,
-            batch.source_port,
-            batch.target_port,
-            batch.protocol,
-            batch.event,
-            batch.flags,
-        )
-        return take(batch, slice(count))
-
-
-def _open(path: Path) -> tuple[BufferedReader, ByteStream]:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise CaptureError(f"{path}: can't be read: {error.strerror}; check the path and its permissions") from None
-    try:
-        magic = file.read(2)
-        file.seek(0)
-    except OSError as error:
-        file.close()
-        raise CaptureError(f"{path}: can't be read twice ({error}); give a file, not a pipe") from None
-    return file, gzip.GzipFile(fileobj=file) if magic == _GZIP else file
 
 
 def _reader(chunks: Chunks, path: Path) -> RecordReader:
