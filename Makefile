@@ -5,7 +5,7 @@ PYTHON ?= python3
 SERVE ?= 1
 TRAINING := .venv-train/bin/python -m lnmf_core.training
 TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse HEAD 2>/dev/null)
-BENCH_CORE ?= peers speed streams thesis pictures
+BENCH_CORE ?= peers speed streams thesis real growth curves charts pictures reach
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -66,7 +66,7 @@ train: .venv-train/installed ## The tests that need torch: training and batches
 	.venv-train/bin/python -m pytest tests/lnmf_core tests/conformance/test_rules.py
 
 bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core
-	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-train/bin/python -m benchmarks.core.$$part; done
+	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-train/bin/python -m benchmarks.core.$$part || exit 1; done
 
 bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt and tshark: benchmarks/results/ingest
 	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.ingest.speed
