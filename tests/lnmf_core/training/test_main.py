@@ -28,7 +28,7 @@ def plugged_in(monkeypatch: pytest.MonkeyPatch, outcome: int | Exception) -> lis
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["nothing", "--seed", "1"]])
 def test_what_is_no_rule_gets_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(arguments) == 2
-    assert "{choice,mlp,momentum}" in capsys.readouterr().err
+    assert "{choice,damping,mlp,momentum}" in capsys.readouterr().err
 
 
 def test_the_rule_gets_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
