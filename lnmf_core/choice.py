@@ -26,8 +26,10 @@ Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
 KIND = "choice"
 """The kind, and the name, of the shipped weights."""
-FEATURES = 3
-"""The kind of problem, log2 of the stored entries and log2 of the rank."""
+FEATURES = 4
+"""The kind of problem, log2 of the stored entries, of the rank and of the entries for each row and column."""
+BUCKETS = 4
+"""Steps for each power of two in which problems are told apart: a choice is made once for each."""
 FULL = 0.9
 """Share of entries that are not zero from which a dense X is of the kind without zeros (0, else 1; 2: sparse)."""
 WIDTH = 0.75
@@ -36,22 +38,24 @@ MARGIN = 0.05
 """Another rule than the classical one must be expected to take this share of time less."""
 
 
-FEW_SWEEPS = 6
+FEW_SWEEPS = (1, 2, 3, 6, 10)
 """Sweeps of the classical rule where a few iterations are enough, as on sparse counts."""
 RIVALS: tuple[Callable[[], Rule], ...] = (
     LearnedMomentum,
-    partial(ExtrapolatedHals, FEW_SWEEPS),
+    *(partial(ExtrapolatedHals, sweeps) for sweeps in FEW_SWEEPS),
     SteadyHals,
     JointGaussNewton,
 )
 """The rules that stand against the classical one, in the order of the weights."""
 
 
-def features(traits: Traits) -> NDArray[np.float64]:
-    """Return the `FEATURES` numbers that the choice is made by; they cost next to nothing."""
-    kind = 2 if traits.sparse else int(traits.density < FULL)
-    entries = traits.rows * traits.columns * (traits.density if traits.sparse else 1)
-    return np.array([kind, math.log2(max(entries, 1.0)), math.log2(traits.rank)])
+def features(traits: Traits) -> tuple[float, ...]:
+    """Return the `FEATURES` numbers that the choice is made by, in steps of 1 / `BUCKETS` but for the rank's."""
+    rows, columns, rank, density, sparse = traits
+    kind = 2 if sparse else int(density < FULL)
+    entries = max(rows * columns * density if sparse else rows * columns, 1.0)
+    size, crowd = (round(BUCKETS * math.log2(each)) / BUCKETS for each in (entries, entries / (rows + columns)))
+    return kind, size, math.log2(rank), crowd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +77,9 @@ class ChoiceWeights:
             if getattr(self, name).shape != shape:
                 raise WeightsError(f"choice: {name} has shape {getattr(self, name).shape}, not {shape}")
 
-    def log_times(self, traits: Traits) -> NDArray[np.float64]:
-        """Return one prediction for each rival; 0 if no problem of this kind was measured."""
-        kind, *where = features(traits)
+    def log_times(self, place: tuple[float, ...]) -> NDArray[np.float64]:
+        """Return one prediction for each rival at these `features`; 0 if no problem of this kind was measured."""
+        kind, *where = place
         alike = self.places[:, 0] == kind
         if not alike.any():
             return np.zeros(len(RIVALS))
@@ -111,14 +115,14 @@ class Learned(RuleChoice):
 
     def choose(self, traits: Traits, /) -> Rule:
         """Return the rule; see `RuleChoice.choose`."""
-        return _best(self.weights, traits)
+        return _best(self.weights, features(traits), traits.rank > LARGEST_RANK)
 
 
-@lru_cache(maxsize=256)
-def _best(weights: ChoiceWeights, traits: Traits) -> Rule:
-    """Return the rule that is expected to be done first: making one takes as long as an iteration."""
-    predicted = weights.log_times(traits)
-    if traits.rank > LARGEST_RANK:
+@lru_cache(maxsize=1024)
+def _best(weights: ChoiceWeights, place: tuple[float, ...], large: bool) -> Rule:  # noqa: FBT001
+    """Return the rule that is expected to be done first, one object for each place; no joint steps if `large`."""
+    predicted = weights.log_times(place)
+    if large:
         predicted[-1] = math.inf
     best = int(np.argmin(predicted))
     return RIVALS[best]() if predicted[best] < math.log1p(-MARGIN) else ExtrapolatedHals()

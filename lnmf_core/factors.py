@@ -41,6 +41,16 @@ class Factors:
                 f"D has shape {self.D.shape} and C has shape {self.C.shape}: D needs as many columns as C has rows"
             )
 
+    @classmethod
+    def known(cls, D: Array, C: Array) -> Factors:
+        """Return Factors of what was made to be finite, nonnegative and fitting: nothing is looked at again."""
+        factors = cls.__new__(cls)
+        for name, values in (("D", D), ("C", C)):
+            view = values.view()
+            view.flags.writeable = False
+            object.__setattr__(factors, name, view)
+        return factors
+
     @property
     def rank(self) -> int:
         """The number of components, k."""

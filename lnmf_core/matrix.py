@@ -12,7 +12,7 @@ from scipy import sparse
 from lnmf_core.errors import MatrixError, RankError, whole_number
 from lnmf_core.factors import FLOATS, are_counts
 from lnmf_core.kernels.directions import csr_gram_product, csr_product
-from lnmf_core.kernels.rows import FINE, first_fault
+from lnmf_core.kernels.rows import FINE, first_fault, summary
 from lnmf_core.normal import inner
 
 if TYPE_CHECKING:
@@ -101,20 +101,16 @@ def checked(X: Counts) -> Matrix:
         raise MatrixError(f"X is a {type(X).__name__}: pass a numpy array or a scipy sparse matrix")
     _check_shape(X.shape)
     values = np.asarray(X).astype(_working_dtype(X.dtype), copy=False)
+    flat = values.ravel("K")
+    if flat.size <= SMALL:
+        largest, total, squares = summary(flat)
+        if LARGEST[values.dtype][0] <= largest <= LARGEST[values.dtype][1]:
+            return Matrix(values, squares, total / flat.size)
     if not are_counts(values):
         row, column = np.argwhere(~((values >= 0) & (values < np.inf)))[0]
         raise MatrixError(_fault(row, column, values[row, column]))
-    flat = values.ravel("K")
     _check_magnitude(flat[flat.argmax()], values.dtype)
-    return Matrix(values, _squared_norm(values), float(np.add.reduce(flat, dtype=np.float64)) / values.size)
-
-
-def _squared_norm(values: Array) -> float:
-    """Return ‖X‖²_F of a dense X, summed in float64; small ones by the product that starts soonest."""
-    if values.size <= SMALL and values.dtype == np.float64:
-        flat = values.ravel("K")
-        return float(flat.dot(flat))
-    return inner(values, values)
+    return Matrix(values, inner(values, values), float(np.add.reduce(flat, dtype=np.float64)) / values.size)
 
 
 def check_rank(rank: int, shape: tuple[int, int]) -> int:
@@ -133,13 +129,18 @@ def _checked_sparse(X: Any) -> Matrix:
     if csr is None or found != FINE or len(csr.indptr) != X.shape[0] + 1:
         csr = _canonical(X, dtype)
     data = csr.data
+    rows, columns = X.shape
+    if len(data) <= SMALL:
+        largest, total, squares = summary(data)
+        if LARGEST[data.dtype][0] <= largest <= LARGEST[data.dtype][1]:
+            return Matrix(csr, squares, total / (rows * columns))
     if len(data) and not are_counts(data):
         at = int(np.flatnonzero(~((data >= 0) & (data < np.inf)))[0])
         row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
         raise MatrixError(_fault(row, csr.indices[at], data[at]))
     _check_magnitude(data.max(initial=0), data.dtype)
     squared_norm = inner(data[:, np.newaxis], data[:, np.newaxis])
-    return Matrix(csr, squared_norm, float(data.sum(dtype=np.float64)) / (X.shape[0] * X.shape[1]))
+    return Matrix(csr, squared_norm, float(data.sum(dtype=np.float64)) / (rows * columns))
 
 
 def _canonical(X: Any, dtype: np.dtype[Any]) -> sparse.csr_array[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnmf_core.kernels.directions import random_directions
+from lnmf_core.kernels.grams import NEGLIGIBLE, triplets_of_gram
 from lnmf_core.kernels.vectors import WIDTH
 
 if TYPE_CHECKING:
@@ -21,12 +22,11 @@ OVERSAMPLING = 6
 DRAFTS = 3
 """Products with XᵀX before the last."""
 
+SHORT, MOST_WORK = 100, 1_000_000
+"""Length of X's short side, and multiplications, up to which its Gram matrix is made as it is."""
+
 APART = 1e-6
 """Least share of the largest energy that the smallest must have for a draft in float32."""
-
-NEGLIGIBLE = 1e-12
-"""Directions with less than this share of the largest squared singular value are taken for rounding."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Triplets:
@@ -48,6 +48,8 @@ def leading_triplets(matrix: Matrix, count: int, seed: int) -> Triplets:
     found from below: none exceeds the true one but for rounding.
     """
     dtype = matrix.dtype
+    if _has_short_side(matrix):
+        return Triplets(*triplets_of_gram(*matrix.parts(), matrix.shape[1], count, seed))
     directions = np.empty((matrix.shape[1], _width(count, matrix.shape)), dtype)
     random_directions(seed, directions)
     directions = _draft(matrix, directions)
@@ -61,6 +63,16 @@ def leading_triplets(matrix: Matrix, count: int, seed: int) -> Triplets:
     left = matrix.times(directions @ (whitening @ rotation[:, :found].astype(dtype)))
     right = returned @ (rotation[:, :found] / values).astype(dtype)
     return Triplets(*(_padded(part, count, dtype) for part in (left, values, right)))
+
+
+def _has_short_side(matrix: Matrix) -> bool:
+    rows, columns = matrix.shape
+    short, long = min(rows, columns), max(rows, columns)
+    if short > SHORT:
+        return False
+    # What a Gram matrix costs: the squares of the numbers of entries along the long side.
+    entries = rows * columns if isinstance(matrix.values, np.ndarray) else len(matrix.values.data)
+    return entries * entries <= MOST_WORK * long
 
 
 def _width(count: int, shape: tuple[int, int]) -> int:

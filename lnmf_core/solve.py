@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
 Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 """What the loop can run."""
+
+PLANNED = (JointGaussNewton, SweepRule)
+"""What the compiled loop can run."""
 
 ROUNDING = 4
 """Uncertainty of a squared relative error, in machine epsilons; see `NormalEquations.squared_error`."""
@@ -74,18 +76,13 @@ def factorize(
 def _traits(matrix: Matrix, rank: int) -> Traits:
     rows, columns = matrix.shape
     values = matrix.values
-    if isinstance(values, np.ndarray):
-        return _traits_of(rows, columns, rank, int(np.count_nonzero(values)), False)  # noqa: FBT003
-    return _traits_of(rows, columns, rank, values.nnz, True)  # noqa: FBT003
-
-
-@lru_cache(maxsize=256)
-def _traits_of(rows: int, columns: int, rank: int, held: int, sparse: bool) -> Traits:  # noqa: FBT001
+    sparse = not isinstance(values, np.ndarray)
+    held = len(values.data) if sparse else int(np.count_nonzero(values))
     return Traits(rows, columns, rank, held / (rows * columns), sparse)
 
 
 def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
-    if isinstance(rule, SweepRule | JointGaussNewton):
+    if isinstance(rule, PLANNED):
         return _iterate_compiled(matrix, first, rule.plan(first.rank), stop)
     # A rule may overflow: that is a stop reason, not a warning.
     with np.errstate(all="ignore"):
@@ -153,7 +150,7 @@ def _iterate_compiled(
     )
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)
-    return Factors(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)
+    return Factors.known(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)
 
 
 def _relative_error(matrix: Matrix, normal: NormalEquations, factor: Array, gram: Array) -> float:

@@ -10,11 +10,16 @@ import numpy as np
 
 from lnmf_core.errors import FactorError, ParameterError, whole_number
 from lnmf_core.factors import Array, Factors
-from lnmf_core.kernels.directions import keep_parts, part_norms
+from lnmf_core.kernels.directions import nonnegative_parts, random_factors
+from lnmf_core.matrix import NO_DATA
 from lnmf_core.singular import leading_triplets
 
 if TYPE_CHECKING:
     from lnmf_core.matrix import Matrix
+
+
+SEEDS = 1 << 63
+"""What compiled code takes for a seed."""
 
 
 class Start(Protocol):
@@ -37,13 +42,9 @@ class RandomStart:
     def factors(self, matrix: Matrix, rank: int) -> Factors:
         """Return random factors; equal seeds give equal factors."""
         rows, columns = matrix.shape
-        rng = np.random.default_rng(self.seed)
         # A product of two uniform variables has the mean 1/4, and a sum of `rank` of them makes an entry.
         level = math.sqrt(4 * matrix.mean / rank)
-        drawn = level * rng.random((rows + columns) * rank)
-        drawn = drawn.astype(matrix.dtype, copy=False)
-        border = rows * rank
-        return Factors(drawn[:border].reshape(rows, rank), drawn[border:].reshape(rank, columns))
+        return Factors.known(*random_factors(self.seed % SEEDS, level, rows, columns, rank, NO_DATA[matrix.dtype]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +66,15 @@ class Nndsvd:
 
     def factors(self, matrix: Matrix, rank: int) -> Factors:
         """Return factors from the leading singular triplets; equal seeds give equal factors."""
-        triplets = leading_triplets(matrix, rank, self.seed)
-        of_left, of_right = part_norms(triplets.left, rank), part_norms(triplets.right, rank)
-        # Positive parts of both, or minus their negative parts: where more is held.
-        larger = np.argmax(of_left * of_right, axis=1)[:, np.newaxis]
-        sign = 1 - 2 * larger[:, 0]
-        left_norms, right_norms = (
-            np.sqrt(np.take_along_axis(norms, larger, 1)[:, 0]) for norms in (of_left, of_right)
-        )
-        strength = np.sqrt(triplets.values * left_norms * right_norms)
-        alive = strength > 0
+        triplets = leading_triplets(matrix, rank, self.seed % SEEDS)
         D, Ct = triplets.left, triplets.right
-        for part, norms in ((D, left_norms), (Ct, right_norms)):
-            keep_parts(part, sign * np.divide(strength, norms, out=np.zeros_like(norms), where=alive))
+        alive = nonnegative_parts(D, triplets.values, Ct)
         if not alive.all():
             spare = RandomStart(self.seed).factors(matrix, rank)
             D[:, ~alive], Ct[:, ~alive] = spare.D[:, ~alive], spare.C[~alive].T
         if self.fill_zeros:
             D, Ct = _filled(D), _filled(Ct)
-        return Factors(D, Ct.T)
+        return Factors.known(D, Ct.T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

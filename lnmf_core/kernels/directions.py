@@ -35,6 +35,29 @@ def random_directions(seed: int, out: Array) -> None:
 
 
 @compiled
+def random_factors(seed: int, level: float, rows: int, columns: int, rank: int, like: Array) -> tuple[Array, Array]:
+    """Return D (rows × rank) and C (rank × columns), uniform from 0 to `level`, of the dtype of `like`."""
+    D, C = np.empty((rows, rank), like.dtype), np.empty((rank, columns), like.dtype)
+    uniform_values(seed, 0, level, D)
+    uniform_values(seed, D.size, level, C)
+    return D, C
+
+
+@compiled
+def uniform_values(seed: int, skip: int, level: float, out: Array) -> None:
+    """Fill `out` with 0 … `level`, each from its own word of SplitMix64, after the first `skip` of them."""
+    state = np.uint64(seed) + np.uint64(skip) * np.uint64(0x9E3779B97F4A7C15)
+    unit = level / 9007199254740992.0  # 2⁵³
+    for row in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            state += np.uint64(0x9E3779B97F4A7C15)
+            word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            word ^= word >> np.uint64(31)
+            out[row, j] = unit * np.float64(np.int64(word >> np.uint64(11)))
+
+
+@compiled
 def padded(columns: Array) -> Array:
     """Return a copy with zeros up to a multiple of `WIDTH` columns."""
     rows, width = columns.shape
@@ -96,3 +119,27 @@ def keep_parts(columns: Array, scales: NDArray[np.float64]) -> None:
     for row in range(columns.shape[0]):
         for j in range(columns.shape[1]):
             columns[row, j] = max(columns[row, j] * own[j], zero)
+
+
+@compiled
+def nonnegative_parts(left: Array, values: NDArray[np.float64], right: Array) -> NDArray[np.bool_]:
+    """Make NNDSVD's factors of singular vectors, in place; return which components X has a triplet for.
+
+    Of each pair the positive parts are kept, or minus the negative ones, where more is held; their norms are equal.
+    """
+    count = len(values)
+    of_left, of_right = part_norms(left, count), part_norms(right, count)
+    alive = np.empty(count, np.bool_)
+    for_left, for_right = np.zeros(count), np.zeros(count)
+    for j in range(count):
+        side, sign = 0, 1.0
+        if of_left[j, 1] * of_right[j, 1] > of_left[j, 0] * of_right[j, 0]:
+            side, sign = 1, -1.0
+        left_norm, right_norm = np.sqrt(of_left[j, side]), np.sqrt(of_right[j, side])
+        strength = np.sqrt(values[j] * left_norm * right_norm)
+        alive[j] = strength > 0
+        if alive[j]:
+            for_left[j], for_right[j] = sign * strength / left_norm, sign * strength / right_norm
+    keep_parts(left, for_left)
+    keep_parts(right, for_right)
+    return alive

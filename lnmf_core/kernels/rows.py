@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmf_core.kernels.compiled import compiled
+from lnmf_core.kernels.compiled import compiled, reduction
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float64]
@@ -52,6 +52,22 @@ def first_fault(indptr: Any, indices: Any, data: Any, columns: int, largest: flo
         if begin > 0 and begin < indptr[row + 1]:
             descents -= indices[begin] <= indices[begin - 1]
     return UNSORTED if descents else FINE
+
+
+@reduction
+def summary(values: Any) -> tuple[float, float, float]:
+    """Return the largest of `values` (one dimension), their sum and that of their squares, in float64.
+
+    The largest is NaN if one of them is negative or NaN.
+    """
+    wrong, largest, total, squares = 0, 0.0, 0.0, 0.0
+    for at in range(len(values)):
+        value = np.float64(values[at])
+        wrong += not value >= 0
+        largest = max(largest, value)
+        total += value
+        squares += value * value
+    return (np.nan if wrong else largest), total, squares
 
 
 @compiled

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core.matrix import checked
-from lnmf_core.singular import leading_triplets
+from lnmf_core.singular import SHORT, leading_triplets
 
 
 def steep(dtype: Any) -> NDArray[Any]:
@@ -27,6 +27,19 @@ def test_triplets_are_those_of_the_full_decomposition(make: Any, dtype: Any, acc
     for vectors, truth in ((found.left, true_left), (found.right, true_right.T)):
         np.testing.assert_allclose(np.abs((vectors * truth[:, :4]).sum(axis=0)), 1, atol=accuracy)
         np.testing.assert_allclose(vectors.T @ vectors, np.eye(4), atol=accuracy)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(9, 30), (30, 9), (60, 300), (300, 60), (SHORT, SHORT)])
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_short_sides_are_as_exact_as_long_ones(make: Any, shape: tuple[int, int], dtype: Any) -> None:
+    rng = np.random.default_rng(sum(shape))
+    X = (rng.poisson(rng.gamma(0.3, 1.0, (shape[0], 6)) @ rng.gamma(0.3, 1.0, (6, shape[1])))).astype(dtype)
+    found = leading_triplets(checked(make(X)), 5, seed=0)
+    np.testing.assert_allclose(found.values, np.linalg.svd(X, compute_uv=False)[:5], rtol=1e-3)
+    np.testing.assert_allclose((X @ found.right) / found.values, found.left, atol=1e-2)
+    for vectors in (found.left, found.right):
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(5), atol=1e-3)
 
 
 def test_triplets_that_the_matrix_lacks_are_zero() -> None:
@@ -54,7 +67,7 @@ def test_permuted_rows_permute_the_left_vectors_alone() -> None:
 
 
 def test_the_seed_decides() -> None:
-    X = checked(np.random.default_rng(8).random((40, 30)))
+    X = checked(np.random.default_rng(8).random((SHORT + 40, SHORT + 30)))
     first, again, other = (leading_triplets(X, 3, seed=seed).left for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from lnmf_core import FactorError, Nndsvd, ParameterError, RandomStart, Start, WarmStart
 from lnmf_core.matrix import checked
+from lnmf_core.singular import SHORT
 
 STARTS: list[Start] = [RandomStart(3), Nndsvd(3), Nndsvd(3, fill_zeros=True)]
 
@@ -57,7 +58,8 @@ def test_the_unit_of_x_is_shared_out_evenly(start: Start, power: int) -> None:
 
 @pytest.mark.parametrize("start", [RandomStart, Nndsvd])
 def test_the_seed_decides(start: Any) -> None:
-    X = checked(counts())
+    # Where a side is short nothing is left to chance.
+    X = checked(np.random.default_rng(2).poisson(1.0, (SHORT + 1, SHORT + 1)))
     first, again, other = (start(seed).factors(X, 4).D for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -68,6 +70,22 @@ def test_the_seed_decides(start: Any) -> None:
 def test_an_impossible_seed_is_refused(start: Any, seed: Any) -> None:
     with pytest.raises(ParameterError, match=f"seed is {seed}"):
         start(seed)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_huge_seed_is_a_seed(start: Any) -> None:
+    assert type(start)(1 << 80).factors(checked(counts()), 2).D.max() > 0
+
+
+def test_a_random_start_is_uniform_and_its_parts_differ() -> None:
+    X = checked(np.ones((300, 200)))
+    made = RandomStart(4).factors(X, 5)
+    values = np.concatenate([made.D.ravel(), made.C.ravel()]) / np.sqrt(4 / 5)
+    counted, _ = np.histogram(values, bins=10, range=(0, 1))
+    assert values.min() >= 0
+    assert values.max() < 1
+    np.testing.assert_allclose(counted / len(values), 0.1, atol=0.03)
+    assert len(np.unique(values)) == len(values)
 
 
 def test_a_random_start_has_the_mean_of_x() -> None:
