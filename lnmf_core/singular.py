@@ -28,6 +28,7 @@ SHORT, MOST_WORK = 100, 1_000_000
 APART = 1e-6
 """Least share of the largest energy that the smallest must have for a draft in float32."""
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Triplets:
     """X ≈ left · diag(values) · rightᵀ, in X's dtype; triplets that X lacks are zero."""

@@ -76,9 +76,9 @@ def factorize(
 def _traits(matrix: Matrix, rank: int) -> Traits:
     rows, columns = matrix.shape
     values = matrix.values
-    sparse = not isinstance(values, np.ndarray)
-    held = len(values.data) if sparse else int(np.count_nonzero(values))
-    return Traits(rows, columns, rank, held / (rows * columns), sparse)
+    if isinstance(values, np.ndarray):
+        return Traits(rows, columns, rank, int(np.count_nonzero(values)) / (rows * columns))
+    return Traits(rows, columns, rank, len(values.data) / (rows * columns), sparse=True)
 
 
 def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:

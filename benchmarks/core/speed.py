@@ -31,12 +31,13 @@ from lnmf_core import (
     Start,
     SteadyHals,
     Stop,
+    choose_rank,
     factorize,
 )
-from lnmf_core.training.choice import poisson_counts, sparse_counts
+from lnmf_core.training.choice import ENERGY, MOST_COMPONENTS, poisson_counts, sparse_counts, window_counts
 
 GAP = 1e-3
-TUNED = (6, 10, 16, 24)
+TUNED = (1, 2, 3, 6, 10, 16, 24)
 CLASSICAL = "extrapolated HALS, best sweeps"
 Problem: TypeAlias = tuple[Any, int, Start]
 
@@ -94,6 +95,21 @@ def sparse_log_counts(n: int, m: int, k: int) -> Callable[[int], Problem]:
     return lambda seed: (sparse_counts(n, m, k, np.random.default_rng(seed)), k, Nndsvd(seed))
 
 
+def window_logarithms() -> Callable[[int], Problem]:
+    """Return a maker of log(1 + counts) of small windows of 8 to 1000 sources, started by NNDSVD."""
+
+    def make(seed: int) -> Problem:
+        rng = np.random.default_rng(seed)
+        while True:
+            X = window_counts(rng)
+            X.data = np.log1p(X.data)
+            rank = choose_rank(X, cap=MOST_COMPONENTS, energy=ENERGY)
+            if 1 < rank < min(X.shape):
+                return X, rank, Nndsvd(seed)
+
+    return make
+
+
 def cases(scale: float) -> list[Case]:
     """Return all kinds of problems; `scale` multiplies their numbers."""
 
@@ -111,6 +127,8 @@ def cases(scale: float) -> list[Case]:
     largest = [Case("1000×300×12 σ 0.01", dense(1000, 300, 12, 0.01), many(8), many(3), 900)]
     counts = [
         Case("dense counts 200×150×10", dense_counts(200, 150, 10), many(20), many(8), 800),
+        Case("sparse windows 8–1000 × 11–1000", window_logarithms(), many(60), many(20), 600),
+        Case("counts 1000×400×8", sparse_log_counts(1000, 400, 8), many(20), many(8), 600),
         Case("counts 5000×2000×10", sparse_log_counts(5000, 2000, 10), many(12), many(4), 600),
     ]
     return [*small, *middle, *large, *largest, *counts]

@@ -122,7 +122,7 @@ def keep_parts(columns: Array, scales: NDArray[np.float64]) -> None:
 
 
 @compiled
-def nonnegative_parts(left: Array, values: NDArray[np.float64], right: Array) -> NDArray[np.bool_]:
+def nonnegative_parts(left: Array, values: Array, right: Array) -> NDArray[np.bool_]:
     """Make NNDSVD's factors of singular vectors, in place; return which components X has a triplet for.
 
     Of each pair the positive parts are kept, or minus the negative ones, where more is held; their norms are equal.

@@ -30,7 +30,7 @@ GAPS, SPARSE_GAPS = (1e-3,), (1e-2, 1e-3)
 """A run arrives when its error is within this share of the best that any rule found from the same start; where
 there are two, the time is the geometric mean. Few ask for more than 1 % of counts."""
 SMALL, FEWER, MORE, COUNTS = 10_000, 1, 4, 3
-"""Entries of a problem that counts as small; problems of each noise for larger and for small ones, and of counts."""
+"""Entries of a small problem; problems of each noise for larger ones, for small ones, and of dense counts."""
 MOST_COMPONENTS, ENERGY = 16, 0.95
 """How the rank of a window is chosen, as in the service."""
 ROUNDS = 4
@@ -126,7 +126,8 @@ def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: d
     }
     data = (
         "dense: [DC + e]+, D and C uniform; sparse: log(1 + counts) of single patterns; dense counts: Poisson "
-        "around a product of gamma factors; windows: counts of sources of few services, and their logarithms; CPU time"
+        "around a product of gamma factors; windows: counts of "
+        "sources of few services, and their logarithms; CPU time"
     )
     return Weights(arrays, ModelCard(KIND, data, spec.seed, commit, settings, figures))
 
@@ -151,7 +152,7 @@ def timed(X: Any, rank: int, start: Start, iterations: int, clock: Callable[[], 
 def _seconds(
     X: Any, rank: int, start: Start, rules: Sequence[Rule], needed: list[int], clock: Callable[[], float]
 ) -> NDArray[np.float64]:
-    """Return the time of each rule for the iterations that it needs; 0 iterations are those of a rule that fails."""
+    """Return the time of each rule for the iterations that it needs; 0 is for a rule that never arrives."""
     seconds = np.where(needed, math.inf, math.nan)
     # In turn, so that none has the warmer cache.
     for _ in range(ROUNDS):
@@ -179,12 +180,12 @@ def _problems(spec: ChoiceSpec, rng: np.random.Generator) -> list[tuple[Any, int
     for n, m, k in spec.count_shapes * COUNTS:
         found.append((poisson_counts(n, m, k, rng), k, RandomStart(int(rng.integers(1 << 31)))))
     for number in range(spec.windows):
-        X = window_counts(rng)
+        window = window_counts(rng)
         if number % 2:
-            X.data = np.log1p(X.data)
-        rank = choose_rank(X, cap=MOST_COMPONENTS, energy=ENERGY)
-        if 1 < rank < min(X.shape):
-            found.append((X, rank, Nndsvd(int(rng.integers(1 << 31)))))
+            window.data = np.log1p(window.data)
+        rank = choose_rank(window, cap=MOST_COMPONENTS, energy=ENERGY)
+        if 1 < rank < min(window.shape):
+            found.append((window, rank, Nndsvd(int(rng.integers(1 << 31)))))
     return found
 
 
@@ -217,7 +218,8 @@ def window_counts(rng: np.random.Generator) -> sparse.csr_array[Any]:
     weights = (1.0 + np.arange(m)) ** -rng.uniform(0.5, 1.8)
     weights /= weights.sum()
     tail = rng.uniform(0.7, 2.0)
-    rows, columns = [], []
+    rows: list[NDArray[Any]] = []
+    columns: list[NDArray[Any]] = []
     for row in range(n):
         tried = min(m, int(1 + rng.pareto(tail)))
         alike = row and rng.random() < 0.3

@@ -33,15 +33,22 @@ from lnmf_core.weights.store import ModelCard, Weights
 WHERE = Traits(rows=64, columns=32, rank=4, density=0.5)
 
 
-def predicting(*logs: float) -> Learned:
-    return Learned(ChoiceWeights(np.array([[kind, 0.0, 0.0] for kind in range(3)]), np.array([logs] * 3)))
+def predicting(momentum: float, few_sweeps: float, steady: float, joint: float) -> Learned:
+    logs = (momentum, *(few_sweeps + step for step in range(len(FEW_SWEEPS))), steady, joint)
+    return Learned(ChoiceWeights(np.array([[kind, 0.0, 0.0, 0.0] for kind in range(3)]), np.array([logs] * 3)))
 
 
 def test_the_features_are_the_kind_and_the_sizes() -> None:
-    assert features(Traits(64, 32, 4, 1.0)).tolist() == [0.0, 11.0, 2.0]
-    assert features(WHERE).tolist() == [1.0, 11.0, 2.0]
-    assert features(Traits(64, 32, 4, 0.5, sparse=True)).tolist() == [2.0, 10.0, 2.0]
+    assert features(Traits(64, 32, 4, 1.0)) == (0, 11.0, 2.0, 4.5)
+    assert features(WHERE) == (1, 11.0, 2.0, 4.5)
+    assert features(Traits(64, 64, 4, 0.5, sparse=True)) == (2, 11.0, 2.0, 4.0)
     assert np.isfinite(features(Traits(5, 5, 1, 0.0, sparse=True))).all()
+
+
+def test_windows_of_about_one_size_are_one_place_and_get_one_rule() -> None:
+    few, more = (Traits(100, 40, 4, held / 4000, sparse=True) for held in (500, 510))
+    assert features(few) == features(more)
+    assert Learned().choose(few) is Learned().choose(more)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,7 @@ def test_the_least_prediction_is_taken_if_it_is_much_less_than_the_classical_rul
 
 
 def test_the_classical_rule_with_few_sweeps_is_a_rival_of_itself() -> None:
-    assert predicting(0.0, -1.0, 0.0, 0.0).choose(WHERE) == ExtrapolatedHals(FEW_SWEEPS)
+    assert predicting(0.0, -1.0, 0.0, 0.0).choose(WHERE) == ExtrapolatedHals(FEW_SWEEPS[0])
 
 
 def test_no_joint_steps_where_their_coupling_is_too_large() -> None:
@@ -69,23 +76,31 @@ def test_no_joint_steps_where_their_coupling_is_too_large() -> None:
 
 def test_nothing_is_extrapolated_beyond_what_was_trained_on() -> None:
     weights = shipped_choice()
-    far = weights.log_times(Traits(1 << 30, 1 << 30, 1 << 20, 1.0))
+    far = weights.log_times(features(Traits(1 << 30, 1 << 30, 1 << 20, 1.0)))
     assert (far >= weights.logs.min(axis=0)).all()
     assert (far <= weights.logs.max(axis=0)).all()
 
 
 def test_the_nearest_trial_counts_most_and_other_kinds_do_not() -> None:
-    places = np.array([[0.0, 10.0, 2.0], [0.0, 14.0, 2.0], [1.0, 11.0, 2.0]])
-    weights = ChoiceWeights(places, np.array([[-1.0] * 4, [1.0] * 4, [5.0] * 4]))
-    assert weights.log_times(Traits(32, 32, 4, 1.0))[0] == pytest.approx(-1.0, abs=1e-3)
-    assert weights.log_times(Traits(64, 64, 4, 1.0))[0] == pytest.approx(0.0)
-    assert weights.log_times(Traits(64, 64, 4, 0.1, sparse=True)).tolist() == [0.0] * 4
+    places = np.array([[0.0, 10.0, 2.0, 4.0], [0.0, 14.0, 2.0, 4.0], [1.0, 11.0, 2.0, 4.0]])
+    weights = ChoiceWeights(places, np.array([[-1.0], [1.0], [5.0]]) * np.ones(len(RIVALS)))
+    assert weights.log_times((0, 10.0, 2.0, 4.0))[0] == pytest.approx(-1.0, abs=1e-3)
+    assert weights.log_times((0, 12.0, 2.0, 4.0))[0] == pytest.approx(0.0)
+    assert not weights.log_times((2, 12.0, 2.0, 4.0)).any()
 
 
 def test_dense_problems_get_joint_steps_and_sparse_counts_do_not() -> None:
     assert type(Learned().choose(Traits(1000, 300, 12, 1.0))) is JointGaussNewton
     assert type(Learned().choose(Traits(30, 30, 3, 1.0))) is JointGaussNewton
     assert type(Learned().choose(Traits(5000, 2000, 10, 0.0025, sparse=True))) is not JointGaussNewton
+
+
+def test_small_sparse_windows_get_few_sweeps() -> None:
+    for traits in (Traits(46, 18, 13, 0.06, sparse=True), Traits(672, 71, 16, 0.016, sparse=True)):
+        rule = Learned().choose(traits)
+        assert isinstance(rule, ExtrapolatedHals)
+        assert rule.sweeps is not None
+        assert rule.sweeps <= 3
 
 
 def test_what_is_chosen_is_what_runs() -> None:
