@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from lnmf_core.choice import Learned
+from lnmf_core.choice import default_choice
 from lnmf_core.errors import FactorError
 from lnmf_core.factors import FLOATS, Array, Factors, Solution, StopReason
 from lnmf_core.kernels.loop import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
+from lnmf_core.kernels.rows import count_positive
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rules.base import Alternating, JointRule, Point, RuleChoice, Traits, UpdateRule
@@ -64,7 +65,7 @@ def factorize(
     began = clock()
     matrix = checked(X)
     k = check_rank(rank, matrix.shape)
-    rule = Learned() if rule is None else rule
+    rule = default_choice() if rule is None else rule
     if isinstance(rule, RuleChoice):
         rule = rule.choose(_traits(matrix, k))
     start = Nndsvd(fill_zeros=rule.zeros_lock) if start is None else start
@@ -77,7 +78,7 @@ def _traits(matrix: Matrix, rank: int) -> Traits:
     rows, columns = matrix.shape
     values = matrix.values
     if isinstance(values, np.ndarray):
-        return Traits(rows, columns, rank, int(np.count_nonzero(values)) / (rows * columns))
+        return Traits(rows, columns, rank, count_positive(values.ravel("K")) / (rows * columns))
     return Traits(rows, columns, rank, len(values.data) / (rows * columns), sparse=True)
 
 

@@ -71,6 +71,15 @@ def summary(values: Any) -> tuple[float, float, float]:
 
 
 @compiled
+def count_positive(values: Any) -> int:
+    """Return how many of `values` (one dimension) are above zero."""
+    count = 0
+    for at in range(len(values)):
+        count += values[at] > 0
+    return count
+
+
+@compiled
 def ascends(keys: Ints) -> bool:
     """Return whether each key is larger than the one before."""
     ordered = True
