@@ -23,5 +23,5 @@ def choose_rank(X: Counts, cap: int, energy: float = 0.9, *, seed: int = 0) -> i
     values = leading_triplets(matrix, min(most, *matrix.shape), seed).values
     held = np.cumsum(np.square(values, dtype=np.float64)) / matrix.squared_norm
     # Rounding must not cost a component where the energy is held exactly.
-    enough = held >= energy - 8 * np.finfo(matrix.dtype).eps
+    enough = held >= energy - 64 * np.finfo(matrix.dtype).eps
     return int(enough.argmax()) + 1 if enough.any() else len(values)
