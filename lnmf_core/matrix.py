@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -43,12 +43,13 @@ class Matrix:
     squared_norm: float
     """‖X‖²_F, summed in float64."""
     mean: float
+    shape: tuple[int, int] = field(init=False)
+    """(n, m)."""
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(n, m)."""
+    def __post_init__(self) -> None:
+        # Asked for often, and scipy takes a while to answer.
         rows, columns = self.values.shape
-        return rows, columns
+        object.__setattr__(self, "shape", (rows, columns))
 
     @property
     def dtype(self) -> np.dtype[np.floating[Any]]:

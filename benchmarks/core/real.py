@@ -39,7 +39,7 @@ SWEEPS = (1, 2, 3, 6, 10, 16)
 ITERATIONS = 1000
 PEER_ITERATIONS = 300
 RESTARTS = 10
-TUNING_REPEATS, REPEATS = 3, 9
+TUNING_REPEATS, REPEATS = 3, 15
 CONVERGED = lnmf_core.Stop(2000, 1e-9)
 EXACT = 1e-6
 """A window whose best relative error is less has an exact factorisation: a share of it means nothing."""
@@ -141,11 +141,15 @@ def window_of(problem: Problem, entrants: Sequence[Contender]) -> Window | None:
     )
 
 
-def timed(window: Window, at: int, entrants: Sequence[Contender], repeats: int) -> dict[Contender, float]:
-    """Return the least time, s, of those that arrive, to the tolerance number `at`."""
+def timed(
+    window: Window, at: int, entrants: Sequence[Contender], repeats: int, chance: np.random.Generator
+) -> dict[Contender, float]:
+    """Return the least time, s, of those that arrive, to the tolerance number `at`.
+
+    Who follows whom is drawn anew for each window: one order for all would favour whoever follows its likeness.
+    """
     arriving = [each for each in entrants if each in window.needed[at]]
     seconds = dict.fromkeys(arriving, math.inf)
-    chance = np.random.default_rng(0)
     for _ in range(repeats):
         for number in chance.permutation(len(arriving)):
             each = arriving[number]
@@ -180,10 +184,11 @@ class Row:
 
 def rows_of(entrants: Sequence[Contender], windows: Sequence[Window], at: int) -> list[Row]:
     """Return a row for each kind of contender, to the tolerance number `at`."""
-    tried = [timed(window, at, entrants, TUNING_REPEATS) for window in windows]
+    chance = np.random.default_rng(at)
+    tried = [timed(window, at, entrants, TUNING_REPEATS, chance) for window in windows]
     kinds = dict.fromkeys(each.kind for each in entrants)
     chosen = [fastest([each for each in entrants if each.kind == kind], tried) for kind in kinds]
-    times = [timed(window, at, chosen, REPEATS) for window in windows]
+    times = [timed(window, at, chosen, REPEATS, chance) for window in windows]
     classical = fastest([each for each in chosen if each.kind in CLASSICAL], times)
     return [_row(each, classical, windows, times, at) for each in chosen]
 
