@@ -115,19 +115,13 @@ class Learned(RuleChoice):
 
     def choose(self, traits: Traits, /) -> Rule:
         """Return the rule; see `RuleChoice.choose`."""
-        return _known(self.weights, traits)
+        return _best(self.weights, features(traits), traits.rank > LARGEST_RANK)
 
 
 @cache
 def default_choice() -> Learned:
     """Return `Learned()`, one object."""
     return Learned()
-
-
-@lru_cache(maxsize=1024)
-def _known(weights: ChoiceWeights, traits: Traits) -> Rule:
-    """Return the rule for a problem; what was asked for before is found without its features."""
-    return _best(weights, features(traits), traits.rank > LARGEST_RANK)
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,9 @@ Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
 PLANNED = (JointGaussNewton, SweepRule)
 """What the compiled loop can run."""
+
+STARTS = (Nndsvd(), Nndsvd(fill_zeros=True))
+"""Where nothing else is asked for, by whether the rule's zeros lock."""
 
 ROUNDING = 4
 """Uncertainty of a squared relative error, in machine epsilons; see `NormalEquations.squared_error`."""
@@ -65,26 +69,37 @@ def factorize(
     began = clock()
     matrix = checked(X)
     k = check_rank(rank, matrix.shape)
-    rule = default_choice() if rule is None else rule
-    if isinstance(rule, RuleChoice):
-        rule = rule.choose(_traits(matrix, k))
-    start = Nndsvd(fill_zeros=rule.zeros_lock) if start is None else start
+    rule, plan = _planned(default_choice() if rule is None else rule, matrix, k)
+    start = STARTS[rule.zeros_lock] if start is None else start
     first = start.factors(matrix, k)
-    factors, errors, reason = _run(matrix, first, rule, Stop() if stop is None else stop)
+    factors, errors, reason = _run(matrix, first, rule, plan, Stop() if stop is None else stop)
     return Solution(factors, tuple(errors), reason, clock() - began)
 
 
-def _traits(matrix: Matrix, rank: int) -> Traits:
-    rows, columns = matrix.shape
-    values = matrix.values
-    if isinstance(values, np.ndarray):
-        return Traits(rows, columns, rank, count_positive(values.ravel("K")) / (rows * columns))
-    return Traits(rows, columns, rank, len(values.data) / (rows * columns), sparse=True)
+def _planned(rule: Rule | RuleChoice, matrix: Matrix, rank: int) -> tuple[Rule, SweepPlan | None]:
+    """Return the rule, and its plan if it is one that the compiled loop can run."""
+    if isinstance(rule, RuleChoice):
+        rows, columns = matrix.shape
+        values = matrix.values
+        if isinstance(values, np.ndarray):
+            return _chosen(rule, rows, columns, rank, count_positive(values.ravel("K")), sparse=False)
+        return _chosen(rule, rows, columns, rank, len(values.data), sparse=True)
+    return rule, rule.plan(rank) if isinstance(rule, PLANNED) else None
 
 
-def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
-    if isinstance(rule, PLANNED):
-        return _iterate_compiled(matrix, first, rule.plan(first.rank), stop)
+@lru_cache(maxsize=1024)
+def _chosen(
+    choice: RuleChoice, rows: int, columns: int, rank: int, held: int, *, sparse: bool
+) -> tuple[Rule, SweepPlan | None]:
+    rule = choice.choose(Traits(rows, columns, rank, held / (rows * columns), sparse))
+    return rule, rule.plan(rank) if isinstance(rule, PLANNED) else None
+
+
+def _run(
+    matrix: Matrix, first: Factors, rule: Rule, plan: SweepPlan | None, stop: Stop
+) -> tuple[Factors, list[float], StopReason]:
+    if plan is not None:
+        return _iterate_compiled(matrix, first, plan, stop)
     # A rule may overflow: that is a stop reason, not a warning.
     with np.errstate(all="ignore"):
         return _iterate(matrix, first, rule, stop)

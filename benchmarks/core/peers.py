@@ -217,8 +217,11 @@ def arrivals(
         good = {t: [a for a in found if a.error <= (1 + t) * best] for t in TOLERANCES}
         needed[name] = {t: min(g, key=lambda a: a.seconds).iterations for t, g in good.items() if g}
     times: dict[tuple[str, float], list[float]] = {}
+    chance = np.random.default_rng(seed)
     for _ in range(REPEATS):
-        for contender in present:
+        # Always in one order, each would find the caches as one other leaves them.
+        for number in chance.permutation(len(present)):
+            contender = present[number]
             for t, iterations in needed[contender.name].items():
                 # What takes seconds is known well enough.
                 known = [a.seconds for a in runs[contender.name] if a.iterations == iterations]

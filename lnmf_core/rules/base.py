@@ -111,7 +111,7 @@ class Traits(NamedTuple):
 
 
 class RuleChoice(ABC):
-    """Names a rule once the problem is known."""
+    """Names a rule once the problem is known. Hashable and pure: what was asked before is not asked again."""
 
     zeros_lock: ClassVar[bool]
 
