@@ -73,6 +73,7 @@ class ExporterSensor:
         self._pairs = FlowPairs(spec.pairs)
         self._windows = Windows(name, spec.windows, hosts)
         self._heard = clock()
+        self._latest = 0  # event time then
 
     @property
     def silent(self) -> int:
@@ -104,9 +105,9 @@ class ExporterSensor:
         if self.silent < _SILENT:
             return
         yield from self._follow(self._exports.finish())
-        if not self._pairs.clock:
+        if not self._latest:
             return
-        now = self._pairs.clock + self.silent
+        now = self._latest + self.silent
         yield from self._windows.add(attempts_of(self._pairs.advance(now)))
         yield from self._windows.advance(now)
 
@@ -119,6 +120,7 @@ class ExporterSensor:
     def _follow(self, flows: FlowBatch) -> Iterator[WindowCounts]:
         if len(flows):
             decided = self._pairs.join(flows, sampled=self._exports.sampling > 1)
+            self._latest = self._pairs.clock
             yield from self._windows.add(attempts_of(decided))
 
 

@@ -10,8 +10,7 @@ nothing. A flow told in slices is one attempt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,26 +25,6 @@ MOST_TRIES = 16
 
 _SMALLEST = 1 << 10
 _NEVER = np.iinfo(np.int64).max
-
-_Words: TypeAlias = NDArray[np.int64]
-_Hosts: TypeAlias = NDArray[np.uint32]
-_Shorts: TypeAlias = NDArray[np.uint16]
-_Bytes: TypeAlias = NDArray[np.uint8]
-_Columns: TypeAlias = tuple[
-    _Words,
-    _Words,
-    _Hosts,
-    _Hosts,
-    _Shorts,
-    _Shorts,
-    _Bytes,
-    _Words,
-    _Words,
-    _Shorts,
-    _Shorts,
-    _Bytes,
-    NDArray[np.bool_],
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +90,14 @@ class FlowPairs:
         begins something is left `FlowState.OPEN`.
         """
         self._sampled = sampled
-        out = FlowBatch.room(2 * len(flows) + int(self._cursor[kernels.WAITING]))
+        out = self._room(2 * len(flows))
+        records = _packed(flows)
         at = rows = 0
         ended = kernels.ROTATE
         while ended == kernels.ROTATE:
             at, self._used, rows, ended = kernels.follow(
                 at,
-                *_columns(flows),
+                records,
                 self._serves,
                 sampled,
                 self._spec.wait,
@@ -129,11 +109,11 @@ class FlowPairs:
                 self._used,
                 self._began + self._spec.memory,
                 rows,
-                *_columns(out),
+                out,
             )
             if ended == kernels.ROTATE:
                 rows = self._make_room(rows, out)
-        return take(out, slice(rows))
+        return _unpacked(out[:rows])
 
     def advance(self, now: int) -> FlowBatch:
         """Let event time go on to `now`, ns, without records; return the flows that have waited long enough."""
@@ -144,8 +124,12 @@ class FlowPairs:
         """Return the flows that were still waiting, at the end of the traffic."""
         return self._settle(_NEVER)
 
+    def _room(self, more: int) -> NDArray[np.int64]:
+        """Return room for all that wait, and for more."""
+        return np.empty((int(self._cursor[kernels.WAITING]) + more, kernels.COLUMNS), dtype=np.int64)
+
     def _settle(self, until: int) -> FlowBatch:
-        out = FlowBatch.room(int(self._cursor[kernels.WAITING]))
+        out = self._room(0)
         rows = kernels.settle(
             until,
             0,
@@ -156,18 +140,18 @@ class FlowPairs:
             self._young,
             self._old,
             0,
-            *_columns(out),
+            out,
         )
-        return take(out, slice(rows))
+        return _unpacked(out[:rows])
 
-    def _make_room(self, rows: int, out: FlowBatch) -> int:
+    def _make_room(self, rows: int, out: NDArray[np.int64]) -> int:
         """Begin a young table, or grow the one that is there; return the rows written for what is dropped."""
         if self._used * 2 > len(self._young) and len(self._young) < self._spec.slots:
             larger = np.zeros((2 * len(self._young), kernels.WIDTH), dtype=np.int64)
             kernels.move(self._young, larger)
             self._young = larger
             return rows
-        rows = kernels.give_up(self._old, self._serves, self._sampled, self._cursor, rows, *_columns(out))
+        rows = kernels.give_up(self._old, self._serves, self._sampled, self._cursor, rows, out)
         if len(self._old) == len(self._young):
             self._young, self._old = self._old, self._young
             self._young[:] = 0
@@ -201,20 +185,16 @@ def attempts_of(flows: FlowBatch) -> AttemptBatch:
     )
 
 
-def _columns(flows: FlowBatch) -> _Columns:
-    """Return the columns in the order in which the compiled loops take them."""
-    return (
-        flows.time,
-        flows.end,
-        flows.source,
-        flows.target,
-        flows.source_port,
-        flows.target_port,
-        flows.protocol,
-        flows.packets,
-        flows.returned,
-        flows.flags,
-        flows.returned_flags,
-        flows.state,
-        flows.directed,
-    )
+def _packed(flows: FlowBatch) -> NDArray[np.int64]:
+    """Return a batch as one array, shape (n, 13), in the order of the batch's columns."""
+    packed = np.empty((len(flows), kernels.COLUMNS), dtype=np.int64)
+    for at, column in enumerate(fields(FlowBatch)):
+        packed[:, at] = getattr(flows, column.name)
+    return packed
+
+
+def _unpacked(rows: NDArray[np.int64]) -> FlowBatch:
+    flows = FlowBatch.room(len(rows))
+    for at, column in enumerate(fields(FlowBatch)):
+        getattr(flows, column.name)[:] = rows[:, at]
+    return flows

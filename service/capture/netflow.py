@@ -14,26 +14,25 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from service.capture import flow_templates as templates
-from service.capture.batch import FlowBatch, take
+from service.capture.flow_messages import BadHeaderError, Header, read_header
 from service.capture.flow_sequence import Sequence
+from service.capture.flow_sets import SetBatch
 from service.capture.kernels import flow_records as records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence as Many
 
-    from numpy.typing import NDArray
-
+    from service.capture.batch import FlowBatch
     from service.capture.flow_templates import Template
     from service.capture.hosts import HostTable
 
 SECOND = 1_000_000_000
 
 _MS = 1_000_000
-_V5 = struct.Struct(">HHIIIIBBH")
-_V9 = struct.Struct(">HHIIII")
-_IPFIX = struct.Struct(">HHIII")
 _SET = struct.Struct(">HH")
 _V5_RECORD, _V5_MOST = 48, 30
+_V5_COUNT, _V5_SAMPLING = 2, 22
+_UPTIME = 4
 _FIRST_DATA = 256
 _OPTIONS_RECORDS = 64
 _RESTART = 60_000
@@ -48,7 +47,6 @@ _TALLIED = {
     records.NO_TIME: "no_time",
     records.ADDRESSES: "address_table_full",
 }
-_FOLLOWED_ALL_THE_SAME = frozenset((records.ABSURD_TIME, records.NO_TIME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,59 +84,12 @@ class _Domain:
     sampling: int = 1
 
 
-class _Header(NamedTuple):
-    """The header of a message."""
-
-    domain: tuple[int, int]
-    export: int
-    """ns since the epoch"""
-    sequence: int
-    body: int
-    """Offset of the first set."""
-    end: int
-
-
 class _Waiting(NamedTuple):
     """A set whose template did not come yet."""
 
     key: tuple[tuple[int, int], int]
     data: bytes
     export: int
-
-
-class _Batch:
-    """The sets of some datagrams, until they are decoded together."""
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self.length = 0
-        self.sets: list[tuple[int, int, int, int, int, int, int]] = []
-        self.messages: list[tuple[_Domain, int, int, int, int]] = []
-        """Domain, sequence number, records of options data, first and last set of the IPFIX messages."""
-        self._programs: dict[int, tuple[int, int]] = {}
-        self._rows: list[NDArray[np.int64]] = []
-        self._used = 0
-
-    def begin(self, data: bytes) -> int:
-        """Add a datagram, and return where its first byte stands."""
-        self.chunks.append(data)
-        self.length += len(data)
-        return self.length - len(data)
-
-    def add(self, begin: int, end: int, template: Template, export: int, boot: int) -> None:
-        """Add a set of records of flows."""
-        assert template.program is not None  # noqa: S101  (others are not added)
-        place = self._programs.get(id(template))
-        if place is None:
-            place = (self._used, self._used + len(template.program))
-            self._programs[id(template)] = place
-            self._rows.append(template.program)
-            self._used = place[1]
-        self.sets.append((begin, end, *place, template.least, export, boot))
-
-    def program(self) -> NDArray[np.int64]:
-        """Return the programs of all templates, one after the other."""
-        return np.concatenate(self._rows)
 
 
 class Exports:
@@ -154,8 +105,12 @@ class Exports:
         self._templates: OrderedDict[tuple[tuple[int, int], int], Template] = OrderedDict()
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
+        self._awaited: set[tuple[tuple[int, int], int]] = set()
+        self._resumed = False
         self._held: tuple[bytes, int] | None = None
         self._latest = -1
+        self._messages: list[tuple[_Domain, int, int, int, int]] = []
+        """Of IPFIX: domain, sequence number, records of options data, first and last set of the batch."""
         self._tally = np.zeros(records.TALLY_SIZE, dtype=np.int64)
         self._lost: Counter[str] = Counter()
         self.flows = 0
@@ -181,7 +136,7 @@ class Exports:
 
     def read(self, datagrams: Many[bytes]) -> FlowBatch:
         """Return the flows that datagrams tell of."""
-        batch = _Batch()
+        batch = SetBatch()
         for data in datagrams:
             self.datagrams += 1
             header = self._header(data)
@@ -191,21 +146,22 @@ class Exports:
 
     def finish(self) -> FlowBatch:
         """Return the flows of a datagram that still waits for another one that confirms its date."""
-        batch = _Batch()
+        batch = SetBatch()
         if self._held is not None:
             (data, export), self._held = self._held, None
             self._latest = export
             self._take(batch, data)
         return self._decode(batch)
 
-    def _take_dated(self, batch: _Batch, data: bytes, export: int) -> None:
+    def _take_dated(self, batch: SetBatch, data: bytes, export: int) -> None:
         """Take a datagram if its date is likely: one dated years ahead would make all others late."""
         jump = self._spec.jump
+        held, self._held = self._held, None
         if self._latest >= 0 and export <= self._latest + jump:
+            self._lost["absurd_export_time"] += held is not None
             self._latest = max(self._latest, export)
             self._take(batch, data)
             return
-        held, self._held = self._held, None
         if held is not None and abs(export - held[1]) <= jump:
             self._latest = max(export, held[1])
             self._take(batch, held[0])
@@ -214,29 +170,15 @@ class Exports:
         self._lost["absurd_export_time"] += held is not None
         self._held = (data, export)
 
-    def _header(self, data: bytes) -> _Header | None:
+    def _header(self, data: bytes) -> Header | None:
         """Return the header of a datagram if it is one that can be read."""
-        version = int.from_bytes(data[:2], "big") if len(data) >= 2 else -1
-        if version not in (5, 9, 10):
-            self._lost["unknown_version" if version >= 0 else "truncated"] += 1
+        try:
+            return read_header(data)
+        except BadHeaderError as reason:
+            self._lost[str(reason)] += 1
             return None
-        if len(data) < {5: _V5, 9: _V9, 10: _IPFIX}[version].size:
-            self._lost["truncated"] += 1
-            return None
-        if version == 5:
-            _, _, _, seconds, nanoseconds, sequence, kind, engine, _ = _V5.unpack_from(data)
-            export = seconds * SECOND + min(nanoseconds, SECOND - 1)
-            return _Header((5, kind << 8 | engine), export, sequence, _V5.size, len(data))
-        if version == 9:
-            _, _, _, seconds, sequence, source = _V9.unpack_from(data)
-            return _Header((9, source), seconds * SECOND, sequence, _V9.size, len(data))
-        _, length, seconds, sequence, domain = _IPFIX.unpack_from(data)
-        if not _IPFIX.size <= length <= len(data):
-            self._lost["truncated"] += 1
-            return None
-        return _Header((10, domain), seconds * SECOND, sequence, _IPFIX.size, length)
 
-    def _take(self, batch: _Batch, data: bytes) -> None:
+    def _take(self, batch: SetBatch, data: bytes) -> None:
         header = self._header(data)
         if header is None:
             return
@@ -245,7 +187,7 @@ class Exports:
             self._take_v5(batch, data, header, domain)
             return
         if header.domain[0] == 9:
-            self._note_uptime(header, domain, int.from_bytes(data[4:8], "big"))
+            self._note_uptime(header, domain, int.from_bytes(data[_UPTIME : _UPTIME + 4], "big"))
             domain.sequence.take(header.sequence, 1)
         self._take_sets(batch, data, header, domain)
 
@@ -265,7 +207,7 @@ class Exports:
         for key in [key for key in self._templates if key[0] == domain]:
             del self._templates[key]
 
-    def _note_uptime(self, header: _Header, domain: _Domain, uptime: int) -> None:
+    def _note_uptime(self, header: Header, domain: _Domain, uptime: int) -> None:
         """Keep the time of the exporter's boot steady, so that the records of two datagrams can be compared."""
         boot = max(header.export - uptime * _MS, 0)
         back = (domain.uptime - uptime) % (1 << 32)
@@ -276,8 +218,9 @@ class Exports:
             domain.boot = boot
         domain.uptime = uptime
 
-    def _take_v5(self, batch: _Batch, data: bytes, header: _Header, domain: _Domain) -> None:
-        _, count, uptime, *_, sampling = _V5.unpack_from(data)
+    def _take_v5(self, batch: SetBatch, data: bytes, header: Header, domain: _Domain) -> None:
+        count, sampling = (int.from_bytes(data[at : at + 2], "big") for at in (_V5_COUNT, _V5_SAMPLING))
+        uptime = int.from_bytes(data[_UPTIME : _UPTIME + 4], "big")
         if not 0 < count <= _V5_MOST or header.body + count * _V5_RECORD > len(data):
             self._lost["truncated"] += 1
             return
@@ -289,9 +232,10 @@ class Exports:
         export = domain.boot + uptime * _MS if domain.boot else header.export
         batch.add(begin, begin + count * _V5_RECORD, templates.V5, export, domain.boot)
 
-    def _take_sets(self, batch: _Batch, data: bytes, header: _Header, domain: _Domain) -> None:
+    def _take_sets(self, batch: SetBatch, data: bytes, header: Header, domain: _Domain) -> None:
         base = batch.begin(data)
-        first, options, whole = len(batch.sets), 0, True
+        first, options, whole = len(batch), 0, True
+        self._resumed = False
         at = header.body
         while at + _SET.size <= header.end:
             number, length = _SET.unpack_from(data, at)
@@ -319,17 +263,17 @@ class Exports:
             else:
                 batch.add(base + body, base + end, template, self._export(header, domain), domain.boot)
         if header.domain[0] == 10:
-            if whole:
-                batch.messages.append((domain, header.sequence, options, first, len(batch.sets)))
+            if whole and not self._resumed:  # else it is not known how many records came
+                self._messages.append((domain, header.sequence, options, first, len(batch)))
             else:
-                batch.messages.append((domain, -1, 0, 0, 0))
+                self._messages.append((domain, -1, 0, 0, 0))
 
-    def _export(self, header: _Header, domain: _Domain) -> int:
+    def _export(self, header: Header, domain: _Domain) -> int:
         """Return the time of the export by the clock that the domain's boot is told by."""
         return domain.boot + domain.uptime * _MS if header.domain[0] == 9 and domain.boot else header.export
 
     def _take_templates(
-        self, batch: _Batch, data: bytes, number: int, body: tuple[int, int], header: _Header
+        self, batch: SetBatch, data: bytes, number: int, body: tuple[int, int], header: Header
     ) -> None:
         ipfix = header.domain[0] == 10
         kinds = {2: False, 3: True} if ipfix else {0: False, 1: True}
@@ -344,7 +288,7 @@ class Exports:
             self._lost["malformed_template"] += 1
 
     def _learn(
-        self, batch: _Batch, key: tuple[tuple[int, int], int], template: Template | None, *, options: bool
+        self, batch: SetBatch, key: tuple[tuple[int, int], int], template: Template | None, *, options: bool
     ) -> None:
         """Keep, replace or withdraw a template (RFC 7011, 8.1: id 2 or 3 withdraws all of a kind)."""
         if template is None and key[1] < _FIRST_DATA:
@@ -360,22 +304,23 @@ class Exports:
             self._templates.popitem(last=False)
             self._lost["templates_forgotten"] += 1
         self._templates[key] = template
-        if before is None and self._waiting:
+        if key in self._awaited:
             self._resume(batch, key, template)
 
     def _wait(self, waiting: _Waiting) -> None:
+        self._awaited.add(waiting.key)
         self._waiting.append(waiting)
         self._waiting_bytes += len(waiting.data)
         while len(self._waiting) > self._spec.waiting_sets or self._waiting_bytes > self._spec.waiting_bytes:
             self._waiting_bytes -= len(self._waiting.popleft().data)
             self._lost["sets_without_template"] += 1
 
-    def _resume(self, batch: _Batch, key: tuple[tuple[int, int], int], template: Template) -> None:
+    def _resume(self, batch: SetBatch, key: tuple[tuple[int, int], int], template: Template) -> None:
         """Take the sets that waited for a template."""
         ready = [waiting for waiting in self._waiting if waiting.key == key]
-        if not ready:
-            return
         self._waiting = deque(waiting for waiting in self._waiting if waiting.key != key)
+        self._awaited = {waiting.key for waiting in self._waiting}
+        self._resumed = bool(ready)
         domain = self._domains[key[0]]
         for waiting in ready:
             self._waiting_bytes -= len(waiting.data)
@@ -398,45 +343,16 @@ class Exports:
             domain.sampling = every
         return count
 
-    def _decode(self, batch: _Batch) -> FlowBatch:
-        if not batch.sets:
-            self._note_messages(batch, np.empty(0, np.int64))
-            return FlowBatch.room(0)
-        sets = np.array(batch.sets, dtype=np.int64)
-        found = np.zeros(len(sets), dtype=np.int64)
-        flows = FlowBatch.room(int(((sets[:, 1] - sets[:, 0]) // sets[:, 4]).sum()))
-        rows = records.decode(
-            np.frombuffer(b"".join(batch.chunks), dtype=np.uint8),
-            sets,
-            batch.program(),
-            self._hosts.words,
-            self._hosts.slots,
-            self._tally,
-            found,
-            flows.time,
-            flows.end,
-            flows.source,
-            flows.target,
-            flows.source_port,
-            flows.target_port,
-            flows.protocol,
-            flows.packets,
-            flows.returned,
-            flows.flags,
-            flows.returned_flags,
-            flows.state,
-            flows.directed,
-        )
-        self.flows += rows
-        self._note_messages(batch, found)
-        return take(flows, slice(rows))
-
-    def _note_messages(self, batch: _Batch, found: NDArray[np.int64]) -> None:
-        for domain, number, options, first, last in batch.messages:
+    def _decode(self, batch: SetBatch) -> FlowBatch:
+        flows, found = batch.decode(self._hosts, self._tally)
+        self.flows += len(flows)
+        for domain, number, options, first, last in self._messages:
             if number < 0:
                 domain.sequence.forget()
             else:
                 domain.sequence.take(number, options + int(found[first:last].sum()), options)
+        self._messages = []
+        return flows
 
 
 def _reason(at: int) -> str:

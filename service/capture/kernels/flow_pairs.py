@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
 
+TIME, END, SOURCE, TARGET, SOURCE_PORT, TARGET_PORT, PROTOCOL, PACKETS, RETURNED = 0, 1, 2, 3, 4, 5, 6, 7, 8
+FLAGS, RETURNED_FLAGS, STATE, DIRECTED, COLUMNS = 9, 10, 11, 12, 13
+"""Columns of records and flows: those of `service.capture.batch.FlowBatch`, all as 64 bits."""
+
 WIDTH = 13
 KEY = 0
 _STATE, _LOW, _HIGH = 1, 2, 3
@@ -183,19 +187,7 @@ def _tell(
     verdict: int,
     sampled: bool,
     row: int,
-    out_time: NDArray[np.int64],
-    out_end: NDArray[np.int64],
-    out_source: NDArray[np.uint32],
-    out_target: NDArray[np.uint32],
-    out_source_port: NDArray[np.uint16],
-    out_target_port: NDArray[np.uint16],
-    out_protocol: NDArray[np.uint8],
-    out_packets: NDArray[np.int64],
-    out_returned: NDArray[np.int64],
-    out_flags: NDArray[np.uint16],
-    out_returned_flags: NDArray[np.uint16],
-    out_state: NDArray[np.uint8],
-    out_directed: NDArray[np.bool_],
+    out: NDArray[np.int64],
 ) -> int:
     """Write a conversation that is judged, and remember that; returns the next row."""
     low, state = verdict & 1, verdict >> 1
@@ -203,19 +195,19 @@ def _tell(
     sent, back = (_LOW_SENT, _HIGH_SENT) if low else (_HIGH_SENT, _LOW_SENT)
     heard = e[_STATE] & (_HEARD_LOW if low else _HEARD_HIGH) != 0
     heard_back = e[_STATE] & (_HEARD_HIGH if low else _HEARD_LOW) != 0
-    out_time[row] = e[sent + _FIRST] if heard else e[back + _FIRST]
-    out_end[row] = max(e[sent + _LAST], e[back + _LAST])
-    out_source[row] = here >> 16
-    out_target[row] = there >> 16
-    out_source_port[row] = here & 0xFFFF
-    out_target_port[row] = there & 0xFFFF
-    out_protocol[row] = e[_STATE] >> _PROTOCOL_SHIFT
-    out_packets[row] = e[sent + _PACKETS] if heard else 0
-    out_returned[row] = e[back + _PACKETS] if heard_back else (-1 if sampled else 0)
-    out_flags[row] = e[sent + _FLAGS]
-    out_returned_flags[row] = e[back + _FLAGS]
-    out_state[row] = _OPEN if sampled and state == _UNANSWERED else state
-    out_directed[row] = True
+    out[row, TIME] = e[sent + _FIRST] if heard else e[back + _FIRST]
+    out[row, END] = max(e[sent + _LAST], e[back + _LAST])
+    out[row, SOURCE] = here >> 16
+    out[row, TARGET] = there >> 16
+    out[row, SOURCE_PORT] = here & 0xFFFF
+    out[row, TARGET_PORT] = there & 0xFFFF
+    out[row, PROTOCOL] = e[_STATE] >> _PROTOCOL_SHIFT
+    out[row, PACKETS] = e[sent + _PACKETS] if heard else 0
+    out[row, RETURNED] = e[back + _PACKETS] if heard_back else (-1 if sampled else 0)
+    out[row, FLAGS] = e[sent + _FLAGS]
+    out[row, RETURNED_FLAGS] = e[back + _FLAGS]
+    out[row, STATE] = _OPEN if sampled and state == _UNANSWERED else state
+    out[row, DIRECTED] = True
     e[_STATE] |= _DECIDED
     if state == _NO_ATTEMPT:
         e[_STATE] |= _TOLD_NOTHING
@@ -237,19 +229,7 @@ def settle(
     young: NDArray[np.int64],
     old: NDArray[np.int64],
     row: int,
-    out_time: NDArray[np.int64],
-    out_end: NDArray[np.int64],
-    out_source: NDArray[np.uint32],
-    out_target: NDArray[np.uint32],
-    out_source_port: NDArray[np.uint16],
-    out_target_port: NDArray[np.uint16],
-    out_protocol: NDArray[np.uint8],
-    out_packets: NDArray[np.int64],
-    out_returned: NDArray[np.int64],
-    out_flags: NDArray[np.uint16],
-    out_returned_flags: NDArray[np.uint16],
-    out_state: NDArray[np.uint8],
-    out_directed: NDArray[np.bool_],
+    out: NDArray[np.int64],
 ) -> int:
     """Decide on the halves that have waited since before `until`, and on more until `free` places are free.
 
@@ -276,19 +256,7 @@ def settle(
             _judge(e, serves),
             sampled,
             row,
-            out_time,
-            out_end,
-            out_source,
-            out_target,
-            out_source_port,
-            out_target_port,
-            out_protocol,
-            out_packets,
-            out_returned,
-            out_flags,
-            out_returned_flags,
-            out_state,
-            out_directed,
+            out,
         )
     return row
 
@@ -300,19 +268,7 @@ def give_up(
     sampled: bool,
     cursor: NDArray[np.int64],
     row: int,
-    out_time: NDArray[np.int64],
-    out_end: NDArray[np.int64],
-    out_source: NDArray[np.uint32],
-    out_target: NDArray[np.uint32],
-    out_source_port: NDArray[np.uint16],
-    out_target_port: NDArray[np.uint16],
-    out_protocol: NDArray[np.uint8],
-    out_packets: NDArray[np.int64],
-    out_returned: NDArray[np.int64],
-    out_flags: NDArray[np.uint16],
-    out_returned_flags: NDArray[np.uint16],
-    out_state: NDArray[np.uint8],
-    out_directed: NDArray[np.bool_],
+    out: NDArray[np.int64],
 ) -> int:
     """Decide on all halves of a table that is about to be cleared; returns the rows written."""
     for at in range(len(table)):
@@ -324,19 +280,7 @@ def give_up(
                 _judge(e, serves),
                 sampled,
                 row,
-                out_time,
-                out_end,
-                out_source,
-                out_target,
-                out_source_port,
-                out_target_port,
-                out_protocol,
-                out_packets,
-                out_returned,
-                out_flags,
-                out_returned_flags,
-                out_state,
-                out_directed,
+                out,
             )
     return row
 
@@ -380,19 +324,7 @@ def _is_another(e: NDArray[np.int64], bit: int, first: int, flags: int, gap: int
 @compiled
 def follow(
     begin: int,
-    time: NDArray[np.int64],
-    end: NDArray[np.int64],
-    source: NDArray[np.uint32],
-    target: NDArray[np.uint32],
-    source_port: NDArray[np.uint16],
-    target_port: NDArray[np.uint16],
-    protocol: NDArray[np.uint8],
-    packets: NDArray[np.int64],
-    returned: NDArray[np.int64],
-    flags: NDArray[np.uint16],
-    returned_flags: NDArray[np.uint16],
-    state: NDArray[np.uint8],
-    directed: NDArray[np.bool_],
+    flows: NDArray[np.int64],
     serves: NDArray[np.bool_],
     sampled: bool,
     wait: int,
@@ -404,19 +336,7 @@ def follow(
     used: int,
     rotate_after: int,
     row: int,
-    out_time: NDArray[np.int64],
-    out_end: NDArray[np.int64],
-    out_source: NDArray[np.uint32],
-    out_target: NDArray[np.uint32],
-    out_source_port: NDArray[np.uint16],
-    out_target_port: NDArray[np.uint16],
-    out_protocol: NDArray[np.uint8],
-    out_packets: NDArray[np.int64],
-    out_returned: NDArray[np.int64],
-    out_flags: NDArray[np.uint16],
-    out_returned_flags: NDArray[np.uint16],
-    out_state: NDArray[np.uint8],
-    out_directed: NDArray[np.bool_],
+    out: NDArray[np.int64],
 ) -> tuple[int, int, int, int]:
     """Follow records from `begin` on, until the end or until a young table has to be begun.
 
@@ -425,10 +345,11 @@ def follow(
     table, rows written, and why it ended.
     """
     i = begin
-    while i < len(time):
+    while i < len(flows):
         if used * 2 > len(young) or cursor[CLOCK] > rotate_after:
             return i, used, row, ROTATE
-        cursor[CLOCK] = max(cursor[CLOCK], end[i])
+        r = flows[i]
+        cursor[CLOCK] = max(cursor[CLOCK], r[END])
         if cursor[WAITING] > 0:
             row = settle(
                 cursor[CLOCK] - wait,
@@ -440,26 +361,14 @@ def follow(
                 young,
                 old,
                 row,
-                out_time,
-                out_end,
-                out_source,
-                out_target,
-                out_source_port,
-                out_target_port,
-                out_protocol,
-                out_packets,
-                out_returned,
-                out_flags,
-                out_returned_flags,
-                out_state,
-                out_directed,
+                out,
             )
-        here = np.int64(source[i]) << 16 | source_port[i]
-        there = np.int64(target[i]) << 16 | target_port[i]
+        here = r[SOURCE] << 16 | r[SOURCE_PORT]
+        there = r[TARGET] << 16 | r[TARGET_PORT]
         low_sends = here <= there
         low, high = (here, there) if low_sends else (there, here)
         mixed = mix64(np.int64(mix64(low)) + high)
-        key = np.int64(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)))
+        key = np.int64(mixed ^ (np.uint64(r[PROTOCOL]) + np.uint64(1)))
         if key == 0:
             key = np.int64(1)
         at = _find(young, key)
@@ -471,7 +380,7 @@ def follow(
             else:
                 young[at] = 0
                 young[at, KEY] = key
-                young[at, _STATE] = np.int64(protocol[i]) << _PROTOCOL_SHIFT
+                young[at, _STATE] = r[PROTOCOL] << _PROTOCOL_SHIFT
                 young[at, _LOW] = low
                 young[at, _HIGH] = high
             used += 1
@@ -480,17 +389,17 @@ def follow(
             mine, my_bit, its, its_bit = _LOW_SENT, _HEARD_LOW, _HIGH_SENT, _HEARD_HIGH
         else:
             mine, my_bit, its, its_bit = _HIGH_SENT, _HEARD_HIGH, _LOW_SENT, _HEARD_LOW
-        if e[_STATE] & _DECIDED and _is_another(e, my_bit, time[i], np.int64(flags[i]), gap):
-            e[_STATE] = np.int64(protocol[i]) << _PROTOCOL_SHIFT
+        if e[_STATE] & _DECIDED and _is_another(e, my_bit, r[TIME], r[FLAGS], gap):
+            e[_STATE] = r[PROTOCOL] << _PROTOCOL_SHIFT
             e[_LOW_SENT : _HIGH_SENT + 4] = 0
             e[_SERIAL] = 0
         heard = e[_STATE] & (_HEARD_LOW | _HEARD_HIGH)
-        _hear(e, mine, my_bit, time[i], end[i], packets[i], np.int64(flags[i]))
-        if returned[i] > 0:
-            _hear(e, its, its_bit, time[i], end[i], returned[i], np.int64(returned_flags[i]))
-        if state[i] == _REFUSED:
+        _hear(e, mine, my_bit, r[TIME], r[END], r[PACKETS], r[FLAGS])
+        if r[RETURNED] > 0:
+            _hear(e, its, its_bit, r[TIME], r[END], r[RETURNED], r[RETURNED_FLAGS])
+        if r[STATE] == _REFUSED:
             e[_STATE] |= _REFUSED_BIT
-        if directed[i] and e[_STATE] & (_DIRECTED_LOW | _DIRECTED_HIGH) == 0:
+        if r[DIRECTED] and e[_STATE] & (_DIRECTED_LOW | _DIRECTED_HIGH) == 0:
             e[_STATE] |= _DIRECTED_LOW if low_sends else _DIRECTED_HIGH
         both = e[_STATE] & (_HEARD_LOW | _HEARD_HIGH) == _HEARD_LOW | _HEARD_HIGH
         tell = False
@@ -519,19 +428,7 @@ def follow(
                 verdict,
                 sampled,
                 row,
-                out_time,
-                out_end,
-                out_source,
-                out_target,
-                out_source_port,
-                out_target_port,
-                out_protocol,
-                out_packets,
-                out_returned,
-                out_flags,
-                out_returned_flags,
-                out_state,
-                out_directed,
+                out,
             )
         i += 1
     return i, used, row, DONE
