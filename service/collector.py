@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.capture.flow_pairs import FlowPairs, PairSpec, attempts_of
@@ -35,8 +35,8 @@ class CollectorSpec:
     """
 
     windows: WindowSpec = field(default_factory=lambda: WindowSpec(lateness=120 * SECOND))
-    """An exporter tells of a flow when it is over, or when its active timeout is: a window has to stay open so long
-    after its end."""
+    """An exporter tells of a flow when it is over, or when its active timeout is: a window stays open so long after
+    its end, and as long as a half may wait for the other one."""
     pairs: PairSpec = field(default_factory=PairSpec)
     exports: ExportSpec = field(default_factory=ExportSpec)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +71,8 @@ class ExporterSensor:
         self._clock = clock
         self._exports = Exports(hosts, spec.exports)
         self._pairs = FlowPairs(spec.pairs)
-        self._windows = Windows(name, spec.windows, hosts)
+        lateness = spec.windows.lateness + spec.pairs.wait
+        self._windows = Windows(name, replace(spec.windows, lateness=lateness), hosts)
         self._heard = clock()
         self._latest = 0  # event time then
 
