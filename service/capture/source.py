@@ -31,6 +31,8 @@ class Losses:
     unparsed: dict[str, int]
     """Packets that are not followed, by reason."""
     damage: Damage | None
+    dropped: int | None = 0
+    """Packets that the system dropped before they could be read; None if it does not say."""
 
 
 class TrafficSource(Protocol):

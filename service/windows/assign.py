@@ -71,11 +71,10 @@ class Windows:
         if late.any():
             self.late += int((late & (attempts.outcome == Outcome.ATTEMPT)).sum())
             index = np.where(late, min(self._open, default=self._closed_before), index)
-        order = np.argsort(index, kind="stable")
-        cuts = np.flatnonzero(np.diff(index[order])) + 1
-        for part in np.split(order, cuts):
-            yield from self._close(int(index[part[0]]) * self._spec.length - self._spec.lateness)
-            self._count(int(index[part[0]]), attempts if len(part) == len(attempts) else take(attempts, part))
+        for window in np.unique(index).tolist():
+            yield from self._close(window * self._spec.length - self._spec.lateness)
+            mine = index == window
+            self._count(window, attempts if mine.all() else take(attempts, np.flatnonzero(mine)))
         self._latest = max(self._latest, int(attempts.time.max()))
         yield from self._close(self._latest - self._spec.lateness)
 
