@@ -205,7 +205,10 @@ class Collector:
             longest = max(self._sensors, key=lambda held: self._sensors[held].silent)
             if self._sensors[longest].silent < _GONE:
                 return None
-            self._keep(self._sensors.pop(longest).finish())
+            gone = self._sensors.pop(longest)
+            self._keep(gone.finish())
+            self._told.pop(gone.name, None)
+            _log.info("exporter gone", extra={"sensor": gone.name, "flows": gone.flows, "losses": gone.losses()})
         sensor = ExporterSensor(self._spec.names.get(address, address), self._spec, self._clock)
         self._sensors[address] = sensor
         _log.info("new exporter", extra={"address": address, "sensor": sensor.name})

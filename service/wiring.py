@@ -96,16 +96,18 @@ class Yocho:
     ) -> None:
         """See `service.cli.Parts`."""
         from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
-        from service.collector import Collector, CollectorSpec
         from service.logs import log_to_stderr
-        from service.pipeline import Pipeline
-        from service.store.sql import SqlStore
 
-        names, spec = _sensor_names(sensors), self._pipeline_spec(None)
-        windows = replace(spec.windows, lateness=lateness * _SECOND)
+        names = _sensor_names(sensors)
         stop = _stop_signals()
         with _listen_datagrams(listen, ReceiveSpec()) as listener:
+            from service.collector import Collector, CollectorSpec
+            from service.pipeline import Pipeline
+            from service.store.sql import SqlStore
+
             log_to_stderr()
+            spec = self._pipeline_spec(None)
+            windows = replace(spec.windows, lateness=lateness * _SECOND)
             store = SqlStore(_database_url(database or self._settings.database))
             collector = Collector(
                 CollectorSpec(windows=windows, names=names, named_only=named_only), Pipeline(spec, store)

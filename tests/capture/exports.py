@@ -213,3 +213,11 @@ def flow(
         + number(flags, 1)
         + number(packets, 4)
     )
+
+
+def v9_template(given: tuple[FieldOf, ...] = FLOW, name: int = 256) -> bytes:
+    return a_set(0, template(given, name=name))
+
+
+def ipfix_template(given: tuple[FieldOf, ...] = FLOW, name: int = 256) -> bytes:
+    return a_set(2, template(given, name=name))
