@@ -98,9 +98,9 @@ class Yocho:
         from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
         from service.logs import log_to_stderr
 
-        names = _sensor_names(sensors)
+        names, receive = _sensor_names(sensors), ReceiveSpec()
         stop = _stop_signals()
-        with _listen_datagrams(listen, ReceiveSpec()) as listener:
+        with _listen_datagrams(listen, receive) as listener:
             from service.collector import Collector, CollectorSpec
             from service.pipeline import Pipeline
             from service.store.sql import SqlStore
@@ -113,12 +113,12 @@ class Yocho:
                 CollectorSpec(windows=windows, names=names, named_only=named_only), Pipeline(spec, store)
             )
             host, port = listener.getsockname()[:2]
-            _log.info(
-                "collector listening",
-                extra={"host": host, "port": port, "receive_buffer": granted_bytes(listener)},
-            )
+            granted = granted_bytes(listener)
+            _log.info("collector listening", extra={"host": host, "port": port, "receive_buffer": granted})
+            if granted < receive.kernel_bytes:
+                _log.warning("bursts may be lost: raise net.core.rmem_max", extra={"wanted": receive.kernel_bytes})
             try:
-                collector.run(DatagramReceiver(listener), stop)
+                collector.run(DatagramReceiver(listener, receive), stop)
             finally:
                 store.close()
 
