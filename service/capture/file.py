@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
 from service.capture.batch import PacketBatch, take
 from service.capture.chunks import Chunks
 from service.capture.hosts import HostTable
-from service.capture.kernels.headers import decode
+from service.capture.kernels.packets import decode
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
-from service.capture.stream import open_stream
-from service.capture.tally import new_tally, tally_reasons
+from service.capture.stream import Opened, open_stream
+from service.capture.tally import new_tally, tally_reasons, tally_tunnels
+from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -23,67 +25,72 @@ if TYPE_CHECKING:
 
 
 class CaptureFile:
-    """A capture file as a `TrafficSource`: pcap or pcapng, plain or in gzip.
+    """A capture as a `TrafficSource`: pcap or pcapng, plain, in gzip or in zstd; a file, a pipe, or ``-``.
 
-    Raises CaptureError if the file can't be opened or is no capture.
+    Raises CaptureError if it can't be opened or is no capture.
     """
 
-    def __init__(self, path: Path, hosts: HostTable | None = None) -> None:
+    def __init__(self, path: Path, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER) -> None:
         self.hosts = hosts or HostTable()
-        self._name = str(path)
-        self._file, self._stream = open_stream(path)
-        self._position = 0
-        self._chunks = Chunks(self._stream)
-        try:
-            self._reader = _reader(self._chunks, path)
-        except CaptureError:
-            self.close()
-            raise
+        self._path = path
+        self._inside = tunnels is Tunnels.INNER
         self._tally = new_tally()
         self._packets = 0
         self._damage: Damage | None = None
+        self._open()
+
+    def _open(self) -> None:
+        self._opened = open_stream(self._path)
+        self._chunks = Chunks(self._opened.stream)
+        try:
+            reader = _reader(self._chunks, self._opened, self._path)
+        except CaptureError:
+            self.close()
+            raise
+        self._blocks: Iterator[RecordBlock] = reader.blocks(self._chunks)
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield the packets in order; ends early where the file is damaged, see `losses`."""
+        if self._opened.origin.closed:
+            self._open()
+        name = str(self._path)
         try:
-            for block in self._reader.blocks(self._chunks):
+            for block in self._blocks:
                 yield self._decode(block)
         except Corrupt as reason:
-            self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken or str(reason))
+            self._damage = Damage(name, self._chunks.offset, self._chunks.broken or str(reason))
         else:
             if self._chunks.broken:
-                self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken)
+                self._damage = Damage(name, self._chunks.offset, self._chunks.broken)
         finally:
             self.close()
 
     def position(self) -> int:
         """Return how many bytes of the file, compressed if it is, were consumed."""
-        return self._position if self._file.closed else self._file.tell()
+        return self._opened.origin.position
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
-        return Losses(self._packets, tally_reasons(self._tally), self._damage)
+        return Losses(self._packets, tally_reasons(self._tally), self._damage, tally_tunnels(self._tally))
 
     def first_time(self) -> int:
-        """Return the time of the first packet, ns since the epoch, or 0; ends the reading."""
-        for block in self._first_block():
-            return int(block.time[0])
-        return 0
+        """Return the time of the first packet, ns since the epoch, or 0; to be asked for before `batches`.
+
+        A file is closed until it is read, so that a thousand can wait; a pipe stays open.
+        """
+        try:
+            first = next(self._blocks, None)
+        except Corrupt as reason:
+            first, self._blocks = None, _corrupt(reason)
+        if first is not None:
+            self._blocks = chain([first], self._blocks)
+        if self._opened.origin.regular:
+            self.close()
+        return 0 if first is None else int(first.time[0])
 
     def close(self) -> None:
         """Let go of the file."""
-        if not self._file.closed:
-            self._position = self._file.tell()
-        self._stream.close()
-        self._file.close()
-
-    def _first_block(self) -> Iterator[RecordBlock]:
-        try:
-            yield from self._reader.blocks(self._chunks)
-        except Corrupt:
-            return
-        finally:
-            self.close()
+        self._opened.close()
 
     def _decode(self, block: RecordBlock) -> PacketBatch:
         n = len(block.offset)
@@ -95,6 +102,7 @@ class CaptureFile:
             block.length,
             block.time,
             block.link,
+            self._inside,
             self.hosts.words,
             self.hosts.slots,
             self._tally,
@@ -110,9 +118,18 @@ class CaptureFile:
         return take(batch, slice(count))
 
 
-def _reader(chunks: Chunks, path: Path) -> RecordReader:
+def _corrupt(reason: Corrupt) -> Iterator[RecordBlock]:
+    yield from ()
+    raise reason
+
+
+def _reader(chunks: Chunks, opened: Opened, path: Path) -> RecordReader:
     if not chunks.need(4):
-        why = f"the gzip data is damaged ({chunks.broken})" if chunks.broken else "it is shorter than 4 bytes"
+        why = (
+            f"the {opened.packing} data is damaged ({chunks.broken})"
+            if chunks.broken
+            else "it is shorter than 4 bytes"
+        )
         raise CaptureError(f"{path}: not a capture file: {why}")
     magic = chunks.data[:4].tobytes()
     if magic in pcap.MAGIC:
@@ -120,5 +137,6 @@ def _reader(chunks: Chunks, path: Path) -> RecordReader:
     if magic == pcapng.MAGIC:
         return pcapng.PcapngRecords()
     raise CaptureError(
-        f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain or gzip"
+        f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain "
+        "or in gzip or zstd"
     )

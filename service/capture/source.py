@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Losses:
     unparsed: dict[str, int]
     """Packets that are not followed, by reason."""
     damage: Damage | None
+    tunnelled: dict[str, int] = field(default_factory=dict)
+    """Packets that were read through a tunnel, followed or not, by the kind of the outermost one."""
 
 
 class TrafficSource(Protocol):
