@@ -5,11 +5,15 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from service.capture import pcap, pcapng
 from service.capture.batch import PacketBatch, take
 from service.capture.chunks import Chunks
 from service.capture.hosts import HostTable
-from service.capture.kernels.packets import decode
+from service.capture.kernels.fields import LAYER_SIZE
+from service.capture.kernels.headers import decode_plain
+from service.capture.kernels.packets import decode_wrapped
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
 from service.capture.stream import Opened, open_stream
@@ -96,13 +100,13 @@ class CaptureFile:
         n = len(block.offset)
         self._packets += n
         batch = PacketBatch.room(n)
-        count = decode(
+        layer = np.zeros(2 * LAYER_SIZE, dtype=np.int64)
+        arguments = (
             block.data,
             block.offset,
             block.length,
             block.time,
             block.link,
-            self._inside,
             self.hosts.words,
             self.hosts.slots,
             self._tally,
@@ -114,7 +118,11 @@ class CaptureFile:
             batch.protocol,
             batch.event,
             batch.flags,
+            layer,
         )
+        stopped, count = decode_plain(0, 0, *arguments)
+        if stopped < n:
+            count = decode_wrapped(stopped, count, self._inside, *arguments)
         return take(batch, slice(count))
 
 

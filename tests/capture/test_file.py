@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -26,7 +27,7 @@ RAW = 101
 PACKET = built(V4 / SYN)
 FRAMES = [Frame(START + i * SECOND, PACKET) for i in range(5)]
 TIMES = [frame.time for frame in FRAMES]
-PACKED = {"plain": bytes, "gzip": zipped, "zstd": squeezed}
+PACKED: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gzip": zipped, "zstd": squeezed}
 FILES = {"pcap": pcap(FRAMES, link=RAW), "pcapng": pcapng(FRAMES, link=RAW)}
 
 

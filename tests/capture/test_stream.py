@@ -32,11 +32,14 @@ def drain(opened: Opened, piece: int = PIECE) -> bytes:
 def broken(opened: Opened) -> tuple[bytes, str]:
     """Return what comes before the damage, and what is said of it."""
     room, found = memoryview(bytearray(PIECE)), b""
-    with pytest.raises((EOFError, OSError)) as caught:
+    try:
         while got := opened.stream.readinto1(room):
             found += room[:got]
-    opened.close()
-    return found, str(caught.value)
+    except (EOFError, OSError) as error:
+        return found, str(error)
+    finally:
+        opened.close()
+    pytest.fail("no damage was found")
 
 
 @pytest.fixture(params=["fast", "slow"])
@@ -127,7 +130,7 @@ def test_zstd_may_not_look_back_further_than_memory_allows(tmp_path: Path) -> No
     path.write_bytes(b"\x28\xb5\x2f\xfd\x00\xa8" + bytes(100))
     found, why = broken(open_stream(path))
     assert found == b""
-    assert why
+    assert "memory" in why
 
 
 @pytest.mark.parametrize("packing", PACKED)

@@ -39,7 +39,6 @@ from tests.capture.wrapping import (
     data_frame,
     kind_of,
     nflog,
-    quality,
     teredo,
 )
 from tests.packets import START, Blocks, Frame, pcap
@@ -75,7 +74,7 @@ def test_frames_of_every_link_type(tmp_path: Path, name: str, inner: str) -> Non
     assert reading.losses.tunnelled == {}
 
 
-UNOPENED = {
+UNOPENED: dict[str, tuple[Any, ...]] = {
     "llc": (105, Dot11(type=2, **ENDS) / Raw(b"\x42\x42\x03" + bytes(20))),
     "ppp_protocol/0xc021": (9, Raw(b"\xc0\x21\x01\x00\x00\x04")),
     "ppp_protocol/0x00fd": (50, Raw(b"\xff\x03\xfd\x01\x00\x00\x04")),
@@ -150,7 +149,7 @@ def test_teredo(tmp_path: Path, before: bytes, ports: dict[str, int]) -> None:
 layers = st.lists(st.sampled_from(sorted(TUNNELS)), max_size=3)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(LINKS)), layers, st.one_of(v4_packets, v6_packets))
 def test_tunnels_in_tunnels_in_frames(tmp_path: Path, link: str, tunnels: list[str], inner: Any) -> None:
     packet, kind = inner, None
@@ -316,12 +315,14 @@ def test_frames_cut_anywhere_are_followed_or_counted(tmp_path: Path, name: str) 
     assert reading.packets[-1].target_port == 23
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(sorted(EVERYTHING)),
     st.lists(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=5), min_size=1, max_size=8),
 )
-def test_changed_bytes_are_followed_or_counted(tmp_path: Path, name: str, changes: list[list[tuple[int, int]]]) -> None:
+def test_changed_bytes_are_followed_or_counted(
+    tmp_path: Path, name: str, changes: list[list[tuple[int, int]]]
+) -> None:
     link, whole = EVERYTHING[name]
     frames = []
     for change in changes:
@@ -333,8 +334,10 @@ def test_changed_bytes_are_followed_or_counted(tmp_path: Path, name: str, change
     assert len(reading.packets) + sum(reading.losses.unparsed.values()) == len(frames)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(sorted({link for link, _ in EVERYTHING.values()})), st.lists(st.binary(max_size=90), max_size=6))
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(sorted({link for link, _ in EVERYTHING.values()})), st.lists(st.binary(max_size=90), max_size=6)
+)
 def test_rubbish_of_any_link_type(tmp_path: Path, link: int, rubbish: list[bytes]) -> None:
     reading = read(tmp_path / "a.pcap", pcap([Frame(START, data) for data in rubbish], link=link), HostTable(64))
     assert len(reading.packets) + sum(reading.losses.unparsed.values()) == len(rubbish)
@@ -352,14 +355,14 @@ def test_tshark_sees_the_same(tmp_path: Path) -> None:
     b = Blocks()
     names = [name for name in EVERYTHING if name not in UNKNOWN_TO_TSHARK]
     interfaces = b"".join(b.interface(EVERYTHING[name][0]) for name in names)
-    packets = b"".join(b.enhanced(START // 1000 + i, EVERYTHING[name][1], interface=i) for i, name in enumerate(names))
+    packets = b"".join(b.enhanced(START // 1000, EVERYTHING[name][1], interface=i) for i, name in enumerate(names))
     path = tmp_path / "a.pcapng"
     reading = read(path, b.section() + interfaces + packets)
-    told = subprocess.run(
-        [str(TSHARK), "-n", "-r", str(path), "-d", "udp.port==8472,vxlan", "-T", "fields", "-E", "occurrence=l", "-E", "separator=,"]
-        + [part for field in ("ip.src", "ipv6.src", "tcp.srcport", "tcp.dstport") for part in ("-e", field)],
-        capture_output=True, text=True, check=True, timeout=60,
-    ).stdout  # fmt: skip
+    command = [str(TSHARK), "-n", "-r", str(path), "-d", "udp.port==8472,vxlan", "-T", "fields"]
+    command += ["-E", "occurrence=l", "-E", "separator=,"]
+    for field in ("ip.src", "ipv6.src", "tcp.srcport", "tcp.dstport"):
+        command += ["-e", field]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert len(reading.packets) == len(names)
     differing = Counter[str]()
     for name, row, packet in zip(names, csv.reader(told.splitlines()), reading.packets, strict=True):

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 OUTER4 = IP(src="203.0.113.1", dst="203.0.113.2")
 OUTER6 = IPv6(src="2001:db8:f::1", dst="2001:db8:f::2")
 MAC = Ether(src="02:00:00:00:00:0a", dst="02:00:00:00:00:0b")
-ENDS = {"addr1": "02:00:00:00:00:01", "addr2": "02:00:00:00:00:02", "addr3": "02:00:00:00:00:03"}
+ENDS: dict[str, Any] = {"addr1": "02:00:00:00:00:01", "addr2": "02:00:00:00:00:02", "addr3": "02:00:00:00:00:03"}
 SUBFRAME = bytes(12)
 """Both addresses at the head of a packet in an A-MSDU; its length follows."""
+VXLAN_HEADER = VXLAN(flags=8, NextProtocol=0, vni=7)
+"""scapy makes it VXLAN-GPE if it may."""
+OPTION = GeneveOptions(length=2, data=bytes(8))
 
 
 def version(packet: Any) -> int:
@@ -43,7 +46,7 @@ def snap(packet: Any) -> Any:
     return LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP(code=ethertype(packet)) / packet
 
 
-def data_frame(packet: Any, kind: type = Dot11, **fields: Any) -> Any:
+def data_frame(packet: Any, kind: Any = Dot11, **fields: Any) -> Any:
     return kind(type=2, **{**ENDS, **fields}) / snap(packet)
 
 
@@ -149,13 +152,17 @@ LINKS: dict[str, tuple[int, Callable[[Any], Any]]] = {
     "wlan-bridge": (105, lambda p: built(data_frame(p)).replace(b"\xaa\xaa\x03\0\0\0", b"\xaa\xaa\x03\0\0\xf8", 1)),
     "wlan-fcs": (105, lambda p: data_frame(p, Dot11FCS)),
     "radiotap": (127, lambda p: RadioTap() / data_frame(p)),
-    "radiotap-fcs": (127, lambda p: RadioTap(present="TSFT+Flags", mac_timestamp=7, Flags="FCS") / data_frame(p, Dot11FCS)),
+    "radiotap-fcs": (
+        127,
+        lambda p: RadioTap(present="TSFT+Flags", mac_timestamp=7, Flags="FCS") / data_frame(p, Dot11FCS),
+    ),
     "radiotap-qos": (127, lambda p: RadioTap(present="Flags+Rate", Flags="CFP", Rate=2) / quality(p)),
     "radiotap-two-words": (
         127, lambda p: struct.pack("<BBHII", 0, 0, 13, 0x80000002, 0) + b"\x00" + built(data_frame(p)),
     ),
     "radiotap-padded": (
-        127, lambda p: struct.pack("<BBHI", 0, 0, 9, 2) + b"\x20" + built(quality(p))[:26] + bytes(2) + built(snap(p)),
+        127,
+        lambda p: struct.pack("<BBHI", 0, 0, 9, 2) + b"\x20" + built(quality(p))[:26] + bytes(2) + built(snap(p)),
     ),
     "prism": (119, prism),
     "prism-big": (119, lambda p: prism(p, ">")),
@@ -185,22 +192,23 @@ TUNNELS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "erspan-3-ip": ("erspan", lambda p: OUTER4 / GRE(seqnum_present=1) / ERSPAN_III(ft=2) / Raw(built(p))),
     "ip": ("", lambda p: OUTER4 / p),
     "ip-6": ("", lambda p: OUTER6 / p),
-    "vxlan": ("vxlan", lambda p: OUTER4 / UDP(sport=50000, dport=4789) / VXLAN(flags=8, NextProtocol=0, vni=7) / MAC / p),
-    "vxlan-linux": ("vxlan", lambda p: OUTER6 / UDP(sport=50000, dport=8472) / VXLAN(flags=8, NextProtocol=0, vni=7) / MAC / p),
+    "vxlan": ("vxlan", lambda p: OUTER4 / UDP(sport=50000, dport=4789) / VXLAN_HEADER / MAC / p),
+    "vxlan-linux": ("vxlan", lambda p: OUTER6 / UDP(sport=50000, dport=8472) / VXLAN_HEADER / MAC / p),
     "vxlan-policy": (
         "vxlan",
-        lambda p: OUTER4 / UDP(sport=50000, dport=4789) / Raw(b"\x88\x48\x12\x34\x00\x00\x07\x00") / Raw(built(MAC / p)),
+        lambda p: OUTER4 / UDP(sport=50000, dport=4789) / Raw(b"\x88\x48\x12\x34\0\0\7\0" + built(MAC / p)),
     ),
     "geneve": ("geneve", lambda p: OUTER4 / UDP(sport=50000, dport=6081) / GENEVE(vni=7) / MAC / p),
     "geneve-options": (
         "geneve",
-        lambda p: OUTER4 / UDP(sport=50000, dport=6081) / GENEVE(vni=7, options=[GeneveOptions(length=2, data=bytes(8))]) / MAC / p,
+        lambda p: OUTER4 / UDP(sport=50000, dport=6081) / GENEVE(vni=7, options=[OPTION]) / MAC / p,
     ),
     "geneve-ip": ("geneve", lambda p: OUTER4 / UDP(sport=50000, dport=6081) / GENEVE(proto=ethertype(p)) / p),
     "gtp": ("gtp", lambda p: OUTER4 / UDP(sport=2152, dport=2152) / GTP_U_Header(teid=7) / p),
     "gtp-numbered": ("gtp", lambda p: OUTER6 / UDP(sport=50000, dport=2152) / GTP_U_Header(teid=7, S=1, seq=3) / p),
     "gtp-5g": (
-        "gtp", lambda p: OUTER4 / UDP(sport=50000, dport=2152) / GTP_U_Header(E=1) / GTPPDUSessionContainer(type=1, QFI=9) / p,
+        "gtp",
+        lambda p: OUTER4 / UDP(sport=50000, dport=2152) / GTP_U_Header(E=1) / GTPPDUSessionContainer(QFI=9) / p,
     ),
 }  # fmt: skip
 
@@ -215,5 +223,5 @@ AUTHENTICATION = b"\x00\x01\x02\x03" + b"id" + b"key" + bytes(8) + b"\x00"
 ORIGIN = b"\x00\x00\x12\x34" + bytes(4)
 
 
-def teredo(inner: Any, before: bytes = b"", **ports: int) -> Any:
+def teredo(inner: Any, before: bytes = b"", **ports: Any) -> Any:
     return OUTER4 / UDP(**(ports or {"sport": 50000, "dport": 3544})) / Raw(before + built(inner))

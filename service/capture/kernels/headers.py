@@ -78,7 +78,10 @@ def decode_plain(
 ) -> tuple[int, int]:
     """Decode records from `first` on, until the end or one that has to be opened, which `layer` then tells.
 
-    A record of a link type from `ETHER` on begins with what that ethertype says, and is not opened again.
+    What can't be followed is tallied by reason. A record of a link type from `ETHER` on begins with what that
+    ethertype says, and is not opened again. An ICMP error is told as an event of the conversation that it quotes.
+    Requests other than TCP and UDP go from port 0 to the number of their service (`service.capture.services`),
+    and replies back: so two hosts that ask each other have two conversations.
     Returns where it stopped and the number of rows in the columns, which was `count`.
     """
     for i in range(first, len(offset)):
