@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core.errors import MatrixError, RankError, whole_number
-from lnmf_core.factors import FLOATS
+from lnmf_core.factors import FLOATS, are_counts
 from lnmf_core.normal import inner
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Counts: TypeAlias = NDArray[Any] | sparse.sparray | sparse.spmatrix
 """What is taken for X: a dense array, or any scipy matrix (CSR is used as it is, others are converted)."""
+
+SMALL = 4096
+"""Entries of X up to which a plain sum of squares is as exact as a pairwise one, to some units."""
 
 LARGEST = {np.dtype(np.float64): (1e-100, 1e100), np.dtype(np.float32): (1e-20, 1e20)}
 """Between these X's largest value must lie: products of X with factors of its size then neither overflow nor
@@ -66,11 +69,20 @@ def checked(X: Counts) -> Matrix:
         raise MatrixError(f"X is a {type(X).__name__}: pass a numpy array or a scipy sparse matrix")
     _check_shape(X.shape)
     values = np.asarray(X).astype(_working_dtype(X.dtype), copy=False)
-    if not _are_counts(values):
+    if not are_counts(values):
         row, column = np.argwhere(~((values >= 0) & (values < np.inf)))[0]
         raise MatrixError(_fault(row, column, values[row, column]))
-    _check_magnitude(values.max(), values.dtype)
-    return Matrix(values, inner(values, values), float(values.mean(dtype=np.float64)))
+    flat = values.ravel("K")
+    _check_magnitude(float(flat[flat.argmax()]), values.dtype)
+    return Matrix(values, _squared_norm(values), float(np.add.reduce(flat, dtype=np.float64)) / values.size)
+
+
+def _squared_norm(values: Array) -> float:
+    """Return ‖X‖²_F of a dense X, summed in float64; small ones by the product that starts soonest."""
+    if values.size <= SMALL and values.dtype == np.float64:
+        flat = values.ravel("K")
+        return float(flat.dot(flat))
+    return inner(values, values)
 
 
 def check_rank(rank: int, shape: tuple[int, int]) -> int:
@@ -85,7 +97,7 @@ def _checked_sparse(X: Any) -> Matrix:
     _check_shape(X.shape)
     csr = _canonical(X, _working_dtype(X.dtype))
     data = csr.data
-    if not _are_counts(data):
+    if len(data) and not are_counts(data):
         at = int(np.flatnonzero(~((data >= 0) & (data < np.inf)))[0])
         row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
         raise MatrixError(_fault(row, csr.indices[at], data[at]))
@@ -125,11 +137,6 @@ def _working_dtype(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
     if native not in FLOATS:
         raise MatrixError(f"X holds {dtype}: convert it to float64, float32 or integers")
     return native
-
-
-def _are_counts(values: NDArray[Any]) -> bool:
-    # Comparisons with NaN are false, and minimum and maximum pass NaN on.
-    return values.size == 0 or bool(values.min() >= 0 and values.max() < np.inf)
 
 
 def _fault(row: int, column: int, value: float) -> str:

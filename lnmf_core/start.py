@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,10 +38,11 @@ class RandomStart:
         rows, columns = matrix.shape
         rng = np.random.default_rng(self.seed)
         # A product of two uniform variables has the mean 1/4, and a sum of `rank` of them makes an entry.
-        level = np.sqrt(4 * matrix.mean / rank)
-        left = level * rng.random((rows, rank))
-        right = level * rng.random((rank, columns))
-        return Factors(left.astype(matrix.dtype), right.astype(matrix.dtype))
+        level = math.sqrt(4 * matrix.mean / rank)
+        drawn = level * rng.random((rows + columns) * rank)
+        drawn = drawn.astype(matrix.dtype, copy=False)
+        border = rows * rank
+        return Factors(drawn[:border].reshape(rows, rank), drawn[border:].reshape(rank, columns))
 
 
 @dataclass(frozen=True, slots=True)

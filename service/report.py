@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,8 @@ def _figures(summary: Summary) -> str:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.tunnelled.items()))
         line += f"\nRead through tunnels: {kinds}"
     for what, count in (
-        ("attempts not counted, a window was full", summary.shed),
+        ("attempts not counted, a window was full", summary.shed.attempts),
+        ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),
         ("packets with an absurd time", summary.mended_times),
     ):
@@ -149,7 +151,7 @@ def _summary(summary: Summary) -> dict[str, object]:
         "alerts": summary.alerts,
         "unparsed": dict(sorted(summary.unparsed.items())),
         "tunnelled": dict(sorted(summary.tunnelled.items())),
-        "shed": summary.shed,
+        "shed": asdict(summary.shed),
         "late": summary.late,
         "mended_times": summary.mended_times,
         "damage": [

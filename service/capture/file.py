@@ -5,19 +5,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from service.capture import pcap, pcapng
-from service.capture.batch import PacketBatch, take
 from service.capture.chunks import Chunks
+from service.capture.decoder import Decoder
 from service.capture.hosts import HostTable
-from service.capture.kernels.fields import LAYER_SIZE
-from service.capture.kernels.headers import decode_plain
-from service.capture.kernels.packets import decode_wrapped
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
 from service.capture.stream import Opened, open_stream
-from service.capture.tally import new_tally, tally_reasons, tally_tunnels
 from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
 
@@ -25,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from service.capture.batch import PacketBatch
     from service.capture.records import RecordReader
 
 
@@ -37,9 +32,7 @@ class CaptureFile:
     def __init__(self, path: Path, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER) -> None:
         self.hosts = hosts or HostTable()
         self._path = path
-        self._inside = tunnels is Tunnels.INNER
-        self._tally = new_tally()
-        self._packets = 0
+        self._decoder = Decoder(self.hosts, tunnels)
         self._damage: Damage | None = None
         self._open()
 
@@ -60,7 +53,7 @@ class CaptureFile:
         name = str(self._path)
         try:
             for block in self._blocks:
-                yield self._decode(block)
+                yield self._decoder.decode(block)
         except Corrupt as reason:
             self._damage = Damage(name, self._chunks.offset, self._chunks.broken or str(reason))
         else:
@@ -75,7 +68,8 @@ class CaptureFile:
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
-        return Losses(self._packets, tally_reasons(self._tally), self._damage, tally_tunnels(self._tally))
+        decoder = self._decoder
+        return Losses(decoder.packets, decoder.unparsed(), self._damage, tunnelled=decoder.tunnelled())
 
     def first_time(self) -> int:
         """Return the time of the first packet, ns since the epoch, or 0; to be asked for before `batches`.
@@ -90,40 +84,12 @@ class CaptureFile:
             self._blocks = chain([first], self._blocks)
         if self._opened.origin.regular:
             self.close()
+            del self._chunks, self._blocks  # megabytes; `batches` makes them anew
         return 0 if first is None else int(first.time[0])
 
     def close(self) -> None:
         """Let go of the file."""
         self._opened.close()
-
-    def _decode(self, block: RecordBlock) -> PacketBatch:
-        n = len(block.offset)
-        self._packets += n
-        batch = PacketBatch.room(n)
-        layer = np.zeros(2 * LAYER_SIZE, dtype=np.int64)
-        arguments = (
-            block.data,
-            block.offset,
-            block.length,
-            block.time,
-            block.link,
-            self.hosts.words,
-            self.hosts.slots,
-            self._tally,
-            batch.time,
-            batch.source,
-            batch.target,
-            batch.source_port,
-            batch.target_port,
-            batch.protocol,
-            batch.event,
-            batch.flags,
-            layer,
-        )
-        stopped, count = decode_plain(0, 0, *arguments)
-        if stopped < n:
-            count = decode_wrapped(stopped, count, self._inside, *arguments)
-        return take(batch, slice(count))
 
 
 def _corrupt(reason: Corrupt) -> Iterator[RecordBlock]:

@@ -31,6 +31,8 @@ class Losses:
     unparsed: dict[str, int]
     """Packets that are not followed, by reason."""
     damage: Damage | None
+    dropped: int | None = 0
+    """Packets that the system dropped before they could be read; None if it does not say."""
     tunnelled: dict[str, int] = field(default_factory=dict)
     """Packets that were read through a tunnel, followed or not, by the kind of the outermost one."""
 

@@ -1,0 +1,66 @@
+"""Records become packets: the decoding kernel, and the count of what it could not follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.capture.batch import PacketBatch, take
+from service.capture.kernels.fields import LAYER_SIZE
+from service.capture.kernels.headers import decode_plain
+from service.capture.kernels.packets import decode_wrapped
+from service.capture.tally import new_tally, tally_reasons, tally_tunnels
+from service.capture.tunnels import Tunnels
+
+if TYPE_CHECKING:
+    from service.capture.hosts import HostTable
+    from service.capture.records import RecordBlock
+
+
+class Decoder:
+    """Decodes the records of one source of traffic."""
+
+    def __init__(self, hosts: HostTable, tunnels: Tunnels = Tunnels.INNER) -> None:
+        self._hosts = hosts
+        self._inside = tunnels is Tunnels.INNER
+        self._tally = new_tally()
+        self.packets = 0
+        """All packets up to now, followed or not."""
+
+    def decode(self, block: RecordBlock) -> PacketBatch:
+        """Return the packets of a block that can be followed."""
+        n = len(block.offset)
+        self.packets += n
+        batch = PacketBatch.room(n)
+        arguments = (
+            block.data,
+            block.offset,
+            block.length,
+            block.time,
+            block.link,
+            self._hosts.words,
+            self._hosts.slots,
+            self._tally,
+            batch.time,
+            batch.source,
+            batch.target,
+            batch.source_port,
+            batch.target_port,
+            batch.protocol,
+            batch.event,
+            batch.flags,
+            np.zeros(2 * LAYER_SIZE, dtype=np.int64),
+        )
+        stopped, count = decode_plain(0, 0, *arguments)
+        if stopped < n:
+            count = decode_wrapped(stopped, count, self._inside, *arguments)
+        return take(batch, slice(count))
+
+    def unparsed(self) -> dict[str, int]:
+        """Return the packets that are not followed, by reason."""
+        return tally_reasons(self._tally)
+
+    def tunnelled(self) -> dict[str, int]:
+        """Return the packets that were read through a tunnel, by the kind of the outermost one."""
+        return tally_tunnels(self._tally)
