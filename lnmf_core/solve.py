@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError
@@ -37,9 +36,6 @@ ENDINGS = {
     TOLERANCE: StopReason.TOLERANCE,
     NON_FINITE: StopReason.NON_FINITE,
 }
-NO_INDICES = np.empty(0, np.int32)
-NO_DATA = {dtype: np.empty(0, dtype) for dtype in FLOATS}
-NO_MATRIX = {dtype: np.empty((0, 0), dtype) for dtype in FLOATS}
 ROUNDINGS = {dtype: math.sqrt(ROUNDING * float(np.finfo(dtype).eps)) for dtype in FLOATS}
 
 
@@ -141,7 +137,7 @@ def _iterate_compiled(
     errors = np.empty(stop.max_iterations + 1)
     pace, joint = plan.constants
     count, ending = extrapolated_sweeps(
-        *_parts(matrix),
+        *matrix.parts(),
         matrix.squared_norm,
         D,
         Ct,
@@ -158,14 +154,6 @@ def _iterate_compiled(
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)
     return Factors(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)
-
-
-def _parts(matrix: Matrix) -> tuple[Array, NDArray[Any], NDArray[Any], Array]:
-    """Return X as the compiled loop takes it: dense, or empty and followed by the three arrays of CSR."""
-    values = matrix.values
-    if isinstance(values, np.ndarray):
-        return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, NO_DATA[matrix.dtype]
-    return NO_MATRIX[matrix.dtype], values.indptr, values.indices, values.data
 
 
 def _relative_error(matrix: Matrix, normal: NormalEquations, factor: Array, gram: Array) -> float:
