@@ -14,13 +14,20 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from service.capture.folder import files_below
+from service.capture.tunnels import Tunnels
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from service.scan import Report
 
+_PATHS = "pcap or pcapng, plain or in gzip or zstd: files, folders with all below them, or - for standard input"
+
 _PIPE_WIDTH = 116
 """Columns of a table that is not shown on a terminal."""
+_NAMED = 10
+"""Files that are named where there may be any number."""
 
 _EXAMPLES = """
 Examples:
@@ -28,6 +35,8 @@ Examples:
   yocho scan capture.pcap                        who scans in a capture
 
   yocho scan --format jsonl *.pcapng.gz          the same for programs, one alert a line
+
+  tcpdump -w - -i eth0 | yocho scan -            what a program writes, up to its end
 
   yocho scan --save yocho.db capture.pcap        keep what is found, and then
 
@@ -48,7 +57,12 @@ class Parts(Protocol):
     example: Path
 
     def scan(
-        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+        self,
+        paths: Sequence[Path],
+        window: int | None,
+        database: str | None,
+        progress: Callable[[int], None],
+        tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
         """Scan captures with windows of so many seconds, and keep what is found in a database, if any."""
         ...
@@ -76,7 +90,8 @@ class _Progress:
 
     @contextlib.contextmanager
     def over(self, paths: Sequence[Path]) -> Iterator[Callable[[int], None]]:
-        total = sum(path.stat().st_size for path in paths if path.is_file())
+        files = [file for path in paths for file in (files_below(path) if path.is_dir() else [path])]
+        total = sum(file.stat().st_size for file in files if file.is_file()) or None
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             task = bar.add_task("Scanning (the first use compiles the packet loops)", total=total)
@@ -112,7 +127,7 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     @app.command()
     def scan(
-        paths: Annotated[list[Path], typer.Argument(help="pcap or pcapng files, plain or gzip", metavar="PATH…")],
+        paths: Annotated[list[Path], typer.Argument(help=_PATHS, metavar="PATH…")],
         window: Annotated[
             int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
         ] = None,
@@ -120,10 +135,13 @@ def build_cli(parts: Parts) -> typer.Typer:
         save: Annotated[
             str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
         ] = None,
+        tunnels: Annotated[
+            Tunnels, typer.Option(help="Of a packet in a tunnel follow the one inside, or the one that carries it.")
+        ] = Tunnels.INNER,
     ) -> None:
         """Name the scanners in captures, with the port patterns that they follow."""
         with _Progress(err).over(paths) as progress:
-            report = parts.scan(paths, window, save, progress)
+            report = parts.scan(paths, window, save, progress, tunnels)
         _show(report, format, out)
         _warn(report, err)
 
@@ -210,6 +228,15 @@ def _show(report: Report, form: Format, out: Console) -> None:
 
 
 def _warn(report: Report, err: Console) -> None:
+    skipped = report.summary.skipped
+    if skipped:
+        more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+        err.print(
+            f"yocho: skipped, no captures: {', '.join(skipped[:_NAMED])}{more}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     for damage in report.summary.damage:
         err.print(
             f"yocho: {damage.file}: byte {damage.offset}: {damage.reason}; what came before it was read",

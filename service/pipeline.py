@@ -51,6 +51,8 @@ class Reading:
 
     packets: int = 0
     unparsed: dict[str, int] = field(default_factory=dict)
+    tunnelled: dict[str, int] = field(default_factory=dict)
+    """Packets that were read through a tunnel, by kind."""
     damage: list[Damage] = field(default_factory=list)
     late: int = 0
     """Attempts that came after their window was closed and count in a later one."""
@@ -92,6 +94,8 @@ def _note_losses(reading: Reading, source: TrafficSource) -> None:
     reading.packets += losses.packets
     for reason, count in losses.unparsed.items():
         reading.unparsed[reason] = reading.unparsed.get(reason, 0) + count
+    for kind, count in losses.tunnelled.items():
+        reading.tunnelled[kind] = reading.tunnelled.get(kind, 0) + count
     if losses.damage:
         reading.damage.append(losses.damage)
 

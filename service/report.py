@@ -127,6 +127,9 @@ def _figures(summary: Summary) -> str:
     if summary.unparsed:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(summary.unparsed.items()))
         line += f"\nNot followed: {reasons}"
+    if summary.tunnelled:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.tunnelled.items()))
+        line += f"\nRead through tunnels: {kinds}"
     for what, count in (
         ("attempts not counted, a window was full", summary.shed.attempts),
         ("attempts that samples stand for, a window was full", summary.shed.sampled),
@@ -147,10 +150,12 @@ def _summary(summary: Summary) -> dict[str, object]:
         "services": summary.services,
         "alerts": summary.alerts,
         "unparsed": dict(sorted(summary.unparsed.items())),
+        "tunnelled": dict(sorted(summary.tunnelled.items())),
         "shed": asdict(summary.shed),
         "late": summary.late,
         "mended_times": summary.mended_times,
         "damage": [
             {"file": damage.file, "offset": damage.offset, "reason": damage.reason} for damage in summary.damage
         ],
+        "skipped": list(summary.skipped),
     }

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.capture.file import CaptureFile
+from service.capture.folder import files_below
 from service.capture.hosts import HostTable
+from service.capture.tunnels import Tunnels
+from service.errors import CaptureError
 from service.pipeline import Pipeline, Reading, read_windows
 from service.windows.cardinality import Cardinality
 from service.windows.close import hash_addresses
@@ -38,6 +41,8 @@ class Summary:
     alerts: int
     unparsed: dict[str, int]
     """Packets that were read but not followed, by reason."""
+    tunnelled: dict[str, int]
+    """Packets that were read through a tunnel, by the kind of the outermost one."""
     shed: Shed
     """What windows had no room for."""
     late: int
@@ -46,6 +51,8 @@ class Summary:
     """Packets whose time was absurd and was replaced by that of the packet before."""
     damage: tuple[Damage, ...]
     """Where files could not be read on."""
+    skipped: tuple[str, ...]
+    """Files in folders that are no captures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +89,16 @@ def scan_captures(
     spec: PipelineSpec,
     store: Store,
     progress: Callable[[int], None] = lambda _: None,
+    tunnels: Tunnels = Tunnels.INNER,
 ) -> Report:
-    """Read capture files as one stream, in the order of their first packets, and keep what is found.
+    """Read captures as one stream, in the order of their first packets, and keep what is found.
 
-    `progress` hears how many bytes of the files are consumed. Raises CaptureError before anything is read if one
-    of them is no capture, and WindowConflictError if the store holds other windows of the same sensor and times.
+    A path is a file, a pipe, ``-`` for standard input, or a folder, of which all files below it are read that
+    are captures. `progress` hears how many bytes of the files are consumed. Raises CaptureError before anything is
+    kept if a path is no capture or a folder holds none, and WindowConflictError if the store holds other windows
+    of the same sensor and times.
     """
-    hosts = HostTable()
-    for path in paths:
-        CaptureFile(path, hosts).close()
-    sources = [CaptureFile(path, hosts) for path in _in_order(paths)]
+    sources, skipped = _open_all(paths, tunnels)
     pipeline, reading, figures = Pipeline(spec, store), Reading(), _Figures()
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
@@ -100,15 +107,37 @@ def scan_captures(
         receipt = pipeline.accept(counts)
         alerts.update(dict.fromkeys(receipt.alerts))
         patterns.update(dict.fromkeys(receipt.patterns))
-    return _report(store, list(alerts), list(patterns), figures, reading)
+    return _report(store, list(alerts), list(patterns), figures, reading, skipped)
 
 
-def _in_order(paths: Sequence[Path]) -> list[Path]:
-    return list(paths) if len(paths) == 1 else sorted(paths, key=lambda path: CaptureFile(path).first_time())
+def _open_all(paths: Sequence[Path], tunnels: Tunnels) -> tuple[list[CaptureFile], list[Path]]:
+    """Return captures in the order of their first packets, and the files in folders that are none."""
+    hosts = HostTable()
+    opened: list[tuple[int, CaptureFile]] = []
+    skipped: list[Path] = []
+    for path in paths:
+        before = len(opened)
+        for file in files_below(path) if path.is_dir() else [path]:
+            try:
+                capture = CaptureFile(file, hosts, tunnels)
+            except CaptureError:
+                if file == path:
+                    raise
+                skipped.append(file)
+            else:
+                opened.append((capture.first_time(), capture))
+        if len(opened) == before:
+            raise CaptureError(f"{path}: no file in this folder is a capture; give pcap or pcapng files")
+    return [capture for _, capture in sorted(opened, key=lambda pair: pair[0])], skipped
 
 
 def _report(
-    store: Store, alert_ids: list[str], pattern_ids: list[str], figures: _Figures, reading: Reading
+    store: Store,
+    alert_ids: list[str],
+    pattern_ids: list[str],
+    figures: _Figures,
+    reading: Reading,
+    skipped: list[Path],
 ) -> Report:
     with store.read() as unit:
         alerts = [alert for alert in map(unit.alert, alert_ids) if alert]
@@ -124,9 +153,11 @@ def _report(
             services=len(figures.services),
             alerts=len(alerts),
             unparsed=reading.unparsed,
+            tunnelled=reading.tunnelled,
             shed=figures.shed,
             late=reading.late,
             mended_times=reading.mended,
             damage=tuple(reading.damage),
+            skipped=tuple(map(str, skipped)),
         ),
     )

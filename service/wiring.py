@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
 from service.settings import Settings
@@ -40,7 +41,12 @@ class Yocho:
         self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
 
     def scan(
-        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+        self,
+        paths: Sequence[Path],
+        window: int | None,
+        database: str | None,
+        progress: Callable[[int], None],
+        tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
         """See `service.cli.Parts`."""
         from service.scan import scan_captures
@@ -49,7 +55,7 @@ class Yocho:
 
         store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
         try:
-            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress)
+            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress, tunnels)
         finally:
             store.close()
 

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import GRE
+
+from tests.capture.frames import ETHER, built
+from tests.capture.wrapping import OUTER4
 from tests.conftest import Run
+from tests.packets import START, Frame, pcap, squeezed, zipped
 
 
 def test_jsonl_is_one_alert_a_line_and_the_summary_last(yocho: Run, example: Path) -> None:
@@ -45,8 +53,41 @@ def test_a_file_that_is_no_capture_is_one_line_and_code_2(yocho: Run, tmp_path: 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         "yocho: notes.txt: not a capture file: it begins with 68 65 6c 6c; give a pcap or pcapng file, "
-        "plain or gzip"
+        "plain or in gzip or zstd"
     ]
+
+
+@pytest.mark.parametrize("pack", [bytes, zipped, squeezed])
+def test_standard_input_is_read_as_a_file_is(yocho: Run, example: Path, pack: Callable[[bytes], bytes]) -> None:
+    piped = yocho("scan", "--format", "jsonl", "-", piped=pack(example.read_bytes()))
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert piped.stdout == yocho("scan", "--format", "jsonl", example).stdout
+
+
+def test_of_a_folder_what_is_no_capture_is_named_in_one_line(yocho: Run, example: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab" / "deep").mkdir(parents=True)
+    (tmp_path / "lab" / "deep" / "a.pcap.zst").write_bytes(squeezed(example.read_bytes()))
+    for i in range(12):
+        (tmp_path / "lab" / f"note{i:02}.txt").write_text("hello, I am a text")
+    done = yocho("scan", "--format", "jsonl", "lab")
+    assert done.returncode == 0
+    named = ", ".join(f"lab/note{i:02}.txt" for i in range(10))
+    assert done.stderr.splitlines() == [f"yocho: skipped, no captures: {named} and 2 more"]
+    summary = json.loads(done.stdout.splitlines()[-1])["summary"]
+    assert summary["packets"] == 29705
+    assert len(summary["skipped"]) == 12
+
+
+def test_tunnels_are_read_through_or_not(yocho: Run, tmp_path: Path) -> None:
+    probes = [IP(src="192.0.2.7", dst="198.51.100.9") / TCP(sport=40000, dport=port) for port in range(1, 65)]
+    frames = [Frame(START + i * 1000, built(ETHER / OUTER4 / GRE() / probe)) for i, probe in enumerate(probes)]
+    (tmp_path / "a.pcap").write_bytes(pcap(frames))
+    inner = yocho("scan", "--format", "jsonl", "a.pcap").stdout.splitlines()
+    assert json.loads(inner[0])["sources"] == ["192.0.2.7"]
+    assert json.loads(inner[-1])["summary"]["tunnelled"] == {"gre": 64}
+    assert "Read through tunnels: gre 64" in yocho("scan", "a.pcap").stdout
+    (outer,) = yocho("scan", "--format", "jsonl", "--tunnels", "outer", "a.pcap").stdout.splitlines()
+    assert json.loads(outer)["summary"]["unparsed"] == {"ip_protocol/47": 64}
 
 
 def test_a_missing_file_is_one_line_and_code_2(yocho: Run) -> None:

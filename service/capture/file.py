@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
@@ -10,7 +11,8 @@ from service.capture.decoder import Decoder
 from service.capture.hosts import HostTable
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
-from service.capture.stream import open_stream
+from service.capture.stream import Opened, open_stream
+from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -22,71 +24,86 @@ if TYPE_CHECKING:
 
 
 class CaptureFile:
-    """A capture file as a `TrafficSource`: pcap or pcapng, plain or in gzip.
+    """A capture as a `TrafficSource`: pcap or pcapng, plain, in gzip or in zstd; a file, a pipe, or ``-``.
 
-    Raises CaptureError if the file can't be opened or is no capture.
+    Raises CaptureError if it can't be opened or is no capture.
     """
 
-    def __init__(self, path: Path, hosts: HostTable | None = None) -> None:
+    def __init__(self, path: Path, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER) -> None:
         self.hosts = hosts or HostTable()
-        self._name = str(path)
-        self._file, self._stream = open_stream(path)
-        self._position = 0
-        self._chunks = Chunks(self._stream)
+        self._path = path
+        self._decoder = Decoder(self.hosts, tunnels)
+        self._damage: Damage | None = None
+        self._open()
+
+    def _open(self) -> None:
+        self._opened = open_stream(self._path)
+        self._chunks = Chunks(self._opened.stream)
         try:
-            self._reader = _reader(self._chunks, path)
+            reader = _reader(self._chunks, self._opened, self._path)
         except CaptureError:
             self.close()
             raise
-        self._decoder = Decoder(self.hosts)
-        self._damage: Damage | None = None
+        self._blocks: Iterator[RecordBlock] = reader.blocks(self._chunks)
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield the packets in order; ends early where the file is damaged, see `losses`."""
+        if self._opened.origin.closed:
+            self._open()
+        name = str(self._path)
         try:
-            for block in self._reader.blocks(self._chunks):
+            for block in self._blocks:
                 yield self._decoder.decode(block)
         except Corrupt as reason:
-            self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken or str(reason))
+            self._damage = Damage(name, self._chunks.offset, self._chunks.broken or str(reason))
         else:
             if self._chunks.broken:
-                self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken)
+                self._damage = Damage(name, self._chunks.offset, self._chunks.broken)
         finally:
             self.close()
 
     def position(self) -> int:
         """Return how many bytes of the file, compressed if it is, were consumed."""
-        return self._position if self._file.closed else self._file.tell()
+        return self._opened.origin.position
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
-        return Losses(self._decoder.packets, self._decoder.unparsed(), self._damage)
+        decoder = self._decoder
+        return Losses(decoder.packets, decoder.unparsed(), self._damage, tunnelled=decoder.tunnelled())
 
     def first_time(self) -> int:
-        """Return the time of the first packet, ns since the epoch, or 0; ends the reading."""
-        for block in self._first_block():
-            return int(block.time[0])
-        return 0
+        """Return the time of the first packet, ns since the epoch, or 0; to be asked for before `batches`.
+
+        A file is closed until it is read, so that a thousand can wait; a pipe stays open.
+        """
+        try:
+            first = next(self._blocks, None)
+        except Corrupt as reason:
+            first, self._blocks = None, _corrupt(reason)
+        if first is not None:
+            self._blocks = chain([first], self._blocks)
+        if self._opened.origin.regular:
+            self.close()
+            del self._chunks, self._blocks  # megabytes; `batches` makes them anew
+        return 0 if first is None else int(first.time[0])
 
     def close(self) -> None:
         """Let go of the file."""
-        if not self._file.closed:
-            self._position = self._file.tell()
-        self._stream.close()
-        self._file.close()
-
-    def _first_block(self) -> Iterator[RecordBlock]:
-        try:
-            yield from self._reader.blocks(self._chunks)
-        except Corrupt:
-            return
-        finally:
-            self.close()
+        self._opened.close()
 
 
-def _reader(chunks: Chunks, path: Path) -> RecordReader:
+def _corrupt(reason: Corrupt) -> Iterator[RecordBlock]:
+    yield from ()
+    raise reason
+
+
+def _reader(chunks: Chunks, opened: Opened, path: Path) -> RecordReader:
     if not chunks.need(4):
-        why = f"the gzip data is damaged ({chunks.broken})" if chunks.broken else "it is shorter than 4 bytes"
+        why = (
+            f"the {opened.packing} data is damaged ({chunks.broken})"
+            if chunks.broken
+            else "it is shorter than 4 bytes"
+        )
         raise CaptureError(f"{path}: not a capture file: {why}")
     magic = chunks.data[:4].tobytes()
     if magic in pcap.MAGIC:
@@ -94,5 +111,6 @@ def _reader(chunks: Chunks, path: Path) -> RecordReader:
     if magic == pcapng.MAGIC:
         return pcapng.PcapngRecords()
     raise CaptureError(
-        f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain or gzip"
+        f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain "
+        "or in gzip or zstd"
     )

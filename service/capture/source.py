@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Losses:
     damage: Damage | None
     dropped: int | None = 0
     """Packets that the system dropped before they could be read; None if it does not say."""
+    tunnelled: dict[str, int] = field(default_factory=dict)
+    """Packets that were read through a tunnel, followed or not, by the kind of the outermost one."""
 
 
 class TrafficSource(Protocol):
