@@ -62,7 +62,7 @@ class CaptureFile:
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
-        return Losses(self._packets, tally_reasons(self._tally), self._damage)
+        return Losses(tally_reasons(self._tally), self._damage, packets=self._packets)
 
     def first_time(self) -> int:
         """Return the time of the first packet, ns since the epoch, or 0; ends the reading."""

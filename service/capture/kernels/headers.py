@@ -87,6 +87,15 @@ def _intern(high: int, low: int, words: NDArray[np.int64], slots: NDArray[np.int
 
 
 @compiled
+def number_hosts(
+    addresses: NDArray[np.int64], words: NDArray[np.int64], slots: NDArray[np.int32], numbers: NDArray[np.int64]
+) -> None:
+    """Write the number of each address, shape (n, 2), or -1 where the table is full."""
+    for i in range(len(addresses)):
+        numbers[i] = _intern(addresses[i, 0], addresses[i, 1], words, slots)
+
+
+@compiled
 def decode(
     data: NDArray[np.uint8],
     offset: NDArray[np.int64],
