@@ -3,7 +3,7 @@
 YochoError
 ├── CaptureError        a file that is no capture, or one that can't be opened
 ├── InputError          values from outside that make no sense; names the field
-├── WindowConflictError a window of the same sensor and start, with other content
+├── WindowConflictError a window of the same sensor, start and length, with other content
 ├── NotFoundError       an id or cursor that the store doesn't hold
 ├── StoreError          a database that can't be opened or is not ours
 └── SettingsError       a setting that is unknown or wrong

@@ -101,7 +101,7 @@ class Pipeline:
     def accept(self, counts: WindowCounts) -> Receipt:
         """Analyse and store a window; an identical one that is stored already is left as it is.
 
-        Raises WindowConflictError if one of the same sensor and start is stored with other content.
+        Raises WindowConflictError if one of the same sensor, start and length is stored with other content.
         """
         return self.accept_all([counts])[0]
 
@@ -140,7 +140,7 @@ class Pipeline:
         stored = unit.window_digest(counts.id)
         if stored is not None and stored != digest:
             raise WindowConflictError(
-                f"sensor {counts.sensor!r} has a window that starts at {counts.start} ns with other content; "
+                f"sensor {counts.sensor!r} has such a window at {counts.start} ns with other content; "
                 "send a correction under another sensor name"
             )
         if stored is not None:

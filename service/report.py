@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,8 @@ def _figures(summary: Summary) -> str:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(summary.unparsed.items()))
         line += f"\nNot followed: {reasons}"
     for what, count in (
-        ("attempts not counted, a window was full", summary.shed),
+        ("attempts not counted, a window was full", summary.shed.attempts),
+        ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),
         ("packets with an absurd time", summary.mended_times),
     ):
@@ -145,7 +147,7 @@ def _summary(summary: Summary) -> dict[str, object]:
         "services": summary.services,
         "alerts": summary.alerts,
         "unparsed": dict(sorted(summary.unparsed.items())),
-        "shed": summary.shed,
+        "shed": asdict(summary.shed),
         "late": summary.late,
         "mended_times": summary.mended_times,
         "damage": [

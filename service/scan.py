@@ -12,6 +12,7 @@ from service.capture.hosts import HostTable
 from service.pipeline import Pipeline, Reading, read_windows
 from service.windows.cardinality import Cardinality
 from service.windows.close import hash_addresses
+from service.windows.counts import Shed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,8 +38,8 @@ class Summary:
     alerts: int
     unparsed: dict[str, int]
     """Packets that were read but not followed, by reason."""
-    shed: int
-    """Attempts that were not counted because a window was full."""
+    shed: Shed
+    """What windows had no room for."""
     late: int
     """Attempts that came after their window was closed and count in a later one."""
     mended_times: int
@@ -62,14 +63,15 @@ class _Figures:
     """Adds up windows as they go by."""
 
     def __init__(self) -> None:
-        self.attempts = self.windows = self.shed = 0
+        self.attempts = self.windows = 0
+        self.shed = Shed()
         self.sources = Cardinality()
         self.services: set[int] = set()
 
     def add(self, counts: WindowCounts) -> None:
         self.attempts += counts.attempts
         self.windows += 1
-        self.shed += counts.shed_pairs
+        self.shed += counts.shed
         self.sources.add(hash_addresses(counts.sources))
         self.services.update(np.unique(counts.rows.service).tolist())
 

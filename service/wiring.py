@@ -108,8 +108,10 @@ class Yocho:
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
         from service.pipeline import PipelineSpec
         from service.windows.assign import WindowSpec
+        from service.windows.budget import Budget
 
-        return PipelineSpec(windows=WindowSpec(length=(window or self._settings.window) * _SECOND))
+        length = (window or self._settings.window) * _SECOND
+        return PipelineSpec(windows=WindowSpec(length=length, budget=Budget(self._settings.max_pairs)))
 
 
 def _database_url(name: str) -> str:

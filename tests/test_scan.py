@@ -75,7 +75,7 @@ def test_the_summary_adds_up(report: Report) -> None:
     assert report.summary.packets == 29705
     assert report.summary.alerts == len(report.alerts)
     assert set(report.summary.unparsed) == {"icmp6_type/133", "icmp6_type/135", "icmp6_type/136", "icmp6_type/143"}
-    assert (report.summary.shed, report.summary.late, report.summary.mended_times) == (0, 0, 0)
+    assert (report.summary.shed.attempts, report.summary.late, report.summary.mended_times) == (0, 0, 0)
     assert report.summary.damage == ()
 
 

@@ -10,7 +10,7 @@ from service.capture.address import V4_PREFIX, parse_address
 from service.capture.hosts import HostTable
 from service.capture.services import parse_service
 from service.windows.close import WindowName, close_window
-from service.windows.counts import WindowCounts
+from service.windows.counts import Shed, WindowCounts
 from service.windows.pairs import Pairs
 
 SECOND = 1_000_000_000
@@ -50,8 +50,9 @@ def window(
         expired=np.array([t.expired for t in tries], dtype=np.bool_),
         first=time,
         last=time,
+        halvings=np.zeros(len(tries), dtype=np.int8),
     )
-    return close_window(WindowName(sensor, start, start + length), pairs, HostTable(16), shed=0)
+    return close_window(WindowName(sensor, start, start + length), pairs, HostTable(16), shed=Shed())
 
 
 def sweep(source: str, service: str, count: int, *, first: int = 1, tries: int = 1, answered: int = 0) -> list[Try]:

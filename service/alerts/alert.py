@@ -50,6 +50,10 @@ class Evidence:
     services: Distinct
     windows: int
     """Windows in which the scan went on."""
+    estimated: bool = False
+    """Whether a window was so full that only a sample of the source's pairs was kept."""
+    shed: int = 0
+    """Attempts, of any source, that these windows had no room for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ def explain(
     threshold: float,
 ) -> str:
     """Return one sentence with the numbers that decided; `duration` in ns."""
+    about = "about " if evidence.estimated else ""
     what = name_services(evidence.services, _WORDS)
     whom = targets[0] if evidence.targets.count == 1 and targets else _count(evidence.targets, "target")
     if kind is Kind.HORIZONTAL:
@@ -33,7 +34,7 @@ def explain(
             f"{score:.0f} unanswered services of one target within a window, from {threshold:.0f} on it is a scan"
         )
     return (
-        f"{source} tried {what} on {whom} in {_time(duration)}, and {evidence.answered} of {evidence.pairs} "
+        f"{source} tried {what} on {whom} in {_time(duration)}, and {about}{evidence.answered} of {evidence.pairs} "
         f"pairs of target and service answered; {decided}."
     )
 

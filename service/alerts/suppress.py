@@ -73,8 +73,12 @@ def raise_alert(window: WindowCounts, verdict: Verdict, pattern: str | None, bef
             pairs=int(rows.targets[mine].sum()),
             answered=int(rows.answered[mine].sum()),
             targets=_targets(window, verdict),
-            services=distinct(len(mine), rows.service[mine].tolist()),
+            services=replace(
+                distinct(len(mine), rows.service[mine].tolist()), exact=not window.halvings[verdict.source]
+            ),
             windows=1,
+            estimated=bool(window.halvings[verdict.source]),
+            shed=window.shed.attempts,
         ),
     )
     return _completed(_join(before, found) if before else found)
@@ -95,7 +99,8 @@ def _targets(window: WindowCounts, verdict: Verdict) -> Distinct:
         count = min(count, int(window.totals.targets[verdict.source]))
     whole = distinct(count, members)
     # Of one service the row itself tells how many; over several, inferred totals are a guess.
-    return whole if window.exact or len(verdict.rows) == 1 else replace(whole, exact=False)
+    told = window.exact or len(verdict.rows) == 1
+    return whole if told and not window.halvings[verdict.source] else replace(whole, exact=False)
 
 
 def _join(before: Alert, after: Alert) -> Alert:
@@ -118,6 +123,8 @@ def _join(before: Alert, after: Alert) -> Alert:
             targets=union(mine.targets, more.targets),
             services=union(mine.services, more.services),
             windows=mine.windows + 1,
+            estimated=mine.estimated or more.estimated,
+            shed=mine.shed + more.shed,
         ),
     )
 

@@ -36,6 +36,7 @@ PATTERN: Example = {
     **SEEN,
     "windows": 5,
 }
+SHED: Example = {"sources": 0, "pairs": 0, "attempts": 0, "sampled": 0}
 ALERT: Example = {
     "id": ALERT_REFERENCE["id"],
     "sensor": "edge",
@@ -50,6 +51,8 @@ ALERT: Example = {
     "pairs": 41,
     "answered": 2,
     "windows": 5,
+    "estimated": False,
+    "shed_attempts": 0,
     **SEEN,
     "score": 39.0,
     "threshold": 25.0,

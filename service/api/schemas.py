@@ -207,6 +207,21 @@ class TotalsOut(BaseModel):
     most_targets_of_one_service: int
 
 
+class ShedOut(BaseModel):
+    """What the window had no room for."""
+
+    model_config = _config(examples.SHED)
+
+    sources: int
+    """Sources that were dropped, those with least evidence of a scan first."""
+    pairs: int
+    """Distinct (target, service) pairs that were dropped with them."""
+    attempts: int
+    """Attempts that were dropped with them, and count nowhere."""
+    sampled: int
+    """Attempts that a sample of their source's pairs stands for."""
+
+
 class WindowOut(BaseModel):
     """A stored window and part of its rows."""
 
@@ -216,7 +231,8 @@ class WindowOut(BaseModel):
             "sensor": "edge",
             **examples.INTERVAL,
             "exact": True,
-            "shed_pairs": 0,
+            "shed": examples.SHED,
+            "sampled_sources": 0,
             "attempts": 41,
             "source_count": 1,
             "row_count": 1,
@@ -233,8 +249,9 @@ class WindowOut(BaseModel):
     end: TimeText
     exact: bool
     """False where totals were inferred from the rows."""
-    shed_pairs: int
-    """(source, target, service) triples that were not counted because the window was full."""
+    shed: ShedOut
+    sampled_sources: int
+    """Sources of whose pairs only a sample was kept: their counts are estimates."""
     attempts: int
     """All attempts of the window."""
     source_count: int
@@ -311,6 +328,10 @@ class AlertOut(BaseModel):
     """How many of the pairs took part."""
     windows: int
     """Windows in which the scan went on."""
+    estimated: bool
+    """True where a window was so full that only a sample of the source's pairs was kept: counts are estimates."""
+    shed_attempts: int
+    """Attempts, of any source, that these windows had no room for."""
     first_seen: TimeText
     last_seen: TimeText
     score: float

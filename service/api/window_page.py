@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.api.links import ALERTS, PATTERNS, references
-from service.api.schemas import RowOut, TotalsOut, WindowOut
+from service.api.schemas import RowOut, ShedOut, TotalsOut, WindowOut
 from service.capture.address import format_addresses
 from service.capture.services import format_service
 from service.export.document import format_time
@@ -26,7 +27,8 @@ def window_page(record: WindowRecord, offset: int, limit: int) -> WindowOut:
         start=format_time(counts.start),
         end=format_time(counts.end),
         exact=counts.exact,
-        shed_pairs=counts.shed_pairs,
+        shed=ShedOut(**asdict(counts.shed)),
+        sampled_sources=int((counts.halvings > 0).sum()),
         attempts=counts.attempts,
         source_count=len(counts.sources),
         row_count=len(counts.rows),

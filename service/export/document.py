@@ -38,6 +38,8 @@ def alert_document(alert: Alert) -> Document:
         "pairs": evidence.pairs,
         "answered": evidence.answered,
         "windows": evidence.windows,
+        "estimated": evidence.estimated,
+        "shed_attempts": evidence.shed,
         "first_seen": format_time(alert.first_seen),
         "last_seen": format_time(alert.last_seen),
         "score": alert.score,

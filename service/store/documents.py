@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from service.alerts.alert import Alert
 from service.errors import StoreError
 from service.patterns.pattern import Pattern
-from service.windows.counts import ServiceCounts, SourceTotals, TargetSamples, WindowCounts
+from service.windows.counts import ServiceCounts, Shed, SourceTotals, TargetSamples, WindowCounts
 
 if TYPE_CHECKING:
     from service.capture.address import Addresses
@@ -55,7 +55,8 @@ def write_counts(counts: WindowCounts) -> bytes:
     """Return the compressed document of all arrays of a window; raises StoreError if it would be too long."""
     document = {
         "exact": counts.exact,
-        "shed_pairs": counts.shed_pairs,
+        "shed": asdict(counts.shed),
+        "halvings": counts.halvings.tolist(),
         "sources": _write_addresses(counts.sources),
         "rows": _write_part(counts.rows),
         "totals": _write_part(counts.totals),
@@ -89,7 +90,8 @@ def read_counts(sensor: str, start: int, end: int, compressed: bytes) -> WindowC
                 targets=_read_addresses(document["samples"]["targets"]),
             ),
             exact=document["exact"],
-            shed_pairs=document["shed_pairs"],
+            shed=Shed(**document["shed"]),
+            halvings=np.array(document["halvings"], dtype=np.int8),
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error) as error:
         raise StoreError(

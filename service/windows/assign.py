@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.capture.batch import AttemptBatch, Outcome, take
+from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
 from service.windows.pairs import PairTable
+from service.windows.scales import Scale, ScaledWindows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,16 +33,19 @@ class WindowSpec:
     """ns; windows start at multiples of it since the epoch."""
     lateness: int = 10 * SECOND
     """A window stays open so long after its end for late packets and late answers, ns."""
-    pairs: int = 1 << 20
-    """Most distinct (source, target, service) of a window; for the memory they take see `PairTable`."""
+    budget: Budget = field(default_factory=Budget)
+    """What a window may hold."""
+    scales: tuple[Scale, ...] = ()
+    """Longer windows besides, shortest first; they begin where shorter ones do."""
 
     def __post_init__(self) -> None:
         if self.length < SECOND:
             raise ValueError(f"length: {self.length} ns is less than a second")
         if self.lateness < 0:
             raise ValueError(f"lateness: {self.lateness} ns is negative")
-        if self.pairs < 1:
-            raise ValueError(f"pairs: {self.pairs} is not positive")
+        for scale in self.scales:
+            if scale.step % self.length:
+                raise ValueError(f"scales: steps of {scale.step} ns cut windows of {self.length} ns")
 
 
 class Windows:
@@ -53,6 +58,7 @@ class Windows:
         self._open: dict[int, PairTable] = {}
         self._closed_before = -1  # index of the first window that may still be open, even if nothing is in it
         self._latest = 0
+        self._scales = [ScaledWindows(sensor, scale, spec.budget, hosts) for scale in spec.scales]
         self.late = 0
         """Attempts that came after their window was closed, and count in the oldest open one."""
 
@@ -79,18 +85,28 @@ class Windows:
 
     def _count(self, index: int, attempts: AttemptBatch) -> None:
         if index not in self._open:
-            self._open[index] = PairTable(self._spec.pairs)
+            self._open[index] = PairTable(self._spec.budget)
         self._open[index].add(attempts)
 
     def _close(self, before: int) -> Iterator[WindowCounts]:
         """Close the windows that end at or before a time, those without attempts too."""
         self._closed_before = max(self._closed_before, before // self._spec.length)
-        for index in sorted(self._open):
-            end = (index + 1) * self._spec.length
-            if end > before:
-                return
+        over = [index for index in sorted(self._open) if (index + 1) * self._spec.length <= before]
+        for index in over:
+            name = WindowName(self._sensor, index * self._spec.length, (index + 1) * self._spec.length)
+            yield from self._close_scales(name.start)
             table = self._open.pop(index)
-            name = WindowName(self._sensor, end - self._spec.length, end)
-            counts = close_window(name, table.pairs(), self._hosts, table.shed)
-            if len(counts.rows):
-                yield counts
+            yield from _if_any(close_window(name, table.pairs(), self._hosts, table.shed))
+            for scale in self._scales:
+                scale.add(name.start, table)
+        yield from self._close_scales(before)
+
+    def _close_scales(self, before: int) -> Iterator[WindowCounts]:
+        for scale in self._scales:
+            for counts in scale.close(before):
+                yield from _if_any(counts)
+
+
+def _if_any(counts: WindowCounts) -> Iterator[WindowCounts]:
+    if len(counts.rows):
+        yield counts

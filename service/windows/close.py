@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.services import Means, Protocol, means, service_code
+from service.windows.budget import scaled_up
 from service.windows.counts import (
     PROBE_TRIES,
     SAMPLE_SIZE,
     Indices,
     Ints,
     ServiceCounts,
+    Shed,
     SourceTotals,
     TargetSamples,
     WindowCounts,
@@ -38,11 +40,18 @@ class WindowName:
     end: int
 
 
-def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: int) -> WindowCounts:
-    """Aggregate the pairs of a window into counts; the cost is that of two sorts of the pairs."""
+def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -> WindowCounts:
+    """Aggregate the pairs of a window into counts; the cost is that of two sorts of the pairs.
+
+    Of sources of whose pairs only a sample is kept, the counts are estimates: what a pair in 2ʰ shows, times 2ʰ.
+    """
     sources, source = np.unique(pairs.source, return_inverse=True)
     rows = _service_counts(source.astype(np.int64), pairs)
     totals, samples = _per_source(len(sources), source.astype(np.int64), pairs, rows, hosts)
+    halvings = np.zeros(len(sources), np.int8)
+    halvings[source] = pairs.halvings
+    if halvings.any():
+        rows, totals = scaled_up(rows, totals, halvings)
     return WindowCounts(
         sensor=name.sensor,
         start=name.start,
@@ -51,7 +60,8 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: int) ->
         rows=rows,
         totals=totals,
         samples=samples,
-        shed_pairs=shed,
+        shed=shed,
+        halvings=halvings,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,23 @@ class TargetSamples:
         return self.targets[self.start[at] : self.start[at + 1]]
 
 
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """What a window had no room for; see `service.windows.budget`."""
+
+    sources: int = 0
+    """Sources that were dropped; one that came back and was dropped again counts twice."""
+    pairs: int = 0
+    """Distinct (target, service) that were dropped with them."""
+    attempts: int = 0
+    """Attempts that were dropped with them, and count nowhere."""
+    sampled: int = 0
+    """Attempts that a sample of their source's pairs stands for."""
+
+    def __add__(self, other: Shed) -> Shed:
+        return Shed(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowCounts:
     """The counts of one sensor in the half-open interval [start, end) of event time, ns since the epoch.
@@ -94,17 +111,23 @@ class WindowCounts:
     samples: TargetSamples
     exact: bool = True
     """False where `totals` was inferred from the rows because the sender did not say."""
-    shed_pairs: int = 0
-    """Attempts that were not counted because the window was full of (source, target, service) triples."""
+    shed: Shed = Shed()
+    halvings: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    """How often the sample of each source's pairs was halved, length n, or 0: where it is not 0, the counts of
+    the source are estimates."""
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
             raise ValueError(f"end: {self.end} is not after the start {self.start}")
         n, r = len(self.sources), len(self.rows)
+        if not len(self.halvings):
+            object.__setattr__(self, "halvings", np.zeros(n, np.int8))
+        if len(self.halvings) != n:
+            raise ValueError(f"halvings: length is not {n}")
         for part, length in ((self.rows, r), (self.totals, n)):
-            for field in fields(part):
-                if len(getattr(part, field.name)) != length:
-                    raise ValueError(f"{type(part).__name__}.{field.name}: length is not {length}")
+            for column in fields(part):
+                if len(getattr(part, column.name)) != length:
+                    raise ValueError(f"{type(part).__name__}.{column.name}: length is not {length}")
         if len(self.samples.start) != len(Means) * n + 1 or self.samples.start[-1] != len(self.samples.targets):
             raise ValueError(f"samples: do not describe {n} sources")
         if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
@@ -117,8 +140,8 @@ class WindowCounts:
 
     @property
     def id(self) -> str:
-        """The address of the window: it follows from sensor and start alone."""
-        key = f"{self.sensor}\0{self.start}".encode()
+        """The address of the window: it follows from sensor, start and length alone."""
+        key = f"{self.sensor}\0{self.start}\0{self.end - self.start}".encode()
         return "w" + hashlib.sha256(key).hexdigest()[:20]
 
     def digest(self) -> str:
@@ -126,6 +149,7 @@ class WindowCounts:
         content = hashlib.sha256(f"{self.sensor}\0{self.start}\0{self.end}\0{self.exact}".encode())
         content.update(np.ascontiguousarray(self.sources).tobytes())
         for part in (self.rows, self.totals, self.samples):
-            for field in fields(part):
-                content.update(np.ascontiguousarray(getattr(part, field.name)).tobytes())
+            for column in fields(part):
+                content.update(np.ascontiguousarray(getattr(part, column.name)).tobytes())
+        content.update(self.halvings.tobytes())
         return content.hexdigest()

@@ -71,6 +71,47 @@ def _find(table: NDArray[np.int64], ends: int, service: int) -> int:
 
 
 @compiled
+def _zeros(target: int, service: int) -> int:
+    """Return how many trailing zeros the hash of a target's service has, at most 63."""
+    rank = np.uint64(mix64(np.int64(mix64(target)) ^ service)) | np.uint64(1 << 63)
+    zeros = 0
+    while rank & np.uint64(1) == 0:
+        rank >>= np.uint64(1)
+        zeros += 1
+    return zeros
+
+
+@compiled
+def trailing_zeros(target: NDArray[np.uint32], service: NDArray[np.int32], out: NDArray[np.int64]) -> None:
+    """Write how many trailing zeros the hash of each (target, service) has."""
+    for i in range(len(target)):
+        out[i] = _zeros(np.int64(target[i]), np.int64(service[i]))
+
+
+@compiled
+def _halvings(heavy: NDArray[np.int64], source: int) -> int:
+    mask = len(heavy) - 1
+    at = np.int64(mix64(source)) & mask
+    while heavy[at, 0]:
+        if heavy[at, 0] == source + 1:
+            return heavy[at, 1]
+        at = (at + 1) & mask
+    return 0
+
+
+@compiled
+def remember(sources: NDArray[np.uint32], halvings: NDArray[np.int64], heavy: NDArray[np.int64]) -> None:
+    """Fill an empty table: a power of two of rows (source + 1, halvings), more than there are sources."""
+    mask = len(heavy) - 1
+    for i in range(len(sources)):
+        at = np.int64(mix64(np.int64(sources[i]))) & mask
+        while heavy[at, 0]:
+            at = (at + 1) & mask
+        heavy[at, 0] = np.int64(sources[i]) + 1
+        heavy[at, 1] = halvings[i]
+
+
+@compiled
 def count(
     begin: int,
     time: NDArray[np.int64],
@@ -81,25 +122,31 @@ def count(
     table: NDArray[np.int64],
     used: int,
     most: int,
+    heavy: NDArray[np.int64],
 ) -> tuple[int, int, int, int]:
     """Count rows of attempts from `begin` on into a table that may hold `most` pairs.
 
-    Returns the row to go on with (it is the end, or the table is more than half full and should grow), the
-    places used, the attempts whose pair found no place, and the outcomes whose attempt isn't in the table.
+    `heavy` tells of which sources only a sample is kept, see `remember`; of length 1 it is empty. Returns the
+    row to go on with (it is the end, or the table should grow, or it is full), the places used, the attempts
+    that a sample stands for, and the outcomes whose attempt isn't in the table.
     """
-    shed = 0
+    sampled = 0
     strayed = 0
     for i in range(begin, len(time)):
         if used * 2 > len(table) and used < most:
-            return i, used, shed, strayed
+            return i, used, sampled, strayed
         ends = np.int64(source[i]) << 32 | np.int64(target[i])
         at = _find(table, ends, np.int64(service[i]))
         held = table[at, COUNTS]
         if outcome[i] == _ATTEMPT:
             if held & USED == 0:
+                if len(heavy) > 1:
+                    halvings = _halvings(heavy, np.int64(source[i]))
+                    if halvings and _zeros(np.int64(target[i]), np.int64(service[i])) < halvings:
+                        sampled += 1
+                        continue
                 if used == most:
-                    shed += 1
-                    continue
+                    return i, used, sampled, strayed
                 used += 1
                 table[at, ENDS] = ends
                 held = np.int64(service[i]) << SERVICE_SHIFT | USED
@@ -116,13 +163,46 @@ def count(
             table[at, COUNTS] = held | ANSWERED
         elif outcome[i] == _EXPIRED:
             table[at, COUNTS] = held | EXPIRED
-    return len(time), used, shed, strayed
+    return len(time), used, sampled, strayed
 
 
 @compiled
-def move(small: NDArray[np.int64], large: NDArray[np.int64]) -> None:
-    """Copy all pairs of a table into a larger, empty one."""
-    for i in range(len(small)):
-        if small[i, COUNTS] & USED:
-            at = _find(large, small[i, ENDS], small[i, COUNTS] >> SERVICE_SHIFT)
-            large[at] = small[i]
+def merge(
+    begin: int, rows: NDArray[np.int64], table: NDArray[np.int64], used: int, most: int, heavy: NDArray[np.int64]
+) -> tuple[int, int, int]:
+    """Add pairs to a table, from row `begin` on; see `count` for the arguments.
+
+    Returns the row to go on with, the places used, and the attempts that a sample stands for.
+    """
+    sampled = 0
+    for i in range(begin, len(rows)):
+        if used * 2 > len(table) and used < most:
+            return i, used, sampled
+        ends, counts = rows[i, ENDS], rows[i, COUNTS]
+        service, tries = counts >> SERVICE_SHIFT, counts >> TRIES_SHIFT & TRIES_MASK
+        if len(heavy) > 1:
+            halvings = _halvings(heavy, ends >> 32 & 0xFFFFFFFF)
+            if halvings and _zeros(ends & 0xFFFFFFFF, service) < halvings:
+                sampled += tries
+                continue
+        at = _find(table, ends, service)
+        held = table[at, COUNTS]
+        if held & USED == 0:
+            if used == most:
+                return i, used, sampled
+            used += 1
+            table[at] = rows[i]
+            continue
+        tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED)
+        table[at, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
+        table[at, FIRST] = min(table[at, FIRST], rows[i, FIRST])
+        table[at, LAST] = max(table[at, LAST], rows[i, LAST])
+    return len(rows), used, sampled
+
+
+@compiled
+def fill(rows: NDArray[np.int64], table: NDArray[np.int64]) -> None:
+    """Copy pairs into an empty table that has more places."""
+    for i in range(len(rows)):
+        table[_find(table, rows[i, ENDS], rows[i, COUNTS] >> SERVICE_SHIFT)] = rows[i]

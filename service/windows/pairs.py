@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from service.capture.batch import AttemptBatch
 from service.windows import kernels
+from service.windows.budget import Budget, relieve
+from service.windows.counts import Shed
 
 _SMALLEST = 1 << 10
 
@@ -26,29 +28,27 @@ class Pairs:
     """The packet's time to live ran out on the way."""
     first: NDArray[np.int64]
     last: NDArray[np.int64]
+    halvings: NDArray[np.int8]
+    """How often the sample of the source's pairs was halved; 0: all are here."""
 
 
 class PairTable:
-    """Counts exactly up to `most` pairs; attempts of more pairs are counted as shed.
+    """Counts exactly up to `budget.pairs` pairs; beyond, it keeps what speaks most for a scan, see `budget`."""
 
-    It takes at most ``64 · most`` bytes if `most` is a power of two, less than twice that if not, and 32 KiB at
-    least.
-    """
-
-    def __init__(self, most: int) -> None:
-        if most < 1:
-            raise ValueError(f"most: {most} is not positive")
-        self._most = most
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._table = np.zeros((_SMALLEST, 4), dtype=np.int64)
         self._used = 0
-        self.shed = 0
-        """Attempts that were not counted because the table was full."""
+        self._heavy = np.zeros((1, 2), dtype=np.int64)
+        self._sampled: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self._halvings: NDArray[np.int64] = np.empty(0, np.int64)
+        self.shed = Shed()
 
     def add(self, attempts: AttemptBatch) -> None:
         """Count attempts and their outcomes."""
         at = 0
         while at < len(attempts):
-            at, self._used, shed, _ = kernels.count(
+            at, self._used, sampled, _ = kernels.count(
                 at,
                 attempts.time,
                 attempts.source,
@@ -57,20 +57,34 @@ class PairTable:
                 attempts.outcome,
                 self._table,
                 self._used,
-                self._most,
+                self._budget.pairs,
+                self._heavy,
             )
-            self.shed += shed
+            self.shed += Shed(sampled=sampled)
             if at < len(attempts):
-                larger = np.zeros((2 * len(self._table), 4), dtype=np.int64)
-                kernels.move(self._table, larger)
-                self._table = larger
+                self._make_room()
+
+    def merge(self, other: PairTable) -> None:
+        """Add what another window counted, and what it shed."""
+        self.shed += other.shed
+        self._sample_as(other)
+        rows = other._rows()
+        at = 0
+        while at < len(rows):
+            at, self._used, sampled = kernels.merge(
+                at, rows, self._table, self._used, self._budget.pairs, self._heavy
+            )
+            self.shed += Shed(sampled=sampled)
+            if at < len(rows):
+                self._make_room()
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
-        rows = self._table[(self._table[:, kernels.COUNTS] & kernels.USED) != 0]
+        rows = self._rows()
         ends, counts = rows[:, kernels.ENDS].view(np.uint64), rows[:, kernels.COUNTS]
+        source = (ends >> np.uint64(32)).astype(np.uint32)
         return Pairs(
-            source=(ends >> np.uint64(32)).astype(np.uint32),
+            source=source,
             target=(ends & np.uint64(0xFFFFFFFF)).astype(np.uint32),
             service=(counts >> kernels.SERVICE_SHIFT).astype(np.int32),
             tries=(counts >> kernels.TRIES_SHIFT) & kernels.TRIES_MASK,
@@ -78,4 +92,65 @@ class PairTable:
             expired=(counts & kernels.EXPIRED) != 0,
             first=rows[:, kernels.FIRST].copy(),
             last=rows[:, kernels.LAST].copy(),
+            halvings=self._halvings_of(source),
         )
+
+    def _rows(self) -> NDArray[np.int64]:
+        return np.asarray(self._table[(self._table[:, kernels.COUNTS] & kernels.USED) != 0])
+
+    def _halvings_of(self, source: NDArray[np.uint32]) -> NDArray[np.int8]:
+        if not len(self._sampled):
+            return np.zeros(len(source), np.int8)
+        at = np.minimum(np.searchsorted(self._sampled, source), len(self._sampled) - 1)
+        return np.where(self._sampled[at] == source, self._halvings[at], 0).astype(np.int8)
+
+    def _make_room(self) -> None:
+        if self._used == self._budget.pairs:
+            self._relieve()
+        else:
+            self._rebuild(self._rows(), 2 * len(self._table))
+
+    def _relieve(self) -> None:
+        """Free half of the places, and account for what was in them."""
+        pairs = self.pairs()
+        relief = relieve(pairs, _zeros(pairs), self._budget)
+        stays = np.isin(pairs.source, relief.sources)
+        gone = pairs.tries[~stays]
+        thinned = pairs.tries[stays & ~relief.kept]
+        self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(thinned.sum()))
+        heavy = relief.halvings > 0
+        self._sample(relief.sources[heavy], relief.halvings[heavy])
+        self._rebuild(self._rows()[relief.kept], len(self._table))
+
+    def _sample_as(self, other: PairTable) -> None:
+        """Halve the samples of sources as often as another window has halved them."""
+        if not len(other._sampled):
+            return
+        sources = np.union1d(self._sampled, other._sampled)
+        self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))
+        pairs = self.pairs()
+        kept = _zeros(pairs) >= pairs.halvings
+        self.shed += Shed(sampled=int(pairs.tries[~kept].sum()))
+        self._rebuild(self._rows()[kept], len(self._table))
+
+    def _sample(self, sources: NDArray[np.uint32], halvings: NDArray[np.int64]) -> None:
+        """Keep only samples of these sources, ascending, from now on."""
+        self._sampled, self._halvings = sources, halvings.astype(np.int64)
+        self._heavy = np.zeros((_room(len(sources)), 2), dtype=np.int64)
+        kernels.remember(self._sampled, self._halvings, self._heavy)
+
+    def _rebuild(self, rows: NDArray[np.int64], places: int) -> None:
+        table = np.zeros((places, 4), dtype=np.int64)
+        kernels.fill(rows, table)
+        self._table, self._used = table, len(rows)
+
+
+def _zeros(pairs: Pairs) -> NDArray[np.int64]:
+    zeros = np.empty(len(pairs.source), np.int64)
+    kernels.trailing_zeros(pairs.target, pairs.service, zeros)
+    return zeros
+
+
+def _room(sources: int) -> int:
+    """Return the size of a table of sources that is at most half full."""
+    return 1 << (2 * sources).bit_length() if sources else 1

@@ -38,6 +38,8 @@ def test_an_alert_says_all_it_knows() -> None:
         "pairs": 44,
         "answered": 2,
         "windows": 5,
+        "estimated": False,
+        "shed_attempts": 0,
         "first_seen": "2023-11-14T22:13:20.000000Z",
         "last_seen": "2023-11-14T22:18:20.000000Z",
         "score": 41.5,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.errors import StoreError
 from service.store import documents
-from service.windows.counts import ServiceCounts, SourceTotals, TargetSamples, WindowCounts
+from service.windows.counts import ServiceCounts, Shed, SourceTotals, TargetSamples, WindowCounts
 from tests.builders import MINUTE, START, a_pattern, a_window, an_alert
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -47,7 +47,8 @@ def any_window(draw: st.DrawFn) -> WindowCounts:
             np.array(addresses(sum(samples)), dtype=np.uint64).reshape(-1, 2),
         ),
         exact=draw(st.booleans()),
-        shed_pairs=draw(st.integers(0, 2**63 - 1)),
+        shed=Shed(*(draw(st.integers(0, 2**63 - 1)) for _ in range(4))),
+        halvings=np.array(draw(st.lists(st.integers(0, 40), min_size=n, max_size=n)), np.int8),
     )
 
 
@@ -56,7 +57,8 @@ def any_window(draw: st.DrawFn) -> WindowCounts:
 def test_a_window_comes_back_exactly(counts: WindowCounts) -> None:
     stored = documents.read_counts("edge", START, START + MINUTE, documents.write_counts(counts))
     assert stored.digest() == counts.digest()
-    assert (stored.exact, stored.shed_pairs) == (counts.exact, counts.shed_pairs)
+    assert (stored.exact, stored.shed) == (counts.exact, counts.shed)
+    np.testing.assert_array_equal(stored.halvings, counts.halvings)
     assert stored.sources.shape == counts.sources.shape
     assert stored.rows.service.dtype == np.int32
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.capture.hosts import HostTable
 from service.windows.assign import Windows, WindowSpec
+from service.windows.budget import Budget
 from service.windows.clock import SteadyClock
 from tests.reference import SECOND, Told, windows_of
 from tests.windows.counting import HOSTS, attempts_batch, window_of
@@ -118,8 +119,9 @@ def test_time_may_begin_at_zero() -> None:
 
 def test_a_full_window_says_what_it_left_out() -> None:
     told = [at(i / 10, target=f"10.0.0.{i % 30}") for i in range(90)]
-    found, _ = divided([told], WindowSpec(pairs=20))
-    assert [(counts.attempts, counts.shed_pairs) for counts in found] == [(60, 30)]
+    found, _ = divided([told], WindowSpec(budget=Budget(20)))
+    assert [counts.attempts + counts.shed.attempts for counts in found] == [90]
+    assert found[0].shed.attempts > 0
 
 
 spans = st.lists(st.floats(0, 400), min_size=1, max_size=60)
@@ -154,10 +156,8 @@ def test_whatever_the_order_each_attempt_counts_once_and_no_window_twice(
     assert sum(counts.attempts for counts in found) == sum(map(len, batches))
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"length": SECOND - 1}, {"length": 0}, {"length": -MINUTE}, {"lateness": -1}, {"pairs": 0}]
-)
-def test_impossible_specs(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"length": SECOND - 1}, {"length": 0}, {"length": -MINUTE}, {"lateness": -1}])
+def test_impossible_specs(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         WindowSpec(**wrong)
 

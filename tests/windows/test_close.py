@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from service.capture.address import Addresses, format_addresses, pack_addresses
 from service.capture.hosts import HostTable
 from service.capture.services import Means, Protocol, service_code
+from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window, hash_addresses
-from service.windows.counts import PROBE_TRIES, SAMPLE_SIZE, WindowCounts
+from service.windows.counts import PROBE_TRIES, SAMPLE_SIZE, Shed, WindowCounts
 from service.windows.pairs import Pairs, PairTable
 from tests.reference import SECOND, Told, windows_of
 from tests.traffic import START, Try, ports, sweep, window
@@ -21,7 +22,7 @@ NAME = WindowName("edge", START, START + 60 * SECOND)
 
 
 def closed(told: list[Told]) -> WindowCounts:
-    table = PairTable(1 << 16)
+    table = PairTable(Budget(1 << 16))
     table.add(attempts_batch(told))
     return close_window(NAME, table.pairs(), HOSTS, table.shed)
 
@@ -85,8 +86,8 @@ def test_pings_and_arp_are_no_part_of_the_totals() -> None:
 
 
 def test_an_empty_window() -> None:
-    counts = close_window(NAME, PairTable(1).pairs(), HOSTS, shed=7)
-    assert (len(counts.sources), len(counts.rows), counts.shed_pairs) == (0, 0, 7)
+    counts = close_window(NAME, PairTable(Budget(2)).pairs(), HOSTS, Shed(attempts=7))
+    assert (len(counts.sources), len(counts.rows), counts.shed) == (0, 0, Shed(attempts=7))
     assert counts.samples.start.tolist() == [0]
 
 
@@ -106,6 +107,7 @@ def pairs_of(targets: list[int], source: int = 7) -> Pairs:
         expired=np.zeros(n, dtype=np.bool_),
         first=np.full(n, START, dtype=np.int64),
         last=np.full(n, START, dtype=np.int64),
+        halvings=np.zeros(n, dtype=np.int8),
     )
 
 
@@ -118,7 +120,7 @@ def rank(address: str) -> int:
 @pytest.mark.parametrize("count", [1, SAMPLE_SIZE - 1, SAMPLE_SIZE, SAMPLE_SIZE + 1, 3 * SAMPLE_SIZE])
 def test_samples_keep_the_smallest_hashes(count: int) -> None:
     targets = [0x0A000000 + i for i in range(count)]
-    counts = close_window(NAME, pairs_of(targets), HOSTS, 0)
+    counts = close_window(NAME, pairs_of(targets), HOSTS, Shed())
     names = [f"10.0.{i >> 8}.{i & 255}" for i in range(count)]
     assert set(format_addresses(counts.samples.of(0, Means.PORTS))) == set(sorted(names, key=rank)[:SAMPLE_SIZE])
     assert counts.totals.targets.tolist() == [count]
@@ -143,7 +145,7 @@ def test_targets_of_one_hash_are_no_reason_to_fail() -> None:
     words = np.array([(i, (i // 3 - mixed(i)) % 2**64) for i in range(count)], dtype=np.uint64)
     assert len(np.unique(hash_addresses(words))) == SAMPLE_SIZE
     hosts.words[1 : count + 1] = words.view(np.int64)
-    counts = close_window(NAME, pairs_of([0xF0000000 + i for i in range(count)]), hosts, 0)
+    counts = close_window(NAME, pairs_of([0xF0000000 + i for i in range(count)]), hosts, Shed())
     sample = counts.samples.of(0, Means.PORTS)
     assert len(sample) == SAMPLE_SIZE
     assert len(np.unique(sample, axis=0)) == SAMPLE_SIZE

@@ -9,10 +9,10 @@ from service.windows.counts import ServiceCounts, SourceTotals, WindowCounts
 from tests.builders import START, a_window
 
 
-def test_the_id_follows_from_sensor_and_start_alone() -> None:
+def test_the_id_follows_from_sensor_start_and_length_alone() -> None:
     window = a_window("edge")
     assert window.id == a_window("edge", attempts=9).id
-    assert window.id == replace(window, end=window.end + 1).id
+    assert window.id != replace(window, end=window.end + 1).id
     assert len({window.id, a_window("core").id, a_window("edge", START + 1).id}) == 3
     assert window.id.startswith("w")
 

@@ -94,7 +94,7 @@ class WindowRoutes:
         """Take in the counts of one window (JSON), or a capture (pcap or pcapng, gzip or not).
 
         The answer names what was found. The same window again gets the same answer with status 200; a window
-        of the same sensor and start with other content is refused. Nothing is stored of a
+        of the same sensor, start and length with other content is refused. Nothing is stored of a
         window that is refused.
         """
         kind = media_type(request)

@@ -242,12 +242,14 @@ def test_no_bytes_are_met_with_a_defect(client: Client, text: bytes) -> None:
 def test_a_window_is_shown_with_its_totals(client: Client) -> None:
     client.post("/v1/windows?sensor=edge", content=b"capture:w", headers=PCAP)
     shown = client.get(f"/v1/windows/{a_window().id}").json()
-    assert {key: shown[key] for key in ("sensor", "start", "end", "exact", "shed_pairs", "attempts")} == {
+    told = ("sensor", "start", "end", "exact", "shed", "sampled_sources", "attempts")
+    assert {key: shown[key] for key in told} == {
         "sensor": "edge",
         "start": "2023-11-14T22:13:20.000000Z",
         "end": "2023-11-14T22:14:20.000000Z",
         "exact": True,
-        "shed_pairs": 0,
+        "shed": {"sources": 0, "pairs": 0, "attempts": 0, "sampled": 0},
+        "sampled_sources": 0,
         "attempts": 12,
     }
     assert (shown["source_count"], shown["row_count"]) == (2, 3)

@@ -1,0 +1,195 @@
+"""The overload contract: what a window may hold, and what goes first when it is full.
+
+A window holds at most `Budget.pairs` distinct (source, target, service). When they are used up, half of them are
+freed. What speaks for a scan is unanswered pairs, so:
+
+1. sources with least such evidence are dropped, as many rungs up as it takes, but none that is about to be named;
+2. of sources with very many pairs a sample is kept, chosen by hash, and halved as often as it takes: a sweep of a
+   million targets is seen as well in a thousand of them. Such counts are estimates, and marked;
+3. if all of that is not enough, since more sources scan than there is room for, some are kept, chosen by hash.
+
+Everything dropped is counted (`service.windows.counts.Shed`). A source that was dropped may come back; it begins
+anew, so that a scanner is seen as long as it tries a few pairs between one relief and the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.capture.services import Means, means
+from service.windows.counts import ServiceCounts, SourceTotals
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.windows.pairs import Pairs
+
+    Ints = NDArray[np.int64]
+
+MOST_HALVINGS = 40
+MOST_SERVICES = 1 << 17
+"""Ports of TCP and UDP together."""
+
+_LADDER: tuple[tuple[int, int | None], ...] = (
+    (0, None),
+    (1, None),
+    (2, None),
+    (4, None),
+    (4, 8192),
+    (4, 2048),
+    (9, 2048),
+    (9, 512),
+    (9, 128),
+)
+"""Evidence up to which sources are dropped, and the most pairs that are kept of one source.
+
+From 10 unanswered pairs on a source may be named (`service.alerts.threshold`), and a sample of 128 pairs is still
+far above every threshold."""
+
+
+_SERIOUS = 3
+"""Of sources with so much evidence as many stay as there is room for, chosen by hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one window may hold. Raises ValueError if `pairs` is below 2."""
+
+    pairs: int = 1 << 18
+    """Most distinct (source, target, service); so many sources too, at most."""
+
+    def __post_init__(self) -> None:
+        if self.pairs < 2:
+            raise ValueError(f"pairs: {self.pairs} is less than 2")
+
+    @property
+    def bytes(self) -> int:
+        """Memory of a window's table when it is full: 32 bytes a place, at most four places a pair."""
+        return 32 * 4 * self.pairs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relief:
+    """What is kept of a full window."""
+
+    kept: NDArray[np.bool_]
+    """Of each pair, length p."""
+    sources: NDArray[np.uint32]
+    """The sources that are left, ascending, length s."""
+    halvings: Ints
+    """How often the sample of each has been halved, length s."""
+    dropped: int
+    """Sources of which nothing is left."""
+
+
+def relieve(pairs: Pairs, zeros: Ints, budget: Budget) -> Relief:
+    """Choose at most half of the budget among p pairs.
+
+    `zeros` tells how many trailing zeros the hash of each (target, service) has: of a sample that was halved h
+    times those with at least h are left.
+    """
+    sources, owner, sizes = np.unique(pairs.source, return_inverse=True, return_counts=True)
+    before = np.zeros(len(sources), np.int64)
+    before[owner] = pairs.halvings
+    silent = ~pairs.answered & ~pairs.expired
+    evidence = np.bincount(owner, silent, minlength=len(sources))
+    goal = budget.pairs // 2
+    for spare, most in _LADDER:
+        stays = evidence > spare
+        halvings = before if most is None else np.maximum(before, _halvings(owner, sizes, zeros, most))
+        kept = zeros >= halvings[owner]
+        left = np.bincount(owner[kept], minlength=len(sources))
+        if left[stays].sum() <= goal:
+            break
+    else:
+        stays &= _lucky(sources, np.where(stays, left, 0), goal)
+    if spare >= _SERIOUS:
+        # Of so many sources with so much evidence, some are better than none.
+        stays |= _lucky(
+            sources, np.where(stays | (evidence < _SERIOUS), 0, left), goal - int(left[stays].sum())
+        ) & (evidence >= _SERIOUS)
+    return Relief(kept & stays[owner], sources[stays], halvings[stays], int(len(sources) - stays.sum()))
+
+
+def _halvings(owner: NDArray[np.intp], sizes: NDArray[np.intp], zeros: Ints, most: int) -> Ints:
+    """Return how often the sample of each source has to be halved for at most `most` pairs to be left."""
+    heavy = np.flatnonzero(sizes > most)
+    place = np.full(len(sizes), -1, np.int64)
+    place[heavy] = np.arange(len(heavy))
+    mine = place[owner] >= 0
+    levels = MOST_HALVINGS + 1
+    at = place[owner[mine]] * levels + np.minimum(zeros[mine], MOST_HALVINGS)
+    counts = np.bincount(at, minlength=len(heavy) * levels).reshape(-1, levels)
+    left = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+    found = np.zeros(len(sizes), np.int64)
+    found[heavy] = np.where((left <= most).any(axis=1), (left <= most).argmax(axis=1), MOST_HALVINGS)
+    return found
+
+
+def scaled_up(
+    rows: ServiceCounts, totals: SourceTotals, halvings: NDArray[np.int8]
+) -> tuple[ServiceCounts, SourceTotals]:
+    """Return the counts that the samples of n sources stand for.
+
+    A pair of a source is kept with probability p = 2⁻ʰ. If each of its services has r pairs, one is seen at all
+    with probability 1 − (1 − p)ʳ, and then shows r·p / (1 − (1 − p)ʳ) pairs on average: what is shown tells r,
+    and each row is multiplied by r over that average. So a service of which one pair in a thousand is kept
+    counts a thousandfold if all that is known is this service, and once if it is one of many with one pair each.
+    The same holds for targets in the place of services.
+    """
+    p = np.exp2(-halvings.astype(np.float64))
+    group = rows.source.astype(np.int64) * len(Means) + means(rows.service)
+    many = len(Means) * len(halvings)
+    seen = np.maximum(np.bincount(group, minlength=many), 1)
+    pairs = np.bincount(group, rows.targets, minlength=many)
+    of_group = _growth(pairs / seen, np.repeat(p, len(Means)))
+    times = of_group[group]
+    rows = replace(
+        rows,
+        attempts=_times(rows.attempts, times),
+        targets=_times(rows.targets, times),
+        answered=_times(rows.answered, times),
+        probed=_times(rows.probed, times),
+    )
+    ports = slice(Means.PORTS, None, len(Means))
+    of_targets = _growth(pairs[ports] / np.maximum(totals.targets, 1), p)
+    return rows, SourceTotals(
+        # r·p / shown is the probability that a target is seen.
+        targets=_times(totals.targets, 1 / np.minimum(of_targets * p, 1.0)),
+        most_services=np.minimum(_at_least(totals.most_services, of_targets), MOST_SERVICES),
+        most_unanswered=np.minimum(_at_least(totals.most_unanswered, of_targets), MOST_SERVICES),
+        most_targets=_at_least(totals.most_targets, of_group[ports]),
+    )
+
+
+def _at_least(counts: Ints, factor: NDArray[np.float64]) -> Ints:
+    """Scale the largest of many counts, which is large by chance too: two standard deviations less of it."""
+    return np.maximum(_times(np.maximum(counts - 2 * np.sqrt(counts), 0.0), factor), counts)
+
+
+def _times(counts: Ints | NDArray[np.float64], factor: NDArray[np.float64]) -> Ints:
+    return np.rint(counts * factor).astype(np.int64)
+
+
+def _growth(shown: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return r / shown for the r ≥ 1 with r·p / (1 − (1 − p)ʳ) = shown, by bisection; 1 where p is 1."""
+    sampled = p < 1
+    shown, log_lost = np.where(sampled, np.maximum(shown, 1.0), 1.0), np.log1p(-np.where(sampled, p, 0.5))
+    low, high = np.ones_like(shown), 2 * shown / p
+    for _ in range(64):
+        middle = (low + high) / 2
+        above = middle * p > -shown * np.expm1(middle * log_lost)
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return np.where(sampled, low / shown, 1.0)
+
+
+def _lucky(sources: NDArray[np.uint32], sizes: NDArray[np.intp], goal: int) -> NDArray[np.bool_]:
+    """Choose sources by hash, as many as have at most `goal` pairs together."""
+    rank = (sources.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+    order = np.argsort(rank, kind="stable")
+    fits = np.zeros(len(sources), np.bool_)
+    fits[order] = sizes[order].cumsum() <= goal
+    return fits

@@ -1,0 +1,102 @@
+"""Windows made of windows count what windows of attempts would have counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.windows.assign import Windows, WindowSpec
+from service.windows.budget import Budget
+from service.windows.counts import WindowCounts
+from service.windows.scales import Scale
+from tests.reference import SECOND, Told, windows_of
+from tests.windows.counting import HOSTS, attempts_batch, window_of
+
+MINUTE = 60 * SECOND
+START = 28_333_350 * MINUTE
+
+
+def at(seconds: float, source: int = 1, target: int = 9) -> Told:
+    return Told(
+        START + round(seconds * SECOND),
+        f"192.0.2.{source}",
+        f"10.0.{target >> 8}.{target & 255}",
+        "tcp/23",
+        "attempt",
+    )
+
+
+def by_length(told: list[Told], spec: WindowSpec, size: int = 7) -> dict[int, list[WindowCounts]]:
+    windows = Windows("edge", spec, HOSTS)
+    found = [
+        counts for i in range(0, len(told), size) for counts in windows.add(attempts_batch(told[i : i + size]))
+    ]
+    found += windows.finish()
+    lengths: dict[int, list[WindowCounts]] = {}
+    for counts in found:
+        lengths.setdefault(counts.end - counts.start, []).append(counts)
+    return lengths
+
+
+moments = st.lists(
+    st.tuples(st.floats(0, 3 * 3600), st.integers(1, 3), st.integers(1, 5)), min_size=1, max_size=60
+).map(sorted)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(moments, st.integers(1, 20))
+def test_a_scale_counts_what_windows_of_its_length_would(told: list[tuple[float, int, int]], size: int) -> None:
+    attempts = [at(*one) for one in told]
+    scales = (Scale(10 * MINUTE, 10 * MINUTE), Scale(60 * MINUTE, 60 * MINUTE))
+    found = by_length(attempts, WindowSpec(scales=scales), size)
+    for length in (MINUTE, 10 * MINUTE, 60 * MINUTE):
+        assert {counts.start: window_of(counts) for counts in found[length]} == windows_of(attempts, length)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(moments)
+def test_sliding_windows_overlap(told: list[tuple[float, int, int]]) -> None:
+    attempts = [at(*one) for one in told]
+    found = by_length(attempts, WindowSpec(scales=(Scale(10 * MINUTE, 2 * MINUTE),)))
+    expected = {}
+    for shift in range(5):
+        moved = [replace(one, time=one.time - shift * 2 * MINUTE) for one in attempts]
+        for start, counts in windows_of(moved, 10 * MINUTE).items():
+            expected[start + shift * 2 * MINUTE] = sum(row.attempts for row in counts.rows.values())
+    assert {counts.start: counts.attempts for counts in found[10 * MINUTE]} == expected
+
+
+def test_windows_come_in_the_order_in_which_they_end_and_idle_time_makes_none() -> None:
+    attempts = [at(0), at(61), at(601), at(90_000)]
+    windows = Windows("edge", WindowSpec(scales=(Scale(10 * MINUTE, 10 * MINUTE),)), HOSTS)
+    ends = []
+    for one in attempts:
+        ends += [(counts.end - START) / SECOND for counts in windows.add(attempts_batch([one]))]
+    ends += [(counts.end - START) / SECOND for counts in windows.finish()]
+    assert ends == [60, 120, 600, 660, 1200, 90_060, 90_600]
+
+
+def test_a_scale_has_a_budget_too_and_keeps_the_samples_of_its_parts() -> None:
+    rng = np.random.default_rng(0)
+    attempts = [at(i / 20, 1, int(rng.integers(1, 60_000))) for i in range(12_000)]
+    spec = WindowSpec(budget=Budget(1024), scales=(Scale(10 * MINUTE, 10 * MINUTE),))
+    (whole,) = by_length(attempts, spec, 500)[10 * MINUTE]
+    distinct = len({one.target for one in attempts})
+    assert whole.halvings[0] > 0
+    assert whole.totals.targets[0] == pytest.approx(distinct, rel=0.3)
+    assert whole.shed.sampled > 5000
+
+
+@pytest.mark.parametrize(("length", "step"), [(10, 3), (10, 0), (10, -5), (3, 10)])
+def test_a_step_divides_the_length(length: int, step: int) -> None:
+    with pytest.raises(ValueError, match="step"):
+        Scale(length, step)
+
+
+def test_a_scale_does_not_cut_the_windows_it_is_made_of() -> None:
+    with pytest.raises(ValueError, match="scales"):
+        WindowSpec(scales=(Scale(90 * SECOND, 90 * SECOND),))
