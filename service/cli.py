@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from service.capture.inputs import Input
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -28,6 +30,8 @@ Examples:
   yocho scan capture.pcap                        who scans in a capture
 
   yocho scan --format jsonl *.pcapng.gz          the same for programs, one alert a line
+
+  yocho scan conn.log                            the same in logs of flows
 
   yocho scan --save yocho.db capture.pcap        keep what is found, and then
 
@@ -48,9 +52,14 @@ class Parts(Protocol):
     example: Path
 
     def scan(
-        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+        self,
+        paths: Sequence[Path],
+        kind: Input | None,
+        window: int | None,
+        database: str | None,
+        progress: Callable[[int], None],
     ) -> Report:
-        """Scan captures with windows of so many seconds, and keep what is found in a database, if any."""
+        """Scan captures and logs with windows of so many seconds, and keep what is found in a database, if any."""
         ...
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
@@ -106,18 +115,24 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     @app.command()
     def scan(
-        paths: Annotated[list[Path], typer.Argument(help="pcap or pcapng files, plain or gzip", metavar="PATH…")],
+        paths: Annotated[
+            list[Path], typer.Argument(help="Captures and logs of flows, plain or gzip.", metavar="PATH…")
+        ],
         window: Annotated[
             int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
+        ] = None,
+        kind: Annotated[
+            Input | None,
+            typer.Option("--input", help="What all files are.", show_default="what the first lines of each show"),
         ] = None,
         format: Annotated[Format, typer.Option(help="Tables, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
         save: Annotated[
             str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
         ] = None,
     ) -> None:
-        """Name the scanners in captures, with the port patterns that they follow."""
+        """Name the scanners in captures and logs, with the port patterns that they follow."""
         with _Progress(err).over(paths) as progress:
-            report = parts.scan(paths, window, save, progress)
+            report = parts.scan(paths, kind, window, save, progress)
         _show(report, format, out)
         _warn(report, err)
 
@@ -163,7 +178,7 @@ def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="yocho-demo-") as folder:
         database = str(Path(folder) / "demo.db")
         with _Progress(err).over([parts.example]) as progress:
-            report = parts.scan([parts.example], None, database, progress)
+            report = parts.scan([parts.example], None, None, database, progress)
         _show(report, Format.TABLE, out)
         _warn(report, err)
         if serve:
@@ -184,6 +199,15 @@ def _warn(report: Report, err: Console) -> None:
     for damage in report.summary.damage:
         err.print(
             f"yocho: {damage.file}: byte {damage.offset}: {damage.reason}; what came before it was read",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    for lines in report.summary.bad_lines:
+        err.print(
+            f"yocho: {lines.file}: {lines.count} lines: {lines.reason}; the first is line {lines.first}; "
+            "the others were read",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -1,4 +1,4 @@
-"""Captures in, a report out."""
+"""Captures and logs in, a report out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.capture.file import CaptureFile
+from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.pipeline import Pipeline, Reading, read_windows
 from service.windows.cardinality import Cardinality
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.alerts.alert import Alert
-    from service.capture.source import Damage
+    from service.capture.inputs import Input
+    from service.capture.source import BadLines, Damage
     from service.patterns.pattern import Pattern
     from service.pipeline import PipelineSpec
     from service.store.repository import Store
@@ -31,26 +32,31 @@ class Summary:
     """The figures of a scan."""
 
     packets: int
+    """Of captures."""
+    flows: int
+    """Of logs."""
     attempts: int
     windows: int
     sources: int
     services: int
     alerts: int
     unparsed: dict[str, int]
-    """Packets that were read but not followed, by reason."""
+    """Packets and flows that were read but not followed, by reason."""
     shed: Shed
     """What windows had no room for."""
     late: int
     """Attempts that came after their window was closed and count in a later one."""
     mended_times: int
-    """Packets whose time was absurd and was replaced by that of the packet before."""
+    """Packets or flows whose time was absurd and was replaced by that of the one before."""
     damage: tuple[Damage, ...]
     """Where files could not be read on."""
+    bad_lines: tuple[BadLines, ...]
+    """Lines of logs that make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in captures."""
+    """What was found in captures and logs."""
 
     alerts: tuple[Alert, ...]
     """In the order in which the scans began."""
@@ -82,16 +88,18 @@ def scan_captures(
     spec: PipelineSpec,
     store: Store,
     progress: Callable[[int], None] = lambda _: None,
+    kind: Input | None = None,
 ) -> Report:
-    """Read capture files as one stream, in the order of their first packets, and keep what is found.
+    """Read captures and logs as one stream, in the order of their beginnings, and keep what is found.
 
-    `progress` hears how many bytes of the files are consumed. Raises CaptureError before anything is read if one
-    of them is no capture, and WindowConflictError if the store holds other windows of the same sensor and times.
+    All of them are of one kind, or each of the kind that its content shows. `progress` hears how many bytes of the
+    files are consumed. Raises CaptureError before anything is read if one of them can't be read, and
+    WindowConflictError if the store holds other windows of the same sensor and times.
     """
     hosts = HostTable()
     for path in paths:
-        CaptureFile(path, hosts).close()
-    sources = [CaptureFile(path, hosts) for path in _in_order(paths)]
+        open_traffic(path, hosts, kind).close()
+    sources = [open_traffic(path, hosts, kind) for path in _in_order(paths, kind)]
     pipeline, reading, figures = Pipeline(spec, store), Reading(), _Figures()
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
@@ -103,8 +111,10 @@ def scan_captures(
     return _report(store, list(alerts), list(patterns), figures, reading)
 
 
-def _in_order(paths: Sequence[Path]) -> list[Path]:
-    return list(paths) if len(paths) == 1 else sorted(paths, key=lambda path: CaptureFile(path).first_time())
+def _in_order(paths: Sequence[Path], kind: Input | None) -> list[Path]:
+    if len(paths) == 1:
+        return list(paths)
+    return sorted(paths, key=lambda path: open_traffic(path, HostTable(), kind).first_time())
 
 
 def _report(
@@ -118,6 +128,7 @@ def _report(
         patterns=tuple(sorted(patterns, key=lambda p: (-p.windows, -p.member_count, p.id))),
         summary=Summary(
             packets=reading.packets,
+            flows=reading.flows,
             attempts=figures.attempts,
             windows=figures.windows,
             sources=figures.sources.count,
@@ -128,5 +139,6 @@ def _report(
             late=reading.late,
             mended_times=reading.mended,
             damage=tuple(reading.damage),
+            bad_lines=tuple(reading.bad_lines),
         ),
     )

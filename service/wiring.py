@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
     from service.scan import Report
 
@@ -34,7 +35,12 @@ class Yocho:
         self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
 
     def scan(
-        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+        self,
+        paths: Sequence[Path],
+        kind: Input | None,
+        window: int | None,
+        database: str | None,
+        progress: Callable[[int], None],
     ) -> Report:
         """See `service.cli.Parts`."""
         from service.scan import scan_captures
@@ -43,7 +49,7 @@ class Yocho:
 
         store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
         try:
-            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress)
+            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress, kind)
         finally:
             store.close()
 

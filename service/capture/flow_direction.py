@@ -1,7 +1,7 @@
 """Which end of a flow began it: records of flows become attempts, as `service.capture.direction` does for packets.
 
-A record that names its beginner (Zeek, Suricata, Argus, a table) is taken at its word, and what became of the attempt
-is read from its state; where the state is left open, from flags and packets:
+A record that names its beginner (Zeek, Suricata, Argus, a table) is taken at its word, and what became of the
+attempt is read from its state; where the state is left open, from flags and packets:
 
 ===================================================  ===============================================
 TCP, the source's flags                              what it is
@@ -17,9 +17,9 @@ nothing or RST came back
 anything else                                        no attempt: the middle of a conversation
 ===================================================  ===============================================
 
-Where no flags are known, and of UDP, ICMP and ARP, packets that came back are an answer. A single direction of UDP, or
-of TCP without flags, from a service to a client's port is an answer that was captured alone, and begins nothing;
-neither do group addresses.
+Where no flags are known, and of UDP, ICMP and ARP, packets that came back are an answer. A single direction of UDP,
+or of TCP without flags, from a service to a client's port is an answer that was captured alone, and begins
+nothing; neither do group addresses.
 
 Records of one direction (NetFlow, VPC) do not say who began: a `Joiner` puts the two directions together first.
 """
@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from service.capture.batch import AttemptBatch, FlowBatch, FlowState, Outcome, take
-from service.capture.direction import serving_ports
+from service.capture.direction import known_services
 from service.capture.flags import ACK, FIN, PSH, RST, SYN, URG
 from service.capture.kernels.headers import GROUP
 from service.capture.services import Protocol as Transport
@@ -52,7 +52,7 @@ _TCP_FLAGS = 0x3F
 class Joiner(Protocol):
     """Puts the two directions of a conversation together, in bounded memory."""
 
-    def join(self, flows: FlowBatch) -> FlowBatch:
+    def follow(self, flows: FlowBatch) -> FlowBatch:
         """Take records of one direction, and return those that are decided: each directed, from its beginner."""
         ...
 
@@ -61,18 +61,42 @@ class Joiner(Protocol):
         ...
 
 
+class Apart:
+    """The simplest `Joiner`: decides on each record by itself, at once.
+
+    Without the other direction, ACK among the flags, or packets beyond a few, is what speaks for an answer.
+    """
+
+    def follow(self, flows: FlowBatch) -> FlowBatch:
+        """See `Joiner`."""
+        tcp = flows.protocol == Transport.TCP
+        flags = flows.flags & _TCP_FLAGS
+        flagged = tcp & (flags != 0)
+        lively = np.where(flagged, flags & ACK != 0, flows.packets > _FEW)
+        state = np.where(lively, FlowState.ANSWERED, FlowState.UNANSWERED)
+        state = np.where(flows.state == FlowState.OPEN, state, flows.state)
+        nothing = from_service(flows) | (flagged & (flags & SYN == 0))
+        nothing |= (flows.protocol >= Transport.ICMP) & (flows.source_port > 0)  # a reply
+        state = np.where(nothing, FlowState.NO_ATTEMPT, state).astype(np.uint8)
+        return replace(flows, state=state, directed=np.ones(len(flows), dtype=np.bool_))
+
+    def finish(self) -> FlowBatch:
+        """See `Joiner`."""
+        return FlowBatch.room(0)
+
+
 class FlowDirection:
     """Turns the flows of one sensor into attempts, batch by batch."""
 
-    def __init__(self, joiner: Joiner) -> None:
-        self._joiner = joiner
+    def __init__(self, joiner: Joiner | None = None) -> None:
+        self._joiner = joiner or Apart()
 
     def follow(self, flows: FlowBatch) -> list[AttemptBatch]:
         """Return the attempts that flows are, and what became of them."""
         directed = np.flatnonzero(flows.directed)
         if len(directed) == len(flows):
             return [attempts_of(flows)]
-        joined = self._joiner.join(take(flows, np.flatnonzero(~flows.directed)))
+        joined = self._joiner.follow(take(flows, np.flatnonzero(~flows.directed)))
         return [attempts_of(take(flows, directed)), attempts_of(joined)]
 
     def finish(self) -> AttemptBatch:
@@ -83,8 +107,8 @@ class FlowDirection:
 def attempts_of(flows: FlowBatch) -> AttemptBatch:
     """Return the attempts of directed flows, each followed by what became of it.
 
-    An unanswered or refused attempt counts once for each packet, up to `MOST_TRIES`, as its SYNs in a capture do; so do
-    ICMP and ARP, whose every request is one. An answered one counts once.
+    An unanswered or refused attempt counts once for each packet, up to `MOST_TRIES`, as its SYNs in a capture do;
+    so do ICMP and ARP, whose every request is one. An answered one counts once.
     """
     state = states(flows)
     begun = np.flatnonzero(state != FlowState.NO_ATTEMPT)
@@ -123,9 +147,9 @@ def states(flows: FlowBatch) -> NDArray[np.uint8]:
 def from_service(flows: FlowBatch) -> Bools:
     """Tell flows of TCP and UDP that come from a service's port and go to a client's, as answers do."""
     low = (flows.source_port < 1024) & (flows.target_port >= 1024)
-    known = serving_ports()
+    known = known_services()
     udp = known[flows.source_port] & ~known[flows.target_port] & (flows.target_port >= 1024)
-    return ((flows.protocol == Transport.TCP) & low) | ((flows.protocol == Transport.UDP) & (low | udp))
+    return np.asarray(((flows.protocol == Transport.TCP) & low) | ((flows.protocol == Transport.UDP) & (low | udp)))
 
 
 def _told_by_packets(flows: FlowBatch) -> NDArray[np.uint8]:
@@ -139,9 +163,7 @@ def _told_by_flags(flows: FlowBatch) -> NDArray[np.uint8]:
     only_reset = reset & (back & ~np.uint16(RST | ACK) == 0)
     silent = (back == 0) & (flows.returned <= 0)
     answered = (sent & ACK != 0) | (back & SYN != 0) | (~silent & ~reset)
-    syn = np.where(
-        answered, FlowState.ANSWERED, np.where(reset, FlowState.REFUSED, FlowState.UNANSWERED)
-    )
+    syn = np.where(answered, FlowState.ANSWERED, np.where(reset, FlowState.REFUSED, FlowState.UNANSWERED))
     unasked = np.where(only_reset, FlowState.REFUSED, np.where(silent, FlowState.UNANSWERED, FlowState.NO_ATTEMPT))
     probe = (sent & FIN != 0) & (sent & ~np.uint16(FIN | PSH | URG) == 0)
     null = (sent == 0) & (flows.packets > 0) & only_reset

@@ -53,7 +53,9 @@ def _head(path: Path) -> bytes:
 
 def _open_nfdump(path: Path, hosts: HostTable) -> TrafficSource:
     if nfdump.is_binary(_head(path)):
-        raise CaptureError(f"{path}: a binary file of nfcapd; give what this prints: TZ=UTC nfdump -r {path.name} -o csv")
+        raise CaptureError(
+            f"{path}: a binary file of nfcapd; give what this prints: TZ=UTC nfdump -r {path.name} -o csv"
+        )
     return LogFile(path, nfdump.NfdumpReader, hosts)
 
 
@@ -84,8 +86,8 @@ def recognise(path: Path) -> Input:
         if form.recognise(head):
             return kind
     raise CaptureError(
-        f"{path}: neither a capture nor a log that is known: it begins with {_shown(head)}; give pcap, pcapng, or "
-        "flows of Zeek, Suricata, nfdump, Argus, AWS VPC or in named columns, and name the kind with --input if it is one"
+        f"{path}: no capture or log that is known: it begins with {_shown(head)}; give pcap, pcapng, or "
+        "flows of Zeek, Suricata, nfdump, Argus, AWS VPC or in named columns; if it is one, name it with --input"
     )
 
 

@@ -97,7 +97,7 @@ class AddressBook:
 
 
 def _is_v4(words: Addresses) -> NDArray[np.bool_]:
-    return (words[:, 0] == 0) & (words[:, 1] >> np.uint64(32) == np.uint64(0xFFFF))
+    return np.asarray((words[:, 0] == 0) & (words[:, 1] >> np.uint64(32) == np.uint64(0xFFFF)))
 
 
 def _is_group(words: Addresses) -> NDArray[np.bool_]:
@@ -105,7 +105,7 @@ def _is_group(words: Addresses) -> NDArray[np.bool_]:
     high, low = words[:, 0], words[:, 1]
     last = low & np.uint64(0xFFFFFFFF)
     v4 = _is_v4(words) & ((last >= 0xE0000000) | (last == 0))
-    return v4 | (high >> np.uint64(56) == np.uint64(0xFF)) | ((high == 0) & (low == 0))
+    return np.asarray(v4 | (high >> np.uint64(56) == np.uint64(0xFF)) | ((high == 0) & (low == 0)))
 
 
 def _words(text: str, dialect: Dialect) -> tuple[int, int] | None:

@@ -1,6 +1,6 @@
 """What Argus' ``ra -c ,`` prints, also known as binetflow. The first line names the columns.
 
-Times need their date: ``ra -u`` prints seconds since the epoch; numbers need ``-n``. Best is ``ra -u -n -Z b``, whose
+Times need their date: ``ra -u`` prints seconds since the epoch; ports need ``-n``. Best is ``ra -u -n -Z b``, whose
 states are the flags of both ends (``S_RA``). The usual states are words, and say less:
 
 ====================  ===========================================================================
@@ -84,7 +84,9 @@ class ArgusReader:
             self._first, self._names = lines.texts[0], _names(lines.texts[0])
             missing = [name for name in _NEEDED if name not in self._names]
             if missing:
-                raise BadHeaderError(f"its first line does not name {', '.join(missing)}; give the output of ra -c , -u -n")
+                raise BadHeaderError(
+                    f"its first line does not name {', '.join(missing)}; give the output of ra -c , -u -n"
+                )
         if self._first in lines.texts:
             lines = lines.pick([at for at, text in enumerate(lines.texts) if text != self._first])
         cells = cut_all(lines, ",", positions(self._names), len(self._names), self._tally)
@@ -95,7 +97,9 @@ class ArgusReader:
         protocol = rows.protocols(cells.clean("proto"), "Proto")
         states = cells.clean("state")
         icmp = ((protocol == Protocol.ICMP) | (protocol == Protocol.ICMP6)).tolist()
-        echo = np.array([not is_icmp or state == "ECO" for is_icmp, state in zip(icmp, states, strict=True)], np.bool_)
+        echo = np.array(
+            [not is_icmp or state == "ECO" for is_icmp, state in zip(icmp, states, strict=True)], np.bool_
+        )
         rows.skip(~echo, lambda row: f"icmp/{states[row]}")
         time = rows.times(cells.column("starttime"), "StartTime")
         duration = rows.durations(cells.clean("dur"), "Dur")

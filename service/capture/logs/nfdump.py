@@ -1,8 +1,9 @@
 """What ``nfdump -o csv`` prints: NetFlow and IPFIX, one direction a record.
 
 Two generations of column names are known: ``ts,te,td,sa,da,sp,dp,pr,flg,…`` up to nfdump 1.7.3, and
-``firstSeen,duration,proto,srcAddr,srcPort,…`` after it. nfdump prints local time without a zone: it is taken for UTC
-(``TZ=UTC nfdump …``). Who began is left to whoever joins the two directions, see `service.capture.flow_direction`.
+``firstSeen,duration,proto,srcAddr,srcPort,…`` after it. nfdump prints local time without a zone: it is taken for
+UTC (``TZ=UTC nfdump …``). Who began is left to whoever joins the two directions, see
+`service.capture.flow_direction`.
 """
 
 from __future__ import annotations
@@ -116,14 +117,15 @@ class NfdumpReader:
 
 def _packets(rows: Rows, cells: Cells) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return packets there and back; a record of one direction may have its packets in either column."""
-    there, back = rows.counts(cells.clean("packets"), "packets"), rows.counts(cells.clean("returned"), "packets back")
+    there, back = (
+        rows.counts(cells.clean("packets"), "packets"),
+        rows.counts(cells.clean("returned"), "packets back"),
+    )
     one_way = (there <= 0) | (back <= 0)
     return np.where(one_way, np.maximum(there, back), there), np.where(one_way, UNKNOWN, back)
 
 
-def _icmp_ports(
-    sources: list[str], targets: list[str], protocol: NDArray[np.uint8]
-) -> tuple[list[str], list[str]]:
+def _icmp_ports(sources: list[str], targets: list[str], protocol: NDArray[np.uint8]) -> tuple[list[str], list[str]]:
     """Put the type of an ICMP message, written ``8.0`` or 2048 in the target's port, there alone."""
     for row in np.flatnonzero((protocol == Protocol.ICMP) | (protocol == Protocol.ICMP6)).tolist():
         text = targets[row]

@@ -135,7 +135,7 @@ def _time(text: str) -> int | None:
 
 
 @lru_cache(maxsize=1 << 12)
-def _seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int | None:  # noqa: PLR0913
+def _seconds(year: int, month: int, day: int, hour: int, minute: int, second: int) -> int | None:
     try:
         date = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
     except ValueError:

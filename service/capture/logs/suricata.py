@@ -45,12 +45,16 @@ class SuricataReader:
         kinds = events.column("event_type")
         rows = Rows(events.lines.numbers, self._book, self._tally)
         rows.refuse(np.array([not kind for kind in kinds], dtype=np.bool_), "event_type is missing")
-        rows.skip(np.array([kind != "flow" for kind in kinds], dtype=np.bool_), lambda at: f"event_type/{kinds[at]}")
+        rows.skip(
+            np.array([kind != "flow" for kind in kinds], dtype=np.bool_), lambda at: f"event_type/{kinds[at]}"
+        )
         protocol = rows.protocols(events.column("proto"), "proto")
         flow, tcp = events.inner("flow"), events.inner("tcp")
         time = rows.times(flow.column("start"), "flow.start")
         ended = flow.column("end")
-        end = rows.times([last or first for last, first in zip(ended, flow.column("start"), strict=True)], "flow.end")
+        end = rows.times(
+            [last or first for last, first in zip(ended, flow.column("start"), strict=True)], "flow.end"
+        )
         story = Story.silent(len(events), directed=True)
         story.flags[:] = [_hex(text) for text in tcp.column("tcp_flags_ts")]
         story.returned_flags[:] = [_hex(text) for text in tcp.column("tcp_flags_tc")]

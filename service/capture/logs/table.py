@@ -1,9 +1,9 @@
 """Any table with named columns: values separated by commas, semicolons, tabs or bars under a line of names.
 
 Names are compared without their case, spaces, dots, dashes and underlines (``Src IP`` is ``src_ip``); of several
-columns with one meaning, the one whose name stands first in `NAMES` counts. Needed are a time, a source, a target, and
-either a service (``tcp/23``) or a protocol with a port. A target may be a name (of a honeypot, say), which stands for
-an address of its own; IPv4 addresses may be written as one decimal number.
+columns with one meaning, the one whose name stands first in `NAMES` counts. Needed are a time, a source, a target,
+and either a service (``tcp/23``) or a protocol with a port. A target may be a name (of a honeypot, say), which
+stands for an address of its own; IPv4 addresses may be written as one decimal number.
 
 Without a column that tells the outcome, or packets that came back, every attempt counts as unanswered.
 """
@@ -20,6 +20,7 @@ from service.capture.logs.delimited import Cells, cut, cut_all
 from service.capture.logs.file import BadHeaderError
 from service.capture.logs.head import first_lines
 from service.capture.logs.rows import Ends, Rows, Story
+from service.capture.logs.zeek import STATES
 from service.capture.services import Protocol
 
 if TYPE_CHECKING:
@@ -33,32 +34,114 @@ if TYPE_CHECKING:
     from service.capture.logs.tally import LineTally
 
 NAMES = {
-    "time": "time timestamp datetime ts start starttime stime firstseen datefirstseen flowstart frametimeepoch date",
-    "duration": "duration dur",
-    "source": "source src saddr srcaddr srcip sourceip sourceaddr sourceaddress srcaddress srcipaddr ipsrc srchost "
-    "sourcehost idorigh origh client clientip attacker",
-    "target": "target dst daddr dstaddr dstip dest destip destination destinationip destinationaddr destinationaddress "
-    "dstaddress dstipaddr ipdst dsthost desthost destaddress targetip idresph resph server serverip victim host",
-    "service": "service",
-    "protocol": "protocol proto ipproto transport pr l4proto",
-    "port": "port targetport dstport destport destinationport dport dpt dstpt idrespp respp serverport tcpdstport",
-    "source_port": "sourceport srcport sport spt srcpt idorigp origp clientport tcpsrcport",
-    "icmp_type": "icmptype type",
-    "packets": "packets pkts srcpkts spkts origpkts srcpackets sourcepackets packetssent",
-    "returned": "returned dstpkts dpkts resppkts dstpackets returnedpackets packetsreceived",
-    "outcome": "answered outcome state connstate action result",
+    "time": (
+        "time",
+        "timestamp",
+        "datetime",
+        "ts",
+        "start",
+        "starttime",
+        "stime",
+        "firstseen",
+        "datefirstseen",
+        "flowstart",
+        "frametimeepoch",
+        "date",
+    ),
+    "duration": ("duration", "dur"),
+    "source": (
+        "source",
+        "src",
+        "saddr",
+        "srcaddr",
+        "srcip",
+        "sourceip",
+        "sourceaddr",
+        "sourceaddress",
+        "srcaddress",
+        "srcipaddr",
+        "ipsrc",
+        "srchost",
+        "sourcehost",
+        "idorigh",
+        "origh",
+        "client",
+        "clientip",
+        "attacker",
+    ),
+    "target": (
+        "target",
+        "dst",
+        "daddr",
+        "dstaddr",
+        "dstip",
+        "dest",
+        "destip",
+        "destination",
+        "destinationip",
+        "destinationaddr",
+        "destinationaddress",
+        "dstaddress",
+        "dstipaddr",
+        "ipdst",
+        "dsthost",
+        "desthost",
+        "destaddress",
+        "targetip",
+        "idresph",
+        "resph",
+        "server",
+        "serverip",
+        "victim",
+        "host",
+    ),
+    "service": ("service",),
+    "protocol": ("protocol", "proto", "ipproto", "transport", "pr", "l4proto"),
+    "port": (
+        "port",
+        "targetport",
+        "dstport",
+        "destport",
+        "destinationport",
+        "dport",
+        "dpt",
+        "dstpt",
+        "idrespp",
+        "respp",
+        "serverport",
+        "tcpdstport",
+    ),
+    "source_port": (
+        "sourceport",
+        "srcport",
+        "sport",
+        "spt",
+        "srcpt",
+        "idorigp",
+        "origp",
+        "clientport",
+        "tcpsrcport",
+    ),
+    "icmp_type": ("icmptype", "type"),
+    "packets": ("packets", "pkts", "srcpkts", "spkts", "origpkts", "srcpackets", "sourcepackets", "packetssent"),
+    "returned": ("returned", "dstpkts", "dpkts", "resppkts", "dstpackets", "returnedpackets", "packetsreceived"),
+    "outcome": ("answered", "outcome", "state", "connstate", "action", "result"),
 }
-"""The names that are accepted for each meaning, separated by spaces."""
+"""The names that are accepted for each meaning."""
+
+_ANSWERED = ("answered", "yes", "true", "1", "established", "accepted", "accept", "allow", "allowed", "pass")
+_UNANSWERED = ("unanswered", "no", "false", "0", "timeout", "silent")
+_REFUSED = ("refused", "reject", "rejected", "deny", "denied", "drop", "dropped", "block", "blocked", "reset")
 
 OUTCOMES = {
-    **dict.fromkeys("answered yes true 1 established accepted accept allow allowed pass sf s1".split(), FlowState.ANSWERED),
-    **dict.fromkeys("unanswered no false 0 timeout silent s0".split(), FlowState.UNANSWERED),
-    **dict.fromkeys(
-        "refused reject rejected rej deny denied drop dropped block blocked reset".split(), FlowState.REFUSED
-    ),
+    **{state.lower(): what for state, what in STATES.items()},
+    **dict.fromkeys(_ANSWERED, FlowState.ANSWERED),
+    **dict.fromkeys(_UNANSWERED, FlowState.UNANSWERED),
+    **dict.fromkeys(_REFUSED, FlowState.REFUSED),
     **dict.fromkeys(("", "-", "unknown"), FlowState.OPEN),
 }
-"""The words that are accepted for an outcome. What a firewall let through counts as answered: it does not know more."""
+"""The words that are accepted for an outcome, Zeek's among them. What a firewall let through counts as answered: its
+log does not say more."""
 
 _NEEDED = ("time", "source", "target")
 _SEPARATORS = ",;\t|"
@@ -82,7 +165,7 @@ def _find(line: str) -> tuple[str, dict[str, int], list[str]]:
         found = {
             meaning: cells.index(name)
             for meaning, names in NAMES.items()
-            for name in [next((name for name in names.split() if name in cells), "")]
+            for name in [next((name for name in names if name in cells), "")]
             if name
         }
         missing = [meaning for meaning in _NEEDED if meaning not in found]
@@ -111,7 +194,9 @@ class TableReader:
             self._first = lines.texts[0]
             self._separator, self._header, missing = _find(self._first)
             if missing:
-                raise BadHeaderError(f"its first line names no column for: {', '.join(missing)}; see the README for names")
+                raise BadHeaderError(
+                    f"its first line names no column for: {', '.join(missing)}; see the README for names"
+                )
             self._width = len(cut(self._first, self._separator) or [])
         if self._first in lines.texts:
             lines = lines.pick([at for at, text in enumerate(lines.texts) if text != self._first])
@@ -127,7 +212,9 @@ class TableReader:
         story.packets[:] = rows.counts(cells.clean("packets"), "packets")
         story.returned[:] = rows.counts(cells.clean("returned"), "returned")
         words = [word.lower() for word in cells.clean("outcome")]
-        rows.refuse(np.array([word not in OUTCOMES for word in words], dtype=np.bool_), "the outcome is no word for one")
+        rows.refuse(
+            np.array([word not in OUTCOMES for word in words], dtype=np.bool_), "the outcome is no word for one"
+        )
         story.state[:] = [OUTCOMES.get(word, FlowState.OPEN) for word in words]
         if cells.has("icmp_type"):
             ports = _with_types(ports, cells.clean("icmp_type"), protocol)

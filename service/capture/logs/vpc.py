@@ -1,9 +1,9 @@
 """AWS VPC flow logs: the fields of version 2 in their usual order, or any order under a line with their names.
 
 A record is one direction within one interval of aggregation. ACCEPT says that the packets were let through, REJECT
-that a security group or access list refused them. Records without traffic (NODATA, SKIPDATA) are skipped and counted.
-Who began is left to whoever joins the two directions, see `service.capture.flow_direction`. The types of ICMP are not
-in the log: only rejected ICMP counts, as an echo request.
+that a security group or access list refused them. Records without traffic (NODATA, SKIPDATA) are skipped and
+counted. Who began is left to whoever joins the two directions, see `service.capture.flow_direction`. The types of
+ICMP are not in the log: only rejected ICMP counts, as an echo request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from service.capture.logs.rows import Ends, Rows, Story
 from service.capture.services import Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from service.capture.batch import FlowBatch
     from service.capture.hosts import HostTable
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from service.capture.logs.tally import LineTally
 
 _VERSION_2 = (
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
-).split()
+    *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol"),
+    *("packets", "bytes", "start", "end", "action", "log-status"),
+)
 _NEEDED = ("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end", "action")
 _ACTION, _STATUS = _VERSION_2.index("action"), _VERSION_2.index("log-status")
 
@@ -58,7 +59,7 @@ class VpcReader:
     def __init__(self, hosts: HostTable, tally: LineTally) -> None:
         self._book = AddressBook(hosts)
         self._tally = tally
-        self._names: list[str] | None = None
+        self._names: Sequence[str] | None = None
 
     def flows(self, lines: Lines) -> Iterator[FlowBatch]:
         """See `service.capture.logs.file.LogReader`."""
@@ -69,7 +70,9 @@ class VpcReader:
                 self._names, start = text.split(), at + 1
                 missing = [name for name in _NEEDED if name not in self._names]
                 if missing:
-                    raise BadHeaderError(f"line {lines.numbers[at]}: its fields lack {', '.join(missing)}; log them, too")
+                    raise BadHeaderError(
+                        f"line {lines.numbers[at]}: its fields lack {', '.join(missing)}; log them, too"
+                    )
         yield from self._read(lines.after(start))
 
     def _read(self, lines: Lines) -> Iterator[FlowBatch]:
@@ -84,7 +87,9 @@ class VpcReader:
     def _flows(self, cells: Cells) -> FlowBatch:
         rows = Rows(cells.lines.numbers, self._book, self._tally)
         status, actions = cells.column("log-status"), cells.column("action")
-        rows.skip(np.array([text in ("NODATA", "SKIPDATA") for text in status], np.bool_), lambda at: status[at].lower())
+        rows.skip(
+            np.array([text in ("NODATA", "SKIPDATA") for text in status], np.bool_), lambda at: status[at].lower()
+        )
         protocol = rows.protocols(cells.column("protocol"), "protocol")
         time, end = rows.times(cells.column("start"), "start"), rows.times(cells.column("end"), "end")
         rejected = np.array([text == "REJECT" for text in actions], dtype=np.bool_)

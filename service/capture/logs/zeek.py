@@ -13,9 +13,9 @@ RSTRH, SHR         a SYN-ACK without its SYN                   no attempt: the a
 OTH                no SYN: the middle of a conversation        no attempt
 =================  ==========================================  ==================================
 
-UDP knows S0, SF, SHR and OTH alone (`conn_state` of Zeek's base/protocols/conn/main.zeek); SHR is an answered attempt
-where `history` has a C: the question was there, with a wrong checksum, as a host writes that lets its card compute
-them. ICMP is always OTH: there packets tell.
+UDP knows S0, SF, SHR and OTH alone (`conn_state` of Zeek's base/protocols/conn/main.zeek); SHR is an answered
+attempt where `history` has a C: the question was there, with a wrong checksum, as a host writes that lets its card
+compute them. ICMP is always OTH: there packets tell.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class ZeekReader:
     def _comment(self, text: str) -> None:
         if text.startswith("#separator "):
             code = text[11:].strip()
-            self._separator = chr(int(code[2:], 16)) if _ESCAPED.fullmatch(code) else code[:1] or "\t"
+            self._separator = chr(bytes.fromhex(code[2:])[0]) if _ESCAPED.fullmatch(code) else code[:1] or "\t"
         elif text.startswith("#fields"):
             names = text[len("#fields") + 1 :].split(self._separator)
             missing = [name for name in _NEEDED if name not in names]
