@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format serve constraints lab test-train bench-core train clean
+.PHONY: help install demo test check format serve constraints lab test-train bench-core bench-ingest train clean
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -58,11 +58,17 @@ serve: install ## Serve the API on 127.0.0.1:8000 with the SQLite file yocho.db
 	  --editable '.[test,train,bench]'
 	@touch $@
 
-test-train: .venv-train/installed ## The tests that need torch: training and batches
+test-bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt and tshark: benchmarks/results/ingest
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.ingest.speed
+
+train: .venv-train/installed ## The tests that need torch: training and batches
 	.venv-train/bin/python -m pytest tests/lnmf_core tests/conformance/test_rules.py
 
 bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core
 	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-train/bin/python -m benchmarks.core.$$part; done
+
+bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt and tshark: benchmarks/results/ingest
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.ingest.speed
 
 train: .venv-train/installed ## Train the shipped weights again (an hour): lnmf_core/weights
 	@for noise in 0 1e-3 1e-2 1e-1; do \

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
-from service.capture.batch import PacketBatch, take
 from service.capture.chunks import Chunks
+from service.capture.decoder import Decoder
 from service.capture.hosts import HostTable
-from service.capture.kernels.headers import decode
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
 from service.capture.stream import open_stream
-from service.capture.tally import new_tally, tally_reasons
 from service.errors import CaptureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from service.capture.batch import PacketBatch
     from service.capture.records import RecordReader
 
 
@@ -39,15 +38,14 @@ class CaptureFile:
         except CaptureError:
             self.close()
             raise
-        self._tally = new_tally()
-        self._packets = 0
+        self._decoder = Decoder(self.hosts)
         self._damage: Damage | None = None
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield the packets in order; ends early where the file is damaged, see `losses`."""
         try:
             for block in self._reader.blocks(self._chunks):
-                yield self._decode(block)
+                yield self._decoder.decode(block)
         except Corrupt as reason:
             self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken or str(reason))
         else:
@@ -62,7 +60,7 @@ class CaptureFile:
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
-        return Losses(tally_reasons(self._tally), self._damage, packets=self._packets)
+        return Losses(self._decoder.packets, self._decoder.unparsed(), self._damage)
 
     def first_time(self) -> int:
         """Return the time of the first packet, ns since the epoch, or 0; ends the reading."""
@@ -84,30 +82,6 @@ class CaptureFile:
             return
         finally:
             self.close()
-
-    def _decode(self, block: RecordBlock) -> PacketBatch:
-        n = len(block.offset)
-        self._packets += n
-        batch = PacketBatch.room(n)
-        count = decode(
-            block.data,
-            block.offset,
-            block.length,
-            block.time,
-            block.link,
-            self.hosts.words,
-            self.hosts.slots,
-            self._tally,
-            batch.time,
-            batch.source,
-            batch.target,
-            batch.source_port,
-            batch.target_port,
-            batch.protocol,
-            batch.event,
-            batch.flags,
-        )
-        return take(batch, slice(count))
 
 
 def _reader(chunks: Chunks, path: Path) -> RecordReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -37,14 +37,16 @@ class BadLines:
 class Losses:
     """What was read but could not be followed, and why."""
 
+    packets: int
+    """All packets that were read, followed or not."""
     unparsed: dict[str, int]
     """Packets or flows that are not followed, by reason."""
     damage: Damage | None
-    packets: int = 0
-    """All packets that were read, followed or not."""
+    dropped: int | None = 0
+    """Packets that the system dropped before they could be read; None if it does not say."""
     flows: int = 0
     """All records of flows that were read, followed or not."""
-    bad_lines: tuple[BadLines, ...] = field(default=())
+    bad_lines: tuple[BadLines, ...] = ()
 
 
 class TrafficSource(Protocol):

@@ -78,14 +78,18 @@ class Windows:
         if late.any():
             self.late += int((late & (attempts.outcome == Outcome.ATTEMPT)).sum())
             index = np.where(late, min(self._open, default=self._closed_before), index)
-        order = np.argsort(index, kind="stable")
-        cuts = np.flatnonzero(np.diff(index[order])) + 1
-        for part in np.split(order, cuts):
-            yield from self._close(int(index[part[0]]) * self._spec.length - lateness)
-            self._count(int(index[part[0]]), attempts if len(part) == len(attempts) else take(attempts, part))
+        for window in np.unique(index).tolist():
+            yield from self._close(window * self._spec.length - lateness)
+            mine = index == window
+            self._count(window, attempts if mine.all() else take(attempts, np.flatnonzero(mine)))
             yield from self._relieve()
         self._latest = max(self._latest, int(attempts.time.max()))
         yield from self._close(self._latest - lateness)
+
+    def advance(self, now: int) -> Iterator[WindowCounts]:
+        """Let event time go on to `now`, ns since the epoch, without attempts; yield the windows that are over."""
+        self._latest = max(self._latest, now)
+        yield from self._close(self._latest - self._spec.lateness)
 
     def finish(self) -> Iterator[WindowCounts]:
         """Yield the windows that are still open, at the end of the traffic."""

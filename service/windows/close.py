@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.services import Means, Protocol, means, service_code
+from service.windows import kernels
 from service.windows.budget import scaled_up
 from service.windows.counts import (
     PROBE_TRIES,
@@ -45,9 +46,9 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
 
     Of sources of whose pairs only a sample is kept, the counts are estimates: what a pair in 2ʰ shows, times 2ʰ.
     """
-    sources, source = np.unique(pairs.source, return_inverse=True)
-    rows = _service_counts(source.astype(np.int64), pairs)
-    totals, samples = _per_source(len(sources), source.astype(np.int64), pairs, rows, hosts)
+    sources, source = _numbered(pairs.source)
+    rows = _service_counts(source, pairs)
+    totals, samples = _per_source(len(sources), source, pairs, rows, hosts)
     halvings = np.zeros(len(sources), np.int8)
     halvings[source] = pairs.halvings
     if halvings.any():
@@ -65,14 +66,30 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
     )
 
 
-def _starts(keys: NDArray[np.int64]) -> NDArray[np.intp]:
+def _argsort(keys: Ints) -> Ints:
+    order = np.empty(len(keys), np.int64)
+    kernels.argsort(keys, order)
+    return order
+
+
+def _numbered(values: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
+    """Return the distinct values, ascending, and which of them each value is."""
+    order = _argsort(values.astype(np.int64))
+    ordered = values[order]
+    start = _starts(ordered)
+    number = np.empty(len(values), np.int64)
+    number[order] = np.repeat(np.arange(len(start)), np.diff(start, append=len(values)))
+    return ordered[start], number
+
+
+def _starts(keys: Ints | NDArray[np.uint32]) -> NDArray[np.intp]:
     """Return where each run of equal keys begins."""
     return np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.intp)
 
 
 def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
     key = source << 24 | pairs.service
-    order = np.argsort(key)
+    order = _argsort(key)
     key = key[order]
     start = _starts(key)
     silent = ~pairs.answered & ~pairs.expired
@@ -98,7 +115,7 @@ def _per_source(
     """Aggregate by (source and means, target)."""
     group = source * len(Means) + means(pairs.service)
     key = group << 32 | pairs.target
-    order = np.argsort(key)
+    order = _argsort(key)
     key = key[order]
     start = _starts(key)
     owner = key[start] >> 32

@@ -202,6 +202,45 @@ def merge(
 
 
 @compiled
+def move(small: NDArray[np.int64], large: NDArray[np.int64]) -> None:
+    """Copy all pairs of a table into a larger, empty one."""
+    for i in range(len(small)):
+        if small[i, COUNTS] & USED:
+            large[_find(large, small[i, ENDS], small[i, COUNTS] >> SERVICE_SHIFT)] = small[i]
+
+
+@compiled
+def argsort(keys: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """Write the places of nonnegative keys in ascending order, equal ones in theirs: a radix sort, 11 bits a pass.
+
+    It takes a few ns a key and pass, and as many passes as the largest key needs; numpy's sort compares.
+    """
+    n = len(keys)
+    most = np.int64(0)
+    for i in range(n):
+        most |= keys[i]
+        out[i] = i
+    other = np.empty_like(out)
+    counts = np.empty(2048, np.int64)
+    shift = 0
+    while most >> shift:
+        counts[:] = 0
+        for i in range(n):
+            counts[(keys[i] >> shift) & 2047] += 1
+        total = np.int64(0)
+        for digit in range(2048):
+            count = counts[digit]
+            counts[digit] = total
+            total += count
+        for i in range(n):
+            digit = (keys[out[i]] >> shift) & 2047
+            other[counts[digit]] = out[i]
+            counts[digit] += 1
+        out[:] = other
+        shift += 11
+
+
+@compiled
 def fill(rows: NDArray[np.int64], table: NDArray[np.int64]) -> None:
     """Copy pairs into an empty table that has more places."""
     for i in range(len(rows)):

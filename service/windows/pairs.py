@@ -111,7 +111,9 @@ class PairTable:
         if self._used == self._budget.pairs:
             self._relieve()
         else:
-            self._rebuild(self._rows(), 2 * len(self._table))
+            larger = np.zeros((min(4 * len(self._table), _places(self._budget)), 4), dtype=np.int64)
+            kernels.move(self._table, larger)
+            self._table = larger
 
     def _relieve(self) -> None:
         """Free half of the places, and account for what was in them."""
@@ -146,6 +148,11 @@ class PairTable:
         table = np.zeros((places, 4), dtype=np.int64)
         kernels.fill(rows, table)
         self._table, self._used = table, len(rows)
+
+
+def _places(budget: Budget) -> int:
+    """Return the size of a table that has room for the budget's pairs, and is at most half full."""
+    return max(_SMALLEST, 1 << (2 * budget.pairs - 1).bit_length())
 
 
 def _zeros(pairs: Pairs) -> NDArray[np.int64]:

@@ -110,6 +110,14 @@ def test_an_answer_within_the_lateness_is_told_in_the_window_of_its_attempt() ->
     assert [counts.rows.answered.tolist() for counts in found] == [[1], [0]]
 
 
+def test_time_goes_on_without_attempts() -> None:
+    windows = Windows("edge", SPEC, HOSTS)
+    assert list(windows.add(attempts_batch([at(0)]))) == []
+    assert list(windows.advance(START + 69 * SECOND)) == []
+    assert [counts.attempts for counts in windows.advance(START + 70 * SECOND)] == [1]
+    assert list(windows.advance(START)) == list(windows.finish()) == []
+
+
 def test_time_may_begin_at_zero() -> None:
     told = [Told(time, "192.0.2.1", "10.0.0.9", "tcp/23", "attempt") for time in (0, 1, MINUTE)]
     found, windows = divided([told[:1], told[1:]])

@@ -3,11 +3,15 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.capture.services import parse_service
 from service.windows.budget import Budget
 from service.windows.counts import Shed
+from service.windows.kernels import argsort
 from service.windows.pairs import Pairs, PairTable
 from tests.reference import Told
 from tests.windows.counting import attempts_batch
@@ -97,6 +101,15 @@ def test_an_outcome_without_its_attempt_counts_nothing() -> None:
     table.add(attempts_batch([Told(0, SOURCES[0], TARGETS[1], "tcp/1", "attempt")]))
     assert table.pairs().answered.tolist() == [False]
     assert table.shed == Shed()
+
+
+@given(st.lists(st.integers(0, 2**62)))
+@settings(deadline=None, derandomize=True)
+def test_keys_are_sorted_as_numpy_sorts_them(keys: list[int]) -> None:
+    column = np.array(keys, np.int64)
+    order = np.empty(len(keys), np.int64)
+    argsort(column, order)
+    np.testing.assert_array_equal(order, np.argsort(column, kind="stable"))
 
 
 def test_an_empty_table() -> None:

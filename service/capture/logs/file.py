@@ -74,6 +74,7 @@ class LogFile:
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
         return Losses(
+            packets=0,
             unparsed=dict(self._tally.skipped),
             damage=self._damage,
             flows=self._tally.good,

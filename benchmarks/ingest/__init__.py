@@ -1,0 +1,1 @@
+"""How fast traffic comes in."""

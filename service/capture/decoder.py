@@ -1,0 +1,52 @@
+"""Records become packets: the decoding kernel, and the count of what it could not follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.capture.batch import PacketBatch, take
+from service.capture.kernels.headers import decode
+from service.capture.tally import new_tally, tally_reasons
+
+if TYPE_CHECKING:
+    from service.capture.hosts import HostTable
+    from service.capture.records import RecordBlock
+
+
+class Decoder:
+    """Decodes the records of one source of traffic."""
+
+    def __init__(self, hosts: HostTable) -> None:
+        self._hosts = hosts
+        self._tally = new_tally()
+        self.packets = 0
+        """All packets up to now, followed or not."""
+
+    def decode(self, block: RecordBlock) -> PacketBatch:
+        """Return the packets of a block that can be followed."""
+        n = len(block.offset)
+        self.packets += n
+        batch = PacketBatch.room(n)
+        count = decode(
+            block.data,
+            block.offset,
+            block.length,
+            block.time,
+            block.link,
+            self._hosts.words,
+            self._hosts.slots,
+            self._tally,
+            batch.time,
+            batch.source,
+            batch.target,
+            batch.source_port,
+            batch.target_port,
+            batch.protocol,
+            batch.event,
+            batch.flags,
+        )
+        return take(batch, slice(count))
+
+    def unparsed(self) -> dict[str, int]:
+        """Return the packets that are not followed, by reason."""
+        return tally_reasons(self._tally)
