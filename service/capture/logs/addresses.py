@@ -69,7 +69,7 @@ class AddressBook:
         """Return the hosts of a column of addresses."""
         if len(self._seen) > _MOST:
             self._seen.clear()
-        missing = {text for text in texts if text not in self._seen}
+        missing = dict.fromkeys(text for text in texts if text not in self._seen)  # in order: numbers repeat
         if missing:
             self._learn(missing)
         found = np.fromiter(map(self._seen.__getitem__, texts), np.int64, len(texts))

@@ -94,6 +94,7 @@ class ArgusReader:
 
     def _read(self, cells: Cells) -> FlowBatch:
         rows = Rows(cells.lines.numbers, self._book, self._tally)
+        time = rows.times(cells.column("starttime"), "StartTime")
         protocol = rows.protocols(cells.clean("proto"), "Proto")
         states = cells.clean("state")
         icmp = ((protocol == Protocol.ICMP) | (protocol == Protocol.ICMP6)).tolist()
@@ -101,7 +102,6 @@ class ArgusReader:
             [not is_icmp or state == "ECO" for is_icmp, state in zip(icmp, states, strict=True)], np.bool_
         )
         rows.skip(~echo, lambda row: f"icmp/{states[row]}")
-        time = rows.times(cells.column("starttime"), "StartTime")
         duration = rows.durations(cells.clean("dur"), "Dur")
         story = Story.silent(len(cells), directed=True)
         story.packets[:], story.returned[:] = _packets(rows, cells)

@@ -103,8 +103,8 @@ class NfdumpReader:
 
     def _read(self, cells: Cells) -> FlowBatch:
         rows = Rows(cells.lines.numbers, self._book, self._tally)
-        protocol = rows.protocols(cells.column("protocol"), "protocol")
         time = rows.times(cells.column("time"), "first seen")
+        protocol = rows.protocols(cells.column("protocol"), "protocol")
         ended = cells.clean("end") if cells.has("end") else cells.column("time")
         end = np.maximum(rows.times(ended, "last seen"), time + rows.durations(cells.clean("duration"), "duration"))
         story = Story.silent(len(cells), directed=False)

@@ -78,6 +78,8 @@ def times(texts: Sequence[str]) -> Column:
         column = decimals(texts, 9)
     for row in np.flatnonzero(~column.known & ~column.unset).tolist():
         value = _time(texts[row])
+        if value is None:
+            value = _unusual(texts[row], 9)
         if value is not None:
             column.values[row], column.known[row] = value, True
     return column

@@ -140,8 +140,8 @@ OUTCOMES = {
     **dict.fromkeys(_REFUSED, FlowState.REFUSED),
     **dict.fromkeys(("", "-", "unknown"), FlowState.OPEN),
 }
-"""The words that are accepted for an outcome, Zeek's among them. What a firewall let through counts as answered: its
-log does not say more."""
+"""The words that are accepted for an outcome, Zeek's too. What a firewall let through counts as answered: its log
+does not say more."""
 
 _NEEDED = ("time", "source", "target")
 _SEPARATORS = ",;\t|"
@@ -204,9 +204,9 @@ class TableReader:
 
     def _read(self, cells: Cells) -> FlowBatch:
         rows = Rows(cells.lines.numbers, self._sources, self._tally, targets=self._targets)
+        time = rows.times(cells.clean("time"), "the time")
         protocols, ports = _services(cells)
         protocol = rows.protocols(protocols, "the protocol")
-        time = rows.times(cells.clean("time"), "the time")
         duration = rows.durations(cells.clean("duration"), "the duration")
         story = Story.silent(len(cells), directed=True)
         story.packets[:] = rows.counts(cells.clean("packets"), "packets")

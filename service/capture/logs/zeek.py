@@ -146,7 +146,7 @@ def _told(protocol: int, state: str, history: str) -> tuple[int, int, int]:
             sent |= SYN  # its checksum was wrong, so Zeek left it out
         elif "H" in history or "^" in history:
             return FlowState.NO_ATTEMPT, 0, 0  # it answered
-    return FlowState.OPEN, sent, returned
+    return FlowState.OPEN if sent or returned else STATES.get(state, FlowState.OPEN), sent, returned
 
 
 def _flags(letters: str) -> int:
