@@ -45,8 +45,9 @@ def test_a_file_that_is_no_capture_is_one_line_and_code_2(yocho: Run, tmp_path: 
     done = yocho("scan", "notes.txt")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        "yocho: notes.txt: no capture or log that is known: it begins with 'hello, I am a text'; give pcap, pcapng, "
-        "or flows of Zeek, Suricata, nfdump, Argus, AWS VPC or in named columns; if it is one, name it with --input"
+        "yocho: notes.txt: no capture or log that is known: it begins with 'hello, I am a text'; "
+        "give pcap, pcapng, or flows of Zeek, Suricata, nfdump, Argus, AWS VPC or in named columns; "
+        "if it is one, name it with --input"
     ]
 
 
