@@ -52,7 +52,7 @@ _TCP_FLAGS = 0x3F
 class Joiner(Protocol):
     """Puts the two directions of a conversation together, in bounded memory."""
 
-    def follow(self, flows: FlowBatch) -> FlowBatch:
+    def join(self, flows: FlowBatch) -> FlowBatch:
         """Take records of one direction, and return those that are decided: each directed, from its beginner."""
         ...
 
@@ -67,7 +67,7 @@ class Apart:
     Without the other direction, ACK among the flags, or packets beyond a few, is what speaks for an answer.
     """
 
-    def follow(self, flows: FlowBatch) -> FlowBatch:
+    def join(self, flows: FlowBatch) -> FlowBatch:
         """See `Joiner`."""
         tcp = flows.protocol == Transport.TCP
         flags = flows.flags & _TCP_FLAGS
@@ -96,7 +96,7 @@ class FlowDirection:
         directed = np.flatnonzero(flows.directed)
         if len(directed) == len(flows):
             return [attempts_of(flows)]
-        joined = self._joiner.follow(take(flows, np.flatnonzero(~flows.directed)))
+        joined = self._joiner.join(take(flows, np.flatnonzero(~flows.directed)))
         return [attempts_of(take(flows, directed)), attempts_of(joined)]
 
     def finish(self) -> AttemptBatch:

@@ -132,7 +132,7 @@ class Swaps:
     def __init__(self) -> None:
         self.held: FlowBatch | None = None
 
-    def follow(self, flows: FlowBatch) -> FlowBatch:
+    def join(self, flows: FlowBatch) -> FlowBatch:
         self.held = self._turned(take(flows, slice(-1, None)))
         return self._turned(take(flows, slice(-1)))
 
