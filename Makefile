@@ -3,8 +3,9 @@
 
 PYTHON ?= python3
 SERVE ?= 1
-TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse --short HEAD 2>/dev/null)
-BENCH_CORE ?= peers speed streams thesis pictures
+TRAINING := .venv-train/bin/python -m lnmf_core.training
+TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse HEAD 2>/dev/null)
+BENCH_CORE ?= peers speed streams thesis real growth curves charts pictures reach
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -65,18 +66,19 @@ train: .venv-train/installed ## The tests that need torch: training and batches
 	.venv-train/bin/python -m pytest tests/lnmf_core tests/conformance/test_rules.py
 
 bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core
-	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-train/bin/python -m benchmarks.core.$$part; done
+	@for part in $(BENCH_CORE); do echo "benchmarks.core.$$part"; $(ONE_THREAD) .venv-train/bin/python -m benchmarks.core.$$part || exit 1; done
 
 bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt and tshark: benchmarks/results/ingest
 	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.ingest.speed
 
 train: .venv-train/installed ## Train the shipped weights again (an hour): lnmf_core/weights
 	@for noise in 0 1e-3 1e-2 1e-1; do \
-	  .venv-train/bin/python -m lnmf_core.training mlp --noise $$noise --name mlp-one-step-$$noise $(TRAIN) --samples 1000000 --seed 1 && \
-	  .venv-train/bin/python -m lnmf_core.training mlp --noise $$noise --name mlp-unrolled-$$noise $(TRAIN) \
-	    --start-from mlp-one-step-$$noise --samples 100000 --batch 100 --rate 0.005 --unroll 16 --seed 1 || exit 1; done
-	$(ONE_THREAD) .venv-train/bin/python -m lnmf_core.training momentum $(TRAIN)
-	$(ONE_THREAD) .venv-train/bin/python -m lnmf_core.training choice $(TRAIN)
+	  $(TRAINING) mlp --noise $$noise --name mlp-one-step-$$noise $(TRAIN) --samples 1000000 --seed 1 && \
+	  $(TRAINING) mlp --noise $$noise --name mlp-unrolled-$$noise $(TRAIN) --start-from mlp-one-step-$$noise \
+	    --samples 200000 --batch 100 --rate 0.005 --clip 0.3 --unroll 16 --seed $$([ $$noise = 1e-2 ] && echo 2 || echo 1) \
+	    || exit 1; done
+	$(ONE_THREAD) $(TRAINING) momentum $(TRAIN) --steps 0 --generations 400 --problems 768 --seed 2
+	$(ONE_THREAD) $(TRAINING) choice $(TRAIN)
 
 constraints: ## Pin every dependency anew (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-header --no-annotate \

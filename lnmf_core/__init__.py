@@ -12,7 +12,8 @@ from lnmf_core.errors import FactorError, MatrixError, ParameterError, RankError
 from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.memberships import Memberships, SpreadRows, factorize_sparse_rows
 from lnmf_core.normal import NormalEquations
-from lnmf_core.online import Factorizer, Step, StreamSpec
+from lnmf_core.online import Factorizer
+from lnmf_core.online_spec import Step, StreamSpec
 from lnmf_core.rank import choose_rank
 from lnmf_core.rows import Rows
 from lnmf_core.rules.base import JointRule, RuleChoice, Traits, UpdateRule

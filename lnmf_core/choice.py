@@ -26,8 +26,12 @@ Rule: TypeAlias = UpdateRule[Any] | JointRule[Any]
 
 KIND = "choice"
 """The kind, and the name, of the shipped weights."""
-FEATURES = 6
-"""A constant, log2 of the stored entries, of the rank and of the density; constant and rank again if sparse."""
+FEATURES = 3
+"""The kind of problem, log2 of the stored entries and log2 of the rank."""
+FULL = 0.9
+"""Share of entries that are not zero from which a dense X is of the kind without zeros (0, else 1; 2: sparse)."""
+WIDTH = 0.75
+"""Distance, in powers of two, over which what was measured at one size tells something of another."""
 MARGIN = 0.05
 """Another rule than the classical one must be expected to take this share of time less."""
 
@@ -44,36 +48,40 @@ RIVALS: tuple[Callable[[], Rule], ...] = (
 
 
 def features(traits: Traits) -> NDArray[np.float64]:
-    """Return the `FEATURES` numbers that the choice is made by; they cost nothing, unlike a look at X."""
-    entries = traits.rows * traits.columns * traits.density
-    sparse = float(traits.density < 1)
-    size, rank, density = (math.log2(max(each, 1e-12)) for each in (entries, traits.rank, traits.density))
-    return np.array([1.0, size, rank, density, sparse, sparse * rank])
+    """Return the `FEATURES` numbers that the choice is made by; they cost next to nothing."""
+    kind = 2 if traits.sparse else int(traits.density < FULL)
+    entries = traits.rows * traits.columns * (traits.density if traits.sparse else 1)
+    return np.array([kind, math.log2(max(entries, 1.0)), math.log2(traits.rank)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChoiceWeights:
     """Predicts the logarithm of each rival's time, as a share of the classical rule's.
 
-    Raises WeightsError if the shapes do not fit.
+    The prediction is the mean of what was measured, by the nearness of the place (Nadaraya 1964, Watson 1964), so
+    that nothing is extrapolated. Raises WeightsError if the shapes do not fit.
     """
 
-    slopes: NDArray[np.float64]
-    """rivals × `FEATURES`."""
-    least: NDArray[np.float64]
-    """The smallest features trained on, and ..."""
-    most: NDArray[np.float64]
-    """... the largest: beyond them nothing is extrapolated."""
+    places: NDArray[np.float64]
+    """trials × `FEATURES`."""
+    logs: NDArray[np.float64]
+    """trials × rivals."""
 
     def __post_init__(self) -> None:
-        wanted = {"slopes": (len(RIVALS), FEATURES), "least": (FEATURES,), "most": (FEATURES,)}
-        for name, shape in wanted.items():
+        count = len(self.places)
+        for name, shape in {"places": (count, FEATURES), "logs": (count, len(RIVALS))}.items():
             if getattr(self, name).shape != shape:
                 raise WeightsError(f"choice: {name} has shape {getattr(self, name).shape}, not {shape}")
 
     def log_times(self, traits: Traits) -> NDArray[np.float64]:
-        """Return one prediction for each rival."""
-        return np.asarray(self.slopes @ np.clip(features(traits), self.least, self.most))
+        """Return one prediction for each rival; 0 if no problem of this kind was measured."""
+        kind, *where = features(traits)
+        alike = self.places[:, 0] == kind
+        if not alike.any():
+            return np.zeros(len(RIVALS))
+        apart = ((self.places[alike, 1:] - where) ** 2).sum(axis=1) / (2 * WIDTH**2)
+        nearness = np.exp(apart.min() - apart)
+        return np.asarray(nearness @ self.logs[alike] / nearness.sum())
 
 
 @cache
@@ -84,9 +92,8 @@ def shipped_choice() -> ChoiceWeights:
 
 def choice_of(weights: Weights) -> ChoiceWeights:
     """Return what weights of kind `choice` hold; raises WeightsError if arrays are missing or misshapen."""
-    slopes = weights.array("slopes", len(RIVALS), FEATURES)
-    least, most = weights.array("least", FEATURES), weights.array("most", FEATURES)
-    return ChoiceWeights(*(np.asarray(each, np.float64) for each in (slopes, least, most)))
+    places, logs = weights.array("places", -1, FEATURES), weights.array("logs", -1, len(RIVALS))
+    return ChoiceWeights(np.asarray(places, np.float64), np.asarray(logs, np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +111,14 @@ class Learned(RuleChoice):
 
     def choose(self, traits: Traits, /) -> Rule:
         """Return the rule; see `RuleChoice.choose`."""
-        best = _best(self.weights, traits)
-        return ExtrapolatedHals() if best is None else RIVALS[best]()
+        return _best(self.weights, traits)
 
 
 @lru_cache(maxsize=256)
-def _best(weights: ChoiceWeights, traits: Traits) -> int | None:
-    """Return the number of the rival that is expected to be done first, or None for the classical rule."""
+def _best(weights: ChoiceWeights, traits: Traits) -> Rule:
+    """Return the rule that is expected to be done first: making one takes as long as an iteration."""
     predicted = weights.log_times(traits)
     if traits.rank > LARGEST_RANK:
         predicted[-1] = math.inf
     best = int(np.argmin(predicted))
-    return best if predicted[best] < math.log1p(-MARGIN) else None
+    return RIVALS[best]() if predicted[best] < math.log1p(-MARGIN) else ExtrapolatedHals()

@@ -77,9 +77,9 @@ class Solution:
     def __post_init__(self) -> None:
         if not self.errors:
             raise ValueError("errors: is empty, but the start has an error too")
-        for index, error in enumerate(self.errors):
-            if not (math.isfinite(error) and error >= 0):
-                raise ValueError(f"errors[{index}]: {error} is no relative error")
+        if not (all(map(math.isfinite, self.errors)) and min(self.errors) >= 0):
+            index, error = next(each for each in enumerate(self.errors) if not 0 <= each[1] < math.inf)
+            raise ValueError(f"errors[{index}]: {error} is no relative error")
         if not self.seconds >= 0:
             raise ValueError(f"seconds: {self.seconds} is no duration")
 
@@ -103,12 +103,19 @@ def _frozen(name: str, values: Array) -> Array:
         raise FactorError(f"{name} has shape {values.shape}: it needs at least one row and one column")
     if values.dtype not in FLOATS:
         raise FactorError(f"{name} is {values.dtype}: convert it to float64 or float32")
-    # One comparison for all: it is false for NaN too.
-    if not (values.min() >= 0 and values.max() < np.inf):
+    if not are_counts(values):
         row, column = np.argwhere(~((values >= 0) & (values < np.inf)))[0]
         raise FactorError(
             f"{name}[{row}, {column}] is {values[row, column]}: factors must be finite and nonnegative"
         )
     view = values.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
+
+
+def are_counts(values: NDArray[Any]) -> bool:
+    """Return whether all values (any shape, at least one) are finite and not negative."""
+    flat = values.ravel("K")
+    # Comparisons with NaN are false, and NaN is what argmin and argmax find first. They start sooner than
+    # minimum and maximum do, which matters for small factors.
+    return bool(flat[flat.argmin()] >= 0 and flat[flat.argmax()] < math.inf)

@@ -10,14 +10,25 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core.errors import MatrixError, RankError, whole_number
-from lnmf_core.factors import FLOATS
+from lnmf_core.factors import FLOATS, are_counts
+from lnmf_core.kernels.directions import csr_gram_product, csr_product
+from lnmf_core.kernels.rows import FINE, first_fault
 from lnmf_core.normal import inner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lnmf_core.factors import Array
 
 Counts: TypeAlias = NDArray[Any] | sparse.sparray | sparse.spmatrix
 """What is taken for X: a dense array, or any scipy matrix (CSR is used as it is, others are converted)."""
+
+SMALL = 4096
+"""Entries of X up to which a plain sum of squares is as exact as a pairwise one, to some units."""
+
+NO_INDICES = np.empty(0, np.int32)
+NO_DATA = {dtype: np.empty(0, dtype) for dtype in FLOATS}
+NO_MATRIX = {dtype: np.empty((0, 0), dtype) for dtype in FLOATS}
 
 LARGEST = {np.dtype(np.float64): (1e-100, 1e100), np.dtype(np.float32): (1e-20, 1e20)}
 """Between these X's largest value must lie: products of X with factors of its size then neither overflow nor
@@ -44,9 +55,33 @@ class Matrix:
         """float64 or float32."""
         return np.dtype(self.values.dtype)
 
+    def parts(self) -> tuple[Array, NDArray[Any], NDArray[Any], Array]:
+        """Return X as compiled code takes it: dense, or empty and followed by the three arrays of CSR."""
+        values = self.values
+        if isinstance(values, np.ndarray):
+            return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, NO_DATA[self.dtype]
+        return NO_MATRIX[self.dtype], values.indptr, values.indices, values.data
+
+    def rough_gram_times(self) -> Callable[[Array], Array]:
+        """Return what does `gram_times`, but for a factor; where X is sparse, in float32 and half the time."""
+        if isinstance(self.values, np.ndarray):
+            return self.gram_times
+        data = self.values.data
+        light = (data * (1 / data.max())).astype(np.float32)
+        _, indptr, indices, _ = self.parts()
+        return lambda right: csr_gram_product(indptr, indices, light, right.astype(np.float32, copy=False))
+
     def times(self, right: Array) -> Array:
         """Return X · right: m × k in, n × k out, of X's dtype."""
-        return np.ascontiguousarray(self.values @ right)
+        if isinstance(self.values, np.ndarray):
+            return np.ascontiguousarray(self.values @ right)
+        return csr_product(*self.parts()[1:], np.ascontiguousarray(right))
+
+    def gram_times(self, right: Array) -> Array:
+        """Return XᵀX · right: m × k in and out, of X's dtype."""
+        if isinstance(self.values, np.ndarray):
+            return self.transposed_times(self.values @ right)
+        return csr_gram_product(*self.parts()[1:], np.ascontiguousarray(right))
 
     def transposed_times(self, right: Array) -> Array:
         """Return Xᵀ · right: n × k in, m × k out, of X's dtype."""
@@ -66,11 +101,20 @@ def checked(X: Counts) -> Matrix:
         raise MatrixError(f"X is a {type(X).__name__}: pass a numpy array or a scipy sparse matrix")
     _check_shape(X.shape)
     values = np.asarray(X).astype(_working_dtype(X.dtype), copy=False)
-    if not _are_counts(values):
+    if not are_counts(values):
         row, column = np.argwhere(~((values >= 0) & (values < np.inf)))[0]
         raise MatrixError(_fault(row, column, values[row, column]))
-    _check_magnitude(values.max(), values.dtype)
-    return Matrix(values, inner(values, values), float(values.mean(dtype=np.float64)))
+    flat = values.ravel("K")
+    _check_magnitude(flat[flat.argmax()], values.dtype)
+    return Matrix(values, _squared_norm(values), float(np.add.reduce(flat, dtype=np.float64)) / values.size)
+
+
+def _squared_norm(values: Array) -> float:
+    """Return ‖X‖²_F of a dense X, summed in float64; small ones by the product that starts soonest."""
+    if values.size <= SMALL and values.dtype == np.float64:
+        flat = values.ravel("K")
+        return float(flat.dot(flat))
+    return inner(values, values)
 
 
 def check_rank(rank: int, shape: tuple[int, int]) -> int:
@@ -83,9 +127,13 @@ def check_rank(rank: int, shape: tuple[int, int]) -> int:
 
 def _checked_sparse(X: Any) -> Matrix:
     _check_shape(X.shape)
-    csr = _canonical(X, _working_dtype(X.dtype))
+    dtype = _working_dtype(X.dtype)
+    csr = X if isinstance(X, sparse.csr_array) and X.dtype == dtype and X.dtype.isnative else None
+    found = FINE if csr is None else first_fault(csr.indptr, csr.indices, csr.data, X.shape[1], LARGEST[dtype][1])
+    if csr is None or found != FINE or len(csr.indptr) != X.shape[0] + 1:
+        csr = _canonical(X, dtype)
     data = csr.data
-    if not _are_counts(data):
+    if len(data) and not are_counts(data):
         at = int(np.flatnonzero(~((data >= 0) & (data < np.inf)))[0])
         row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
         raise MatrixError(_fault(row, csr.indices[at], data[at]))
@@ -125,11 +173,6 @@ def _working_dtype(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
     if native not in FLOATS:
         raise MatrixError(f"X holds {dtype}: convert it to float64, float32 or integers")
     return native
-
-
-def _are_counts(values: NDArray[Any]) -> bool:
-    # Comparisons with NaN are false, and minimum and maximum pass NaN on.
-    return values.size == 0 or bool(values.min() >= 0 and values.max() < np.inf)
 
 
 def _fault(row: int, column: int, value: float) -> str:

@@ -2,81 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core.errors import FactorError
-from lnmf_core.rows import HeldRows, Keys, Rows
+from lnmf_core.rows import Rows
 from lnmf_core.sums import Sums
+from lnmf_core.tracking import Tracking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     Floats = NDArray[np.float64]
 
-Numbers = tuple[float, float, float, float, int, int]
-"""Fit, unrest, level, age, looks and unsettled rows of `Factorizer`."""
+Numbers = tuple[float, float, float, int]
+"""Unrest, level, age and looks of `Factorizer`."""
 
 Spec = TypeVar("Spec", bound=Any)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parts(Generic[Spec]):
-    """What a Factorizer is made of."""
-
-    spec: Spec
-    columns: Keys
-    held: HeldRows
-    sums: Sums
-    Ct: Floats
-    patterns_gram: Floats
-    numbers: Numbers
-
-
-def packed_state(
-    spec: Any, columns: Keys, held: HeldRows, sums: Sums, Ct: Floats, gram_C: Floats, numbers: Numbers
-) -> dict[str, NDArray[Any]]:
+def packed_state(spec: Any, now: Tracking, numbers: Numbers) -> dict[str, NDArray[Any]]:
     """Return copies of all that there is, by name."""
-    indptr, indices, data = held.packed()
-    fit, unrest, level, age, looks, unsettled = numbers
+    indptr, _, indices, data, _ = now.held.whole()
+    unrest, level, age, looks = numbers
+    sums = now.sums
     return {
         **{f"spec_{part.name}": np.array(getattr(spec, part.name)) for part in fields(spec)},
-        "row_keys": held.keys.copy(),
-        "column_keys": columns.copy(),
-        "indptr": indptr,
-        "indices": indices,
-        "data": data,
-        "D": held.memberships.copy(),
-        "Ct": Ct.copy(),
-        "gram_C": gram_C.copy(),
-        "cross": sums.cross.copy(),
+        "row_keys": now.held.keys.copy(),
+        "column_keys": now.columns.copy(),
+        "indptr": indptr.copy(),
+        "indices": indices.copy(),
+        "data": data.copy(),
+        "D": now.held.memberships.copy(),
+        "Ct": now.patterns.copy(),
+        "gram_C": now.gram_C.copy(),
+        "cross": now.cross.copy(),
         "gram_D": sums.gram.copy(),
         "peaks": sums.peaks.copy(),
-        "measures": np.array([sums.squared_norm, fit, unrest, level, age]),
-        "counters": np.array([sums.changed, looks, unsettled], np.int64),
+        "measures": np.array([sums.squared_norm, now.fit, unrest, level, age]),
+        "counters": np.array([sums.changed, looks, now.unsettled], np.int64),
     }
 
 
-def unpacked_state(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> Parts[Spec]:
-    """Return the parts; see `Factorizer.restore` for the errors."""
+def unpacked_state(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> tuple[Spec, Tracking, Numbers]:
+    """Return what was packed; see `Factorizer.restore` for the errors."""
     rows = Rows(_array(state, "row_keys", 1), _csr(state), _array(state, "column_keys", 1).copy())
     Ct = _floats(state, "Ct", (len(rows.columns), -1), least=0.0)
     k = Ct.shape[1]
-    held = HeldRows(rows, _floats(state, "D", (len(rows), k), least=0.0))
+    D = _floats(state, "D", (len(rows), k), least=0.0)
     measures = _floats(state, "measures", (5,), most=np.inf)
     counters = [int(value) for value in _floats(state, "counters", (3,), least=0.0)]
-    sums = Sums(len(rows.columns), k)
-    sums.cross, sums.gram = _floats(state, "cross", (len(rows.columns), k)), _floats(state, "gram_D", (k, k))
+    sums = Sums(0, k)
+    sums.gram = _floats(state, "gram_D", (k, k))
     sums.peaks = _floats(state, "peaks", (k + 1,), least=0.0)
-    sums.squared_norm, fit, unrest, level, age = (float(measure) for measure in measures)
-    sums.changed, looks, unsettled = counters
-    gram_C = _floats(state, "gram_C", (k, k))
-    spec = _spec(state, spec_type)
-    return Parts(spec, rows.columns, held, sums, Ct, gram_C, (fit, unrest, level, age, looks, unsettled))
+    now = Tracking(k)
+    now.restore(Ct, rows.columns, rows, D, _floats(state, "cross", (len(rows.columns), k)), sums)
+    now.gram_C = _floats(state, "gram_C", (k, k))
+    sums.squared_norm, now.fit, unrest, level, age = (float(measure) for measure in measures)
+    sums.changed, looks, now.unsettled = counters
+    now.account()
+    return _spec(state, spec_type), now, (unrest, level, age, looks)
 
 
 def _spec(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> Spec:

@@ -1,4 +1,4 @@
-"""Rows of counts that carry their keys: what a stream brings, and what is held of it."""
+"""Rows of counts that carry their keys: what a stream brings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lnmf_core.errors import MatrixError
-from lnmf_core.kernels.rows import BROKEN, FINE, UNSORTED, ascends, first_fault, packed
+from lnmf_core.kernels.rows import BROKEN, FINE, UNSORTED, ascends, first_fault
 from lnmf_core.matrix import LARGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lnmf_core.matrix import Counts
 
 Keys: TypeAlias = NDArray[np.int64]
@@ -57,120 +55,6 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.keys)
-
-
-class HeldRows:
-    """The rows that are held, each at a slot 0 … n − 1: its key, its counts and its memberships.
-
-    A slot is a row of D. A row that leaves gives its slot to the last one, so that D has no gaps. Memory is
-    linear in what is held: room grows by doubling, and entries of replaced rows are cleared out when they
-    outnumber the others.
-    """
-
-    def __init__(self, rows: Rows, memberships: NDArray[np.float64]) -> None:
-        self.count = len(rows)
-        self.live = len(rows.data)
-        self._keys = rows.keys
-        self._begins, self._ends = rows.indptr[:-1].copy(), rows.indptr[1:].copy()
-        self._D = memberships
-        # Shared with `rows` until the first write, which needs more room and so makes a copy.
-        self._indices, self._data, self._used = rows.indices, rows.data, len(rows.data)
-        self._slots: dict[int, int] | None = None
-
-    @property
-    def keys(self) -> Keys:
-        """Keys by slot."""
-        return self._keys[: self.count]
-
-    @property
-    def memberships(self) -> NDArray[np.float64]:
-        """D by slot, n × k: to be written in place."""
-        return self._D[: self.count]
-
-    @property
-    def entries(self) -> tuple[Keys, Keys, NDArray[np.int32], NDArray[np.float64]]:
-        """Begins, ends, indices and data, as the kernels take them."""
-        return self._begins, self._ends, self._indices, self._data
-
-    def every(self) -> Keys:
-        """Return all slots."""
-        return np.arange(self.count)
-
-    def columns_of(self, slots: Keys) -> NDArray[np.int32]:
-        """Return the columns in which these rows have entries, one for each entry."""
-        return packed(slots, *self.entries)[1]
-
-    def find(self, keys: Iterable[int]) -> list[int]:
-        """Return the slot of each key, −1 where none is held."""
-        return [self._slot_of.get(key, -1) for key in keys]
-
-    def csr(self, columns: int) -> sparse.csr_array[Any]:
-        """Return X, n × columns."""
-        indptr, indices, data = self.packed()
-        return sparse.csr_array((data, indices, indptr), shape=(self.count, columns))
-
-    def packed(self) -> tuple[Keys, NDArray[np.int32], NDArray[np.float64]]:
-        """Return indptr, indices and data of X, copied."""
-        return packed(self.every(), *self.entries)
-
-    def put(self, rows: Rows, indices: NDArray[np.int32], found: Keys) -> Keys:
-        """Replace or append rows, whose entries lie in the columns `indices`; return their slots.
-
-        `found` is what `find` says of their keys. A row that is known keeps its memberships, a new one has none.
-        """
-        slots = found.copy()
-        new = np.flatnonzero(slots < 0)
-        _ = self._slot_of
-        self._append(rows.keys[new])
-        slots[new] = np.arange(self.count - len(new), self.count)
-        if len(new):
-            self._slot_of.update(zip(rows.keys[new].tolist(), slots[new].tolist(), strict=True))
-        self.live += len(indices) - int((self._ends[slots] - self._begins[slots]).sum())
-        self._make_room(len(indices), slots)
-        begin, self._used = self._used, self._used + len(indices)
-        self._indices[begin : self._used], self._data[begin : self._used] = indices, rows.data
-        self._begins[slots], self._ends[slots] = begin + rows.indptr[:-1], begin + rows.indptr[1:]
-        return slots
-
-    def remove(self, keys: Iterable[int]) -> None:
-        """Forget rows that are held."""
-        for key in keys:
-            slot, last = self._slot_of.pop(key), self.count - 1
-            self.live -= int(self._ends[slot] - self._begins[slot])
-            if slot != last:
-                for part in (self._keys, self._begins, self._ends, self._D):
-                    part[slot] = part[last]
-                self._slot_of[int(self._keys[slot])] = slot
-            self.count = last
-
-    @property
-    def _slot_of(self) -> dict[int, int]:
-        # Whole windows that are never updated need no index.
-        if self._slots is None:
-            self._slots = dict(zip(self.keys.tolist(), range(self.count), strict=True))
-            self._keys = self._keys.copy()
-        return self._slots
-
-    def _append(self, keys: Keys) -> None:
-        needed = self.count + len(keys)
-        if needed > len(self._keys):
-            self._keys, self._begins, self._ends, self._D = (
-                _enlarged(part, 2 * needed) for part in (self._keys, self._begins, self._ends, self._D)
-            )
-        fresh = slice(self.count, needed)
-        self._keys[fresh] = keys
-        self._begins[fresh], self._ends[fresh], self._D[fresh] = 0, 0, 0.0
-        self.count = needed
-
-    def _make_room(self, entries: int, replaced: Keys) -> None:
-        if self._used + entries <= len(self._data):
-            return
-        self._ends[replaced] = self._begins[replaced]
-        indptr, self._indices, self._data = packed(self.every(), *self.entries)
-        self._begins[: self.count], self._ends[: self.count] = indptr[:-1], indptr[1:]
-        self._used = len(self._data)
-        room = 2 * (self._used + entries)
-        self._indices, self._data = _enlarged(self._indices, room), _enlarged(self._data, room)
 
 
 def distinct_keys(name: str, keys: object) -> Keys:
@@ -220,9 +104,3 @@ def _checked_parts(csr: Any) -> tuple[Keys, NDArray[np.int32], NDArray[np.float6
             f"values[{row}, {csr.indices[fault]}] is {csr.data[fault]}: counts must lie between 0 and {MOST:g}"
         )
     return parts[0].astype(np.int64), parts[1].astype(np.int32, copy=False), parts[2]
-
-
-def _enlarged(part: NDArray[Any], length: int) -> NDArray[Any]:
-    out = np.zeros((length, *part.shape[1:]), part.dtype)
-    out[: len(part)] = part
-    return out

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lnmf_core.choice import Learned
 from lnmf_core.errors import FactorError
-from lnmf_core.factors import Array, Factors, Solution, StopReason
+from lnmf_core.factors import FLOATS, Array, Factors, Solution, StopReason
 from lnmf_core.kernels.loop import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
@@ -36,8 +36,7 @@ ENDINGS = {
     TOLERANCE: StopReason.TOLERANCE,
     NON_FINITE: StopReason.NON_FINITE,
 }
-NO_INDICES = np.empty(0, np.int32)
-NO_JOINT = np.empty(0)
+ROUNDINGS = {dtype: math.sqrt(ROUNDING * float(np.finfo(dtype).eps)) for dtype in FLOATS}
 
 
 def factorize(
@@ -68,23 +67,29 @@ def factorize(
         rule = rule.choose(_traits(matrix, k))
     start = Nndsvd(fill_zeros=rule.zeros_lock) if start is None else start
     first = start.factors(matrix, k)
-    # A rule may overflow: that is a stop reason, not a warning.
-    with np.errstate(all="ignore"):
-        factors, errors, reason = _run(matrix, first, rule, Stop() if stop is None else stop)
+    factors, errors, reason = _run(matrix, first, rule, Stop() if stop is None else stop)
     return Solution(factors, tuple(errors), reason, clock() - began)
 
 
 def _traits(matrix: Matrix, rank: int) -> Traits:
     rows, columns = matrix.shape
     values = matrix.values
-    stored = values.size if isinstance(values, np.ndarray) else values.nnz
-    return Traits(rows, columns, rank, stored / (rows * columns))
+    if isinstance(values, np.ndarray):
+        return _traits_of(rows, columns, rank, int(np.count_nonzero(values)), False)  # noqa: FBT003
+    return _traits_of(rows, columns, rank, values.nnz, True)  # noqa: FBT003
+
+
+@lru_cache(maxsize=256)
+def _traits_of(rows: int, columns: int, rank: int, held: int, sparse: bool) -> Traits:  # noqa: FBT001
+    return Traits(rows, columns, rank, held / (rows * columns), sparse)
 
 
 def _run(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
     if isinstance(rule, SweepRule | JointGaussNewton):
         return _iterate_compiled(matrix, first, rule.plan(first.rank), stop)
-    return _iterate(matrix, first, rule, stop)
+    # A rule may overflow: that is a stop reason, not a warning.
+    with np.errstate(all="ignore"):
+        return _iterate(matrix, first, rule, stop)
 
 
 def _iterate(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
@@ -93,7 +98,7 @@ def _iterate(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Fa
     An iteration that raises the error is taken back, and the rule, with the state that it has returned, tries
     again from the best pair.
     """
-    rounding = _rounding(matrix)
+    rounding = ROUNDINGS[matrix.dtype]
     D, Ct = np.array(first.D, order="C"), np.array(first.C.T, order="C")
     of_D = NormalEquations(matrix.times(Ct), Ct.T @ Ct)
     errors = [_relative_error(matrix, of_D, D, D.T @ D)]
@@ -128,38 +133,27 @@ def _iterate_compiled(
     matrix: Matrix, first: Factors, plan: SweepPlan, stop: Stop
 ) -> tuple[Factors, list[float], StopReason]:
     """Do what `_iterate` does, without returning to Python in between (docs/decisions/0010)."""
-    D, Ct = np.array(first.D, order="C"), np.array(first.C.T, order="C")
+    D, Ct = first.D.copy(), first.C.T.copy()
     errors = np.empty(stop.max_iterations + 1)
+    pace, joint = plan.constants
     count, ending = extrapolated_sweeps(
-        *_parts(matrix),
+        *matrix.parts(),
         matrix.squared_norm,
         D,
         Ct,
         plan.sweeps,
         plan.momentum,
         plan.period,
-        plan.pace.array(),
-        NO_JOINT if plan.joint is None else plan.joint.array(),
+        pace,
+        joint,
         errors,
-        _rounding(matrix),
+        ROUNDINGS[matrix.dtype],
         stop.tolerance,
         MEMORY,
     )
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)
     return Factors(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)
-
-
-def _parts(matrix: Matrix) -> tuple[Array, NDArray[Any], NDArray[Any], Array]:
-    """Return X as the compiled loop takes it: dense, or empty and followed by the three arrays of CSR."""
-    values = matrix.values
-    if isinstance(values, np.ndarray):
-        return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, np.empty(0, matrix.dtype)
-    return np.empty((0, 0), matrix.dtype), values.indptr, values.indices, values.data
-
-
-def _rounding(matrix: Matrix) -> float:
-    return math.sqrt(ROUNDING * np.finfo(matrix.dtype).eps)
 
 
 def _relative_error(matrix: Matrix, normal: NormalEquations, factor: Array, gram: Array) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from lnmf_core.errors import FactorError, ParameterError, whole_number
 from lnmf_core.factors import Array, Factors
+from lnmf_core.kernels.directions import keep_parts, part_norms
 from lnmf_core.singular import leading_triplets
 
 if TYPE_CHECKING:
@@ -37,10 +39,11 @@ class RandomStart:
         rows, columns = matrix.shape
         rng = np.random.default_rng(self.seed)
         # A product of two uniform variables has the mean 1/4, and a sum of `rank` of them makes an entry.
-        level = np.sqrt(4 * matrix.mean / rank)
-        left = level * rng.random((rows, rank))
-        right = level * rng.random((rank, columns))
-        return Factors(left.astype(matrix.dtype), right.astype(matrix.dtype))
+        level = math.sqrt(4 * matrix.mean / rank)
+        drawn = level * rng.random((rows + columns) * rank)
+        drawn = drawn.astype(matrix.dtype, copy=False)
+        border = rows * rank
+        return Factors(drawn[:border].reshape(rows, rank), drawn[border:].reshape(rank, columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,18 @@ class Nndsvd:
     def factors(self, matrix: Matrix, rank: int) -> Factors:
         """Return factors from the leading singular triplets; equal seeds give equal factors."""
         triplets = leading_triplets(matrix, rank, self.seed)
-        left, right = _larger_parts(triplets.left, triplets.right)
-        left_norms, right_norms = np.linalg.norm(left, axis=0), np.linalg.norm(right, axis=0)
+        of_left, of_right = part_norms(triplets.left, rank), part_norms(triplets.right, rank)
+        # Positive parts of both, or minus their negative parts: where more is held.
+        larger = np.argmax(of_left * of_right, axis=1)[:, np.newaxis]
+        sign = 1 - 2 * larger[:, 0]
+        left_norms, right_norms = (
+            np.sqrt(np.take_along_axis(norms, larger, 1)[:, 0]) for norms in (of_left, of_right)
+        )
         strength = np.sqrt(triplets.values * left_norms * right_norms)
         alive = strength > 0
-        D = left * np.divide(strength, left_norms, out=np.zeros_like(strength), where=alive)
-        Ct = right * np.divide(strength, right_norms, out=np.zeros_like(strength), where=alive)
+        D, Ct = triplets.left, triplets.right
+        for part, norms in ((D, left_norms), (Ct, right_norms)):
+            keep_parts(part, sign * np.divide(strength, norms, out=np.zeros_like(norms), where=alive))
         if not alive.all():
             spare = RandomStart(self.seed).factors(matrix, rank)
             D[:, ~alive], Ct[:, ~alive] = spare.D[:, ~alive], spare.C[~alive].T
@@ -103,14 +112,6 @@ def _fitting(name: str, values: object, shape: tuple[int, int], dtype: np.dtype[
     if values.dtype.kind not in "iuf":
         raise FactorError(f"{name} holds {values.dtype}: convert it to float64 or float32")
     return values.astype(dtype)
-
-
-def _larger_parts(left: Array, right: Array) -> tuple[Array, Array]:
-    """Return the positive parts of both, or minus their negative parts, by column: where more is held."""
-    positive = np.linalg.norm(np.maximum(left, 0), axis=0) * np.linalg.norm(np.maximum(right, 0), axis=0)
-    negative = np.linalg.norm(np.minimum(left, 0), axis=0) * np.linalg.norm(np.minimum(right, 0), axis=0)
-    sign = np.where(positive >= negative, 1, -1).astype(left.dtype)
-    return np.maximum(left * sign, 0), np.maximum(right * sign, 0)
 
 
 def _filled(factor: Array) -> Array:

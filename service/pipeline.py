@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from service.capture.flow_direction import FlowDirection
 from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
 from service.patterns.catalogue import FORGOTTEN, Followers, identify
-from service.patterns.factorize import FactorizationSpec, find_shapes
+from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
 from service.store.repository import Store, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from service.capture.batch import PacketBatch
     from service.capture.source import BadLines, Damage, TrafficSource
     from service.windows.counts import WindowCounts
+
+
+_FINDERS = 256
+"""Sensors whose patterns are kept warm; of others the next window begins cold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ class Pipeline:
     def __init__(self, spec: PipelineSpec, store: Store) -> None:
         self._spec = spec
         self._store = store
+        self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
 
     def accept(self, counts: WindowCounts) -> Receipt:
         """Analyse and store a window; an identical one that is stored already is left as it is.
@@ -183,7 +189,7 @@ class Pipeline:
         return self._analyse(unit, counts, digest)
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
-        shapes = find_shapes(count_matrix(counts), self._spec.factorization)
+        shapes = self._finder(counts).find(count_matrix(counts))
         followers = identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
         open_alerts = ongoing(counts, unit.open_alerts(counts.sensor, counts.start - GAP))
         verdicts = judge(counts, self._spec.thresholds, set(open_alerts))
@@ -202,6 +208,15 @@ class Pipeline:
         unit.save_alerts(alerts)
         unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+
+    def _finder(self, counts: WindowCounts) -> PatternFinder:
+        """Return what is known of the patterns of a sensor's windows of this length."""
+        key = counts.sensor, counts.end - counts.start
+        finder = self._finders.pop(key, None) or PatternFinder(self._spec.factorization)
+        self._finders[key] = finder
+        if len(self._finders) > _FINDERS:
+            self._finders.popitem(last=False)
+        return finder
 
 
 def _pattern_of(source: int, followers: Sequence[Followers]) -> str | None:

@@ -33,7 +33,7 @@ from lnmf_core import (
     Stop,
     factorize,
 )
-from lnmf_core.training.choice import sparse_counts
+from lnmf_core.training.choice import poisson_counts, sparse_counts
 
 GAP = 1e-3
 TUNED = (6, 10, 16, 24)
@@ -84,6 +84,11 @@ def dense(n: int, m: int, k: int, noise: float) -> Callable[[int], Problem]:
     return make
 
 
+def dense_counts(n: int, m: int, k: int) -> Callable[[int], Problem]:
+    """Return a maker of Poisson counts as dense arrays, many of them zero, started at random."""
+    return lambda seed: (poisson_counts(n, m, k, np.random.default_rng(seed)), k, RandomStart(seed + 1))
+
+
 def sparse_log_counts(n: int, m: int, k: int) -> Callable[[int], Problem]:
     """Return a maker of sparse log(1 + counts), started by NNDSVD."""
     return lambda seed: (sparse_counts(n, m, k, np.random.default_rng(seed)), k, Nndsvd(seed))
@@ -104,7 +109,10 @@ def cases(scale: float) -> list[Case]:
         Case(f"200×500×8 σ {noise}", dense(200, 500, 8, noise), many(20), many(8), 800) for noise in (0.01, 0.1)
     ]
     largest = [Case("1000×300×12 σ 0.01", dense(1000, 300, 12, 0.01), many(8), many(3), 900)]
-    counts = [Case("counts 5000×2000×10", sparse_log_counts(5000, 2000, 10), many(12), many(4), 600)]
+    counts = [
+        Case("dense counts 200×150×10", dense_counts(200, 150, 10), many(20), many(8), 800),
+        Case("counts 5000×2000×10", sparse_log_counts(5000, 2000, 10), many(12), many(4), 600),
+    ]
     return [*small, *middle, *large, *largest, *counts]
 
 

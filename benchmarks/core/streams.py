@@ -6,6 +6,10 @@ Windows of new sources follow 10 patterns that drift; halfway 2 of the 10 are re
 `lnmf_core.Factorizer`; each window's error ‖X − DC‖_F is compared with the best of 10 well converged cold runs (3
 from NNDSVD, 7 random). scikit-learn, where installed, solves some of the windows cold: its time is that of the
 quickest of its settings that comes within 1 or 0.1 % of the best, start included. One thread, CPU time, in turn.
+
+A window is timed as it comes, once: caches hold what the cold runs before it have left there. scikit-learn's time
+is the quickest of many runs over one window. So each window is also timed again, the quickest of `AGAIN` runs, each
+from the state before it.
 """
 
 from __future__ import annotations
@@ -40,6 +44,9 @@ WINDOWS = 24
 SHIFT = 12
 """The window in which two patterns are replaced."""
 NEVER = 10**6
+AGAIN = 3
+FRESH = 200
+"""First seed of the streams that no choice was made on."""
 CONVERGED = Stop(300, 1e-6)
 TOLERANCES = (0.01, 0.001)
 """Of scikit-learn, to the best error."""
@@ -136,8 +143,13 @@ def follow(shape: Shape, seed: int, count: int, restarts: int, peers: int) -> li
         best = best_error(X, restarts)
         record: dict[str, Any] = {"seed": seed, "window": window, "nnz": X.nnz, "best": best}
         for name, stream in streams.items():
+            before = stream.state()
+            looks = int(before["counters"][1])
             step, ms = timed(_window_of, stream, X)
-            record[name] = {"ms": ms, "gap": step.error / best - 1, "cold": step.cold}
+            again = min(timed(_window_of, Factorizer.restore(before), X)[1] for _ in range(AGAIN))
+            looked = int(stream.state()["counters"][1]) > looks
+            gap = step.error / best - 1
+            record[name] = {"ms": ms, "again ms": again, "gap": gap, "cold": step.cold, "looked": looked}
         if 0 < window <= peers and importlib.util.find_spec("sklearn"):
             record["scikit-learn"] = scikit_learn(X, best)
         records.append(record)
@@ -211,8 +223,9 @@ def summary(records: list[dict[str, Any]], name: str) -> dict[str, Any]:
     gaps = np.array([record[name]["gap"] for record in later])
     steady = np.array([record[name]["gap"] for record in later if record["window"] < SHIFT])
     shift = [np.median([r[name]["gap"] for r in later if r["window"] == SHIFT + after]) for after in range(3)]
-    looked = [record[name]["ms"] for record in later if record[name]["cold"]]
+    looked = [record[name]["ms"] for record in later if record[name]["looked"]]
     return {
+        "again, median ms": float(np.median([record[name]["again ms"] for record in later])),
         "median ms": float(np.median([record[name]["ms"] for record in later])),
         "mean ms": float(np.mean([record[name]["ms"] for record in later])),
         "ms of a cold look": float(np.median(looked)) if looked else None,
@@ -232,20 +245,21 @@ def report(results: dict[str, Any]) -> str:
     lines += [
         f"Small: {SMALL.sources} × {SMALL.services}, {results['small nnz']:.0f} entries; large: {LARGE.sources} × "
         f"{LARGE.services}, {results['large nnz']:.0f} entries; rank {RANK}. Gap: of the relative error ‖X − DC‖_F "
-        "to the best of 10 (large: 2) converged cold runs. Times include the check of the input.",
+        "to the best of 10 (large: 2) converged cold runs. Times include the check of the input. Fresh: small, of "
+        f"seeds from {FRESH} on, that no choice was made on. Again: the quickest of {AGAIN} runs from one state.",
         "",
-        "| stream | contender | median ms | mean ms | with a cold look, ms | steady gap, median (largest) "
-        "| at the shift, +1, +2 | within 0.1 % of best |",
-        "|---|---|---|---|---|---|---|---|",
+        "| stream | contender | median ms | again, median ms | mean ms | with a cold look, ms "
+        "| steady gap, median (largest) | at the shift, +1, +2 | within 0.1 % of best |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for size in ("small", "large"):
+    for size in ("small", "fresh", "large"):
         for name, row in results[size].items():
             looked = row["ms of a cold look"]
             steady = f"{100 * row['steady gap, median']:.3f} % ({100 * row['steady gap, largest']:.3f} %)"
             shift = ", ".join(f"{100 * gap:.2f} %" for gap in row["gap at the shift and after"])
             lines.append(
-                f"| {size} | {name} | {row['median ms']:.2f} | {row['mean ms']:.2f} "
-                f"| {'–' if looked is None else f'{looked:.1f}'} | {steady} "
+                f"| {size} | {name} | {row['median ms']:.2f} | {row['again, median ms']:.2f} "
+                f"| {row['mean ms']:.2f} | {'–' if looked is None else f'{looked:.1f}'} | {steady} "
                 f"| {shift} | {100 * row['windows within 0.1 %']:.0f} % |"
             )
     lines += ["", "| target | asked | measured | |", "|---|---|---|---|"]
@@ -258,11 +272,18 @@ def targets(results: dict[str, Any]) -> list[list[str]]:
     small = results["small"]["default"]
     three = results["small"]["warm only, 3 passes"]
     rows: list[tuple[str, str, str, bool | None]] = []
+    contenders = (("default", small), ("1 pass", results["small"]["warm only, 1 pass"]))
     for tolerance, peer in zip(TOLERANCES, results["scikit-learn ms"] or (None, None), strict=True):
-        ratio = peer / small["median ms"] if peer else None
-        said = f"{ratio:.1f}× ({peer:.1f} ms)" if ratio else "not installed"
-        name = f"warm window against scikit-learn's best cold setting, to {100 * tolerance:g} %"
-        rows.append((name, "≥ 20×", said, None if ratio is None else ratio >= 20))
+        for spec, row in contenders:
+            for key, how in (("median ms", ""), ("again, median ms", ", again")):
+                ratio = peer / row[key] if peer else None
+                said = f"{ratio:.1f}× ({peer:.1f} ms)" if ratio else "not installed"
+                name = f"{spec}{how}, against scikit-learn's best cold setting, to {100 * tolerance:g} %"
+                rows.append((name, "≥ 20×", said, None if ratio is None else ratio >= 20))
+    gap = results["small"]["warm only, 1 pass"]["steady gap, median"]
+    rows.append(("steady gap of 1 pass, median", "≤ 0.15 %", f"{100 * gap:.3f} %", gap <= 0.0015))
+    gap = results["small"]["warm only, 1 pass"]["gap at the shift and after"][2]
+    rows.append(("gap of 1 pass, third window of a shift, median", "≤ 1 %", f"{100 * gap:.2f} %", gap <= 0.01))
     gap = small["steady gap, median"]
     rows.append(("steady gap, median", "≤ 0.15 %", f"{100 * gap:.3f} %", gap <= 0.0015))
     gap = small["largest gap at the third window of a shift"]
@@ -273,9 +294,15 @@ def targets(results: dict[str, Any]) -> list[list[str]]:
     times = results["large"][one]["median ms"] / results["small"][one]["median ms"]
     rows.append(("time of the large window, 1 pass each", "≤ 12×", f"{times:.1f}×", times <= 12))
     for size in ("small", "large"):
-        share = results[f"{size} partial"]["share of time"]
+        partial = results[f"{size} partial"]
+        share = partial["share of time"]
         rows.append(
-            (f"1 % of the rows, {size}: time of a full pass", "≤ 5 %", f"{100 * share:.1f} %", share <= 0.05)
+            (
+                f"1 % of the rows, {size}: time of a full pass",
+                "≤ 5 %",
+                f"{100 * share:.1f} % ({partial['ms']:.3f} of {partial['full ms']:.2f} ms)",
+                share <= 0.05,
+            )
         )
         gap = results[f"{size} partial"]["largest gap"]
         said = f"1 % of the rows, {size}: largest gap to a full pass from the same factors"
@@ -283,8 +310,10 @@ def targets(results: dict[str, Any]) -> list[list[str]]:
         gap = results[f"{size} partial"]["largest gap to full passes"]
         said = f"1 % of the rows, {size}: largest gap to a stream of full passes only"
         rows.append((said, "≤ 0.1 %", f"{100 * gap:.3f} %", gap <= 0.001))
-    share = small["windows within 0.1 %"]
-    rows.append(("windows within 0.1 % of the best of 10 restarts", "≥ 90 %", f"{100 * share:.0f} %", share >= 0.9))
+    for size, said in (("small", ""), ("fresh", ", fresh seeds")):
+        share = results[size]["default"]["windows within 0.1 %"]
+        name = f"windows within 0.1 % of the best of 10 restarts{said}"
+        rows.append((name, "≥ 90 %", f"{100 * share:.0f} %", share >= 0.9))
     return [[*row[:3], {True: "met", False: "**missed**"}.get(row[3], "–")] for row in rows]  # type: ignore[arg-type]
 
 
@@ -293,6 +322,7 @@ def measure(seeds: int) -> dict[str, Any]:
     follow(SMALL, 99, 3, 1, 1)  # compiles
     partial(SMALL, 99, 2)
     small = [record for seed in track(range(seeds)) for record in follow(SMALL, seed, WINDOWS, 10, 3)]
+    fresh = [record for seed in track(range(seeds)) for record in follow(SMALL, FRESH + seed, WINDOWS, 10, 0)]
     large = follow(LARGE, 0, SHIFT + 3, 2, 0)
     peers = [[run["ms"] for run in record["scikit-learn"]] for record in small if "scikit-learn" in record]
     installed = ["numpy", "scipy", "numba", *(["scikit-learn"] if peers else [])]
@@ -304,11 +334,13 @@ def measure(seeds: int) -> dict[str, Any]:
         "scikit-learn ms": np.median(peers, axis=0).tolist() if peers else None,
         "scikit-learn": [record["scikit-learn"] for record in small if "scikit-learn" in record],
         "small": {name: summary(small, name) for name in CONTENDERS},
+        "fresh": {name: summary(fresh, name) for name in CONTENDERS},
         "large": {name: summary(large, name) for name in CONTENDERS},
         "small partial": partial(SMALL, 0, 200),
         "large partial": partial(LARGE, 0, 40),
         "specs": {name: asdict(spec) for name, spec in CONTENDERS.items()},
         "windows": small,
+        "fresh windows": fresh,
     }
     return results | {"targets": targets(results)}
 

@@ -8,9 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled, reduction
+from lnmf_core.kernels.joint_lanes import (
+    LANES,
+    lane_inner,
+    lanes_couple,
+    lanes_of,
+    lanes_times,
+    pair_numbers,
+    project_lanes,
+    subtract_product,
+)
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
+
+BUILT_ON = "16e95515d3db5740"
+
+FEW = 64
+"""Rows of the longer factor up to which each row gets an inverse of its own."""
 
 
 @compiled
@@ -177,6 +192,69 @@ def eliminate(matrix: Array, right: Array) -> None:
 
 
 @compiled
+def joint_step_of_few(
+    D: Array,
+    Ct: Array,
+    cross_D: Array,
+    gram_C: Array,
+    cross_C: Array,
+    gram_D: Array,
+    damping: float,
+    D_out: Array,
+    C_out: Array,
+) -> bool:
+    """Do what `joint_step` does, with few rows side by side and in one piece of memory."""
+    (n, k), m = D.shape, len(Ct)
+    least = np.finfo(D.dtype).tiny
+    at = pair_numbers(k)
+    pairs, size = k * (k + 1) // 2, k * k
+    lanes = (max(n, m) + LANES - 1) // LANES * LANES
+    depth = 4 * k + pairs + 1
+    # One piece of memory: each would cost as much as a hundred multiplications.
+    room = np.empty(2 * depth * lanes + 2 * pairs * pairs + 3 * size * size + 2 * size)
+    sides = room[: 2 * depth * lanes].reshape(2, depth, lanes)
+    left, right = sides[0], sides[1]
+    rest = room[2 * depth * lanes :]
+    couples = rest[: 2 * pairs * pairs].reshape(2, pairs, pairs)
+    rest = rest[2 * pairs * pairs :]
+    squares = rest[: 3 * size * size].reshape(3, size, size)
+    M_D, M_C, system = squares[0], squares[1], squares[2]
+    A, B = rest[3 * size * size : -size], rest[-size:]
+    D_wide, D_descent, D_free, D_inverses = left[:k], left[k : 2 * k], left[2 * k : 3 * k], left[4 * k : -1]
+    C_wide, C_descent, C_free, C_inverses = right[:k], right[k : 2 * k], right[2 * k : 3 * k], right[4 * k : -1]
+    x, y = left[3 * k : 4 * k], right[3 * k : 4 * k]
+    lanes_of(D, cross_D, gram_C, damping, least, at, D_wide, D_descent, D_free, D_inverses, left[-1])
+    lanes_of(Ct, cross_C, gram_D, damping, least, at, C_wide, C_descent, C_free, C_inverses, right[-1])
+    lanes_times(D_inverses, at, D_descent, x)
+    lanes_times(C_inverses, at, C_descent, y)
+    lanes_couple(D_wide, D_inverses, at, left[-1], couples[0])
+    lanes_couple(C_wide, C_inverses, at, right[-1], couples[1])
+    for a in range(k):
+        for b in range(k):
+            B[a * k + b] = lane_inner(D_wide[a], x[b])
+            A[a * k + b] = lane_inner(y[a], C_wide[b])
+            for c in range(k):
+                for d in range(k):
+                    M_D[a * k + b, c * k + d] = couples[0, at[a, c], at[b, d]]
+                    M_C[a * k + b, c * k + d] = couples[1, at[b, d], at[a, c]]
+    system[:] = 0.0
+    for a in range(size):
+        system[a, a] = 1.0
+        for b in range(size):
+            A[a] -= M_C[a, b] * B[b]
+    subtract_product(M_C, M_D, system)
+    eliminate(system, A)
+    for a in range(size):
+        for b in range(size):
+            B[a] -= M_D[a, b] * A[b]
+    subtract_product(A.reshape(k, k).T, D_wide, D_descent)
+    subtract_product(B.reshape(k, k), C_wide, C_descent)
+    lanes_times(D_inverses, at, D_descent, x)
+    lanes_times(C_inverses, at, C_descent, y)
+    return bool(np.isfinite(project_lanes(D_wide, x, D_out) + project_lanes(C_wide, y, C_out)))
+
+
+@compiled
 def joint_step(
     D: Array,
     Ct: Array,
@@ -196,6 +274,8 @@ def joint_step(
     M_C = Σ Q_j⁻¹ ⊗ C_jC_jᵀ: k² equations for A. Rows with the same free set share an inverse. Computed in
     float64; returns whether the result is finite.
     """
+    if max(len(D), len(Ct)) <= FEW:
+        return joint_step_of_few(D, Ct, cross_D, gram_C, cross_C, gram_D, damping, D_out, C_out)
     (n, k), m = D.shape, len(Ct)
     least = np.finfo(D.dtype).tiny
     left, left_descent, left_group = np.empty((n, k)), np.empty((n, k)), np.empty(n, np.int64)

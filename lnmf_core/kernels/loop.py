@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
 from lnmf_core.kernels.joint import joint_step
+from lnmf_core.kernels.sparse import sparse_sweeps
 from lnmf_core.kernels.sums import csr_times, csr_transposed_times, relative_error
 from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "dbd453abd2eeb008"
+BUILT_ON = "4cd74cf01ef7ba52"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""
@@ -49,6 +50,11 @@ def extrapolated_sweeps(
     nothing.
     """
     sparse = dense.shape[0] == 0
+    if sparse and not len(joint):
+        return sparse_sweeps(
+            indptr, indices, data, squared_norm, D, Ct, sweeps, table, period, pace, errors, rounding, tolerance,
+            memory,
+        )  # fmt: skip
     least = np.finfo(D.dtype).tiny
     D_new, D_kept, D_before, D_next = D.copy(), D.copy(), D.copy(), D.copy()
     C_kept, C_before, C_from, C_next = Ct.copy(), Ct.copy(), Ct.copy(), Ct.copy()

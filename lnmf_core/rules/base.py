@@ -106,7 +106,9 @@ class Traits:
     columns: int
     rank: int
     density: float
-    """Share of entries that are stored: 1 if X is dense, less if it is sparse."""
+    """Share of entries that are stored, or of a dense X, that are not zero."""
+    sparse: bool = False
+    """Whether only those entries are stored."""
 
 
 class RuleChoice(ABC):

@@ -10,9 +10,9 @@ import numpy as np
 from lnmf_core.errors import ParameterError, whole_number
 from lnmf_core.rules.sweep_plan import Pace, SweepPlan, SweepRule
 
-SWEEPS = ((4, 6), (9, 10))
+SWEEPS = ((4, 6), (5, 10), (10, 16))
 """(largest rank, sweeps) where nothing else is asked for: the more components, the slower sweeps converge."""
-MOST_SWEEPS = 20
+MOST_SWEEPS = 24
 """Sweeps for larger ranks."""
 
 

@@ -98,6 +98,8 @@ class SweepPlan:
     joint: Damping | None = None
     """If given, a joint Gauss–Newton step takes the place of D's sweeps and of C's start, but for the first
     iteration and those that follow a rise."""
+    constants: tuple[NDArray[np.float64], NDArray[np.float64]] = field(init=False, repr=False)
+    """The numbers of `pace` and of `joint`, the latter none if there is none, as the compiled loop takes them."""
 
     def __post_init__(self) -> None:
         whole_number("sweeps", self.sweeps, ParameterError)
@@ -110,6 +112,8 @@ class SweepPlan:
             raise ParameterError(f"period is {self.period}: momentum has {len(table)} rows")
         table.flags.writeable = False
         object.__setattr__(self, "momentum", table)
+        joint = np.empty(0) if self.joint is None else self.joint.array()
+        object.__setattr__(self, "constants", (self.pace.array(), joint))
 
     def row(self, step: int) -> NDArray[np.float64]:
         """Return (a, c, b) of iteration `step` ≥ 0, before scaling."""

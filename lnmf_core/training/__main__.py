@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 RULES = {
     "choice": "lnmf_core.training.choice",
+    "damping": "lnmf_core.training.damping",
     "mlp": "lnmf_core.training.mlp",
     "momentum": "lnmf_core.training.momentum",
 }

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 GAP = 1e-3
 """A run arrives when its error is within this share of the best that any rule found from the same start."""
+SMALL, FEWER, MORE = 10_000, 1, 4
+"""Entries of a problem that counts as small, and problems of each noise for larger and for small ones."""
 ROUNDS = 4
 """Times that each run is timed; the shortest counts."""
 FAILED = math.log(4)
@@ -58,10 +60,17 @@ class ChoiceSpec:
         (6000, 2500, 10),
     )
     """(n, m, k) of sparse log-counts, about five entries a row."""
-    repeats: int = 3
+    count_shapes: tuple[tuple[int, int, int], ...] = (
+        (40, 60, 3),
+        (60, 40, 5),
+        (100, 120, 8),
+        (250, 120, 10),
+        (300, 200, 8),
+    )
+    """(n, m, k) of dense arrays of counts, many of them zero."""
+    repeats: int = 4
     """Problems of each kind."""
     iterations: int = 400
-    ridge: float = 0.1
     seed: int = 0
 
 
@@ -76,7 +85,7 @@ class Trial:
 def train_choice(
     spec: ChoiceSpec, report: Callable[[Trial], None] | None = None, clock: Callable[[], float] = time.process_time
 ) -> tuple[ChoiceWeights, list[Trial]]:
-    """Return fitted weights and what they were fitted to; times, and so the weights, differ between machines."""
+    """Return weights and what they were fitted to; times, and so the weights, differ between machines."""
     rng = np.random.default_rng(spec.seed)
     trials = []
     for _ in range(spec.repeats):
@@ -84,30 +93,35 @@ def train_choice(
             trials.append(timed(X, rank, start, spec.iterations, clock))
             if report is not None:
                 report(trials[-1])
-    return fitted(trials, spec.ridge), trials
+    return fitted(trials), trials
 
 
-def fitted(trials: list[Trial], ridge: float) -> ChoiceWeights:
-    """Return the ridge regression of log(time / classical time) on the features."""
+def fitted(trials: list[Trial]) -> ChoiceWeights:
+    """Return where the trials were, and log(time / classical time) there, the mean of the trials of one place."""
     rows = np.array([features(trial.traits) for trial in trials])
+    # Problems of one shape differ by a few entries: they are one place.
+    rounded, of_row = np.unique(np.round(rows, 1), axis=0, return_inverse=True)
     logs = np.log([trial.seconds for trial in trials])
-    penalty = ridge * np.diag([0.0, *np.ones(rows.shape[1] - 1)])
-    slopes = np.linalg.solve(rows.T @ rows + penalty, rows.T @ (logs[:, 1:] - logs[:, :1])).T
-    return ChoiceWeights(slopes, rows.min(axis=0), rows.max(axis=0))
+    shares = logs[:, 1:] - logs[:, :1]
+    means = [shares[of_row.ravel() == place].mean(axis=0) for place in range(len(rounded))]
+    return ChoiceWeights(rounded, np.array(means))
 
 
 def weights_of(spec: ChoiceSpec, weights: ChoiceWeights, commit: str, figures: dict[str, Value]) -> Weights:
     """Return what `Learned` loads, with its card."""
-    arrays: dict[str, NDArray[Any]] = {"slopes": weights.slopes, "least": weights.least, "most": weights.most}
+    arrays: dict[str, NDArray[Any]] = {"places": weights.places, "logs": weights.logs}
     settings: dict[str, Value] = {
         "shapes": [list(shape) for shape in spec.shapes],
         "noises": list(spec.noises),
         "sparse_shapes": [list(shape) for shape in spec.sparse_shapes],
+        "count_shapes": [list(shape) for shape in spec.count_shapes],
         "repeats": spec.repeats,
         "iterations": spec.iterations,
-        "ridge": spec.ridge,
     }
-    data = "dense: [DC + e]+, D and C uniform; sparse: log(1 + Poisson counts) from sparse factors; CPU time"
+    data = (
+        "dense: [DC + e]+, D and C uniform; sparse: log(1 + counts) of single patterns; dense counts: Poisson "
+        "around a product of gamma factors; CPU time"
+    )
     return Weights(arrays, ModelCard(KIND, data, spec.seed, commit, settings, figures))
 
 
@@ -125,9 +139,9 @@ def timed(X: Any, rank: int, start: Start, iterations: int, clock: Callable[[], 
                 seconds[at] = min(seconds[at], _once(X, rank, start, rule, count, clock))
     worst = np.nanmax(seconds) * math.exp(FAILED)
     rows, columns = X.shape
-    density = 1.0 if isinstance(X, np.ndarray) else X.nnz / (rows * columns)
+    held = int(np.count_nonzero(X)) if isinstance(X, np.ndarray) else X.nnz
     filled = tuple(float(worst if math.isnan(each) else each) for each in seconds)
-    return Trial(Traits(rows, columns, rank, density), filled)
+    return Trial(Traits(rows, columns, rank, held / (rows * columns), not isinstance(X, np.ndarray)), filled)
 
 
 def _once(X: Any, rank: int, start: Start, rule: Rule, iterations: int, clock: Callable[[], float]) -> float:
@@ -139,12 +153,21 @@ def _once(X: Any, rank: int, start: Start, rule: Rule, iterations: int, clock: C
 def _problems(spec: ChoiceSpec, rng: np.random.Generator) -> list[tuple[Any, int, Start]]:
     found: list[tuple[Any, int, Start]] = []
     for n, m, k in spec.shapes:
-        for noise in spec.noises:
+        # Small problems differ more from one another, and cost little.
+        for noise in spec.noises * (FEWER if n * m > SMALL else MORE):
             X = rng.random((n, k)) @ rng.random((k, m)) + noise * rng.standard_normal((n, m))
             found.append((np.maximum(X, 0), k, RandomStart(int(rng.integers(1 << 31)))))
     for n, m, k in spec.sparse_shapes:
         found.append((sparse_counts(n, m, k, rng), k, Nndsvd(int(rng.integers(1 << 31)))))
+    for n, m, k in spec.count_shapes:
+        found.append((poisson_counts(n, m, k, rng), k, RandomStart(int(rng.integers(1 << 31)))))
     return found
+
+
+def poisson_counts(n: int, m: int, k: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return Poisson counts around D·C with factors of which few entries are large, as a dense array."""
+    rates = rng.gamma(0.3, 2.0, (n, k)) @ rng.gamma(0.3, 2.0, (k, m))
+    return rng.poisson(rates).astype(np.float64)
 
 
 def sparse_counts(n: int, m: int, k: int, rng: np.random.Generator) -> sparse.csr_array[Any]:
@@ -178,7 +201,7 @@ def gain(trials: list[Trial], weights: ChoiceWeights) -> float:
 def main(arguments: Sequence[str]) -> int:
     """Time the rules, fit the choice, write the set; return the exit status."""
     parser = shipping_parser("choice", __doc__, seed=0)
-    parser.add_argument("--repeats", type=int, default=3, help="problems of each kind (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=4, help="problems of each kind (default: %(default)s)")
     given = parser.parse_args(arguments)
     spec = ChoiceSpec(repeats=given.repeats, seed=given.seed)
     console = Console(stderr=True)

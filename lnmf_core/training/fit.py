@@ -30,11 +30,14 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class Schedule:
     """How long and how fast. The learning rate falls from `rate` to zero along half a cosine.
 
-    Raises ParameterError for numbers below 1 or a rate that is not positive and finite.
+    A gradient longer than `clip` is shortened to it: one problem in a batch that runs away through an unrolled
+    loop would outweigh all others. Raises ParameterError for numbers below 1, a rate that is not positive and
+    finite, or a clip that is not positive.
     """
 
     steps: int
     rate: float = 1e-2
+    clip: float = math.inf
     checkpoint_every: int = 1000
     log_every: int = 100
 
@@ -43,6 +46,8 @@ class Schedule:
             whole_number(name, getattr(self, name), ParameterError)
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise ParameterError(f"rate is {self.rate}: it must be positive and finite")
+        if not self.clip > 0:
+            raise ParameterError(f"clip is {self.clip}: it must be positive")
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of step 0 … steps − 1."""
@@ -91,7 +96,7 @@ def fit(
     with (directory / "log.jsonl").open("a", encoding="utf-8") as log:
         for step in track(range(run.step, schedule.steps)):
             rate = schedule.rate_at(step)
-            value = _advance(run, rate, loss(step, run.rng, run.parameters))
+            value = _advance(run, rate, schedule.clip, loss(step, run.rng, run.parameters))
             if not math.isfinite(value):
                 raise ParameterError(f"the loss is {value} at step {step}: lower the learning rate {rate}")
             recent += value
@@ -131,12 +136,14 @@ def resume(directory: Path, settings: Mapping[str, Value], dtype: torch.dtype) -
     return Run(step, run.parameters, run.optimiser, run.rng)
 
 
-def _advance(run: Run, rate: float, loss: torch.Tensor) -> float:
+def _advance(run: Run, rate: float, clip: float, loss: torch.Tensor) -> float:
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     run.optimiser.zero_grad()
     # Without a gradient Adam would keep no moments, and the checkpoint would miss them.
     torch.autograd.backward(loss + 0.0 * sum(tensor.sum() for tensor in run.parameters.values()))
+    if clip < math.inf:
+        torch.nn.utils.clip_grad_norm_(run.parameters.values(), clip)
     run.optimiser.step()
     return float(loss.detach())
 

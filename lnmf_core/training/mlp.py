@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -56,9 +57,9 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 class Plan:
     """What each step trains on.
 
-    The thesis' one-step loss from near starts if `unroll` is 0. Otherwise the errors of an unrolled run from
-    random starts, whose length grows evenly from 1 to `unroll` over the first half of the steps. Raises
-    ParameterError for a batch below 1 or a negative unroll.
+    The thesis' one-step loss if `unroll` is 0. Otherwise the errors of an unrolled run, whose length grows
+    evenly from 1 to `unroll` over the first half of the steps. Starts are near the teacher's factors, as in the
+    thesis, or random. Raises ParameterError for a batch below 1 or a negative unroll.
     """
 
     problems: Problems
@@ -66,6 +67,7 @@ class Plan:
     batch: int
     unroll: int
     dtype: torch.dtype
+    near: bool = True
 
     def __post_init__(self) -> None:
         whole_number("batch", self.batch, ParameterError)
@@ -78,7 +80,7 @@ class Plan:
 
     def loss(self, step: int, rng: np.random.Generator, networks: Networks) -> torch.Tensor:
         """Return the loss of a fresh batch."""
-        teacher, start = self.sample(rng, self.batch, near=self.unroll == 0)
+        teacher, start = self.sample(rng, self.batch, near=self.near)
         length = self.length_at(step)
         if length:
             return unrolled_loss(teacher, start, networks, length)
@@ -102,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     start = resume(options.directory, settings, plan.dtype) if options.resume else _fresh(options, plan)
     run = fit(start, plan.schedule, plan.loss, options.directory, settings, _watched(console))
     figures = validate(plan, run.parameters, options.seed + 1)
-    kinds = f"{options.problems}, noise {options.noise}"
+    kinds = f"{options.problems}, noise {', '.join(str(noise) for noise in options.noise)}"
     card = ModelCard(KIND, kinds, options.seed, options.commit, settings, figures)
     save(options.name, Weights(exported(run.arrays), card), options.output)
     console.print(f"{options.output / options.name}.npz: {figures}")
@@ -134,12 +136,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on from the last checkpoint in --directory")
     add("--problems", choices=["uniform", "mixed"], default="uniform", help="mixed: more sizes, sparse counts too")
     add("--counts", type=Path, action="append", default=[], help="real counts too (scipy.sparse.save_npz)")
-    add("--noise", type=float, default=0.01, help="standard deviation (default: %(default)s)")
+    add("--noise", type=float, nargs="+", default=[0.01], help="standard deviations (default: 0.01)")
     add("--samples", type=int, default=10_000_000, help="problems in all (default: %(default)s)")
     add("--batch", type=int, default=500, help="problems a step (default: %(default)s)")
     add("--rate", type=float, default=1e-2, help="Adam's first learning rate (default: %(default)s)")
+    add("--clip", type=float, default=math.inf, help="longest gradient (default: %(default)s)")
     add("--hidden", type=int, default=64, help="hidden units (default: %(default)s)")
     add("--unroll", type=int, default=0, help="iterations of the unrolled loss; 0: the one-step loss")
+    add("--starts", choices=["near", "random"], help="default: near for the one-step loss, random if unrolled")
     add("--period", type=int, default=1, help="length of the periodic schedule of steps (default: %(default)s)")
     add("--start-from", default="", help="set in --output whose networks are trained on (default: random ones)")
     add("--seed", type=int, default=0, help="of weights and problems (default: %(default)s)")
@@ -152,34 +156,35 @@ def _parser() -> argparse.ArgumentParser:
 
 def _settings(options: argparse.Namespace) -> dict[str, Value]:
     """Return what decides the result, for the card, and to tell whether a checkpoint fits."""
-    names = (
-        "problems",
-        "noise",
-        "samples",
-        "batch",
-        "rate",
-        "hidden",
-        "unroll",
-        "period",
-        "start_from",
-        "seed",
-        "dtype",
-    )
+    names = ("problems", "samples", "batch", "rate", "hidden", "unroll", "period", "start_from", "seed", "dtype")
     settings: dict[str, Value] = {name: getattr(options, name) for name in names}
-    return {**settings, "counts": [path.name for path in options.counts], "torch": torch.__version__}
+    return {
+        **settings,
+        "noise": options.noise[0] if len(options.noise) == 1 else options.noise,
+        "starts": "near" if _near(options) else "random",
+        # JSON knows no infinity.
+        "clip": options.clip if math.isfinite(options.clip) else None,
+        "counts": [path.name for path in options.counts],
+        "torch": torch.__version__,
+    }
+
+
+def _near(options: argparse.Namespace) -> bool:
+    return (options.starts or ("random" if options.unroll else "near")) == "near"
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    kinds: list[Problems] = [Uniform(noise=options.noise)]
+    kinds: list[Problems] = [Uniform(noise=noise) for noise in options.noise]
     if options.problems == "mixed":
-        sizes = ((60, 50, 6), (100, 40, 4), (20, 80, 3))
-        kinds += [Uniform(rows, columns, rank, options.noise) for rows, columns, rank in sizes]
+        for size in ((60, 50, 6), (100, 40, 4), (20, 80, 3)):
+            kinds += [Uniform(*size, noise=noise) for noise in options.noise]
         kinds += [PlantedCounts(), PlantedCounts(100, 60, 6)]
     kinds += [teach(read_counts(path), GROUP, 100, 60) for path in options.counts]
     whole_number("batch", options.batch, ParameterError)
     steps = max(1, options.samples // options.batch)
-    schedule = Schedule(steps, options.rate, options.checkpoint_every)
-    return Plan(Mixed(tuple(kinds)), schedule, options.batch, options.unroll, DTYPES[options.dtype])
+    schedule = Schedule(steps, options.rate, options.clip, options.checkpoint_every)
+    dtype = DTYPES[options.dtype]
+    return Plan(Mixed(tuple(kinds)), schedule, options.batch, options.unroll, dtype, _near(options))
 
 
 def _fresh(options: argparse.Namespace, plan: Plan) -> Run:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from lnmf_core.rules.learned_mlp import CURVATURE, LEVEL, LONGEST
+from lnmf_core.training.sweeps import settled, squared_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,7 +140,7 @@ def unrolled(
     A problem whose error rises goes back to its best pair, and its step shrinks; the others' grows.
     """
     squared = (X**2).sum((1, 2))
-    best, pair = _relative(X, start, squared), start
+    best, pair = squared_error(X, start.D, start.Ct) / squared, start
     lasting = torch.ones_like(best)
     iterations: list[Iteration] = []
     schedule = networks["log_schedule"].exp()
@@ -148,7 +149,7 @@ def unrolled(
         D = _moved("D", pair.D, pair.Ct, X, networks, lasting * times[0])
         Ct = _moved("C", pair.Ct, D, X.transpose(1, 2), networks, lasting * times[1])
         moved = Pair(D, Ct)
-        error = _relative(X, moved, squared)
+        error = squared_error(X, moved.D, moved.Ct) / squared
         kept = error <= best
         pair = Pair(*(torch.where(kept[:, None, None], new, old) for new, old in _both(moved, pair)))
         best = torch.where(kept, error, best)
@@ -157,23 +158,21 @@ def unrolled(
     return iterations
 
 
-def unrolled_loss(teacher: Teacher, start: Pair, networks: Networks, length: int, least: float = 1e-6) -> Tensor:
-    """Return the mean log₁₀ of the squared relative errors of all iterations; `least` is added to each.
+def unrolled_loss(teacher: Teacher, start: Pair, networks: Networks, length: int, least: float = 1e-5) -> Tensor:
+    """Return the mean log₁₀([e_t − e*]₊ + `least`) of all iterations t; e is the squared relative error.
 
-    The errors are those that were tried: what is taken back would teach nothing otherwise.
+    e* is what HALS reaches from the teacher's factors: otherwise the noise, which no rule can remove, would hide
+    what is left to gain. The errors are those that were tried: what is taken back would teach nothing otherwise.
     """
+    known = settled(teacher.X, teacher.pair.D, teacher.pair.Ct) / (teacher.X**2).sum((1, 2))
     errors = torch.stack([each.tried for each in unrolled(teacher.X, start, networks, length)])
-    return (errors + least).log10().mean()
+    return ((errors - known).clamp_min(0) + least).log10().mean()
 
 
 def _moved(name: str, factor: Tensor, partner: Tensor, data: Tensor, networks: Networks, times: Tensor) -> Tensor:
     gram = partner.transpose(1, 2) @ partner
     step = learned_step(factor, data @ partner, gram, networks[f"{name}_in"], networks[f"{name}_out"])
     return (factor - times[:, None, None] * step).clamp_min(0)
-
-
-def _relative(X: Tensor, pair: Pair, squared: Tensor) -> Tensor:
-    return ((X - pair.D @ pair.Ct.transpose(1, 2)) ** 2).sum((1, 2)) / squared
 
 
 def _both(new: Pair, old: Pair) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SEED = 7
+_SPARE_RANK = 1
+"""Components that a window may have beyond those that it asks for, so that what is known is kept."""
 _SMALLEST_WEIGHT = 1e-3
 """Services with less of a pattern's weight are numerical dust."""
 _SMALLEST_SHARE = 0.1
@@ -31,8 +33,7 @@ class FactorizationSpec:
     sources: int = 1 << 16
     """Of a window with more sources, only so many are factorised, those that tried most: memory is bounded."""
     iterations: int = 100
-    tolerance: float = 1e-4
-    """Stop when the relative error falls by less than this."""
+    """Of a cold look, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,23 +50,41 @@ class Shape:
     """The share of each such row that it explains, in (0, 1]."""
 
 
-def find_shapes(matrix: CountMatrix, spec: FactorizationSpec) -> list[Shape]:
-    """Factorise a window's matrix, X ≈ D·C, and return the rows of C that have followers, largest first."""
-    if not matrix.values.nnz:
-        return []
-    matrix, places = _heaviest(matrix, spec.sources)
-    rank = lnmf_core.choose_rank(matrix.values, cap=spec.cap, energy=spec.energy, seed=_SEED)
-    solution = lnmf_core.factorize(
-        matrix.values,
-        rank,
-        start=lnmf_core.Nndsvd(seed=_SEED),
-        stop=lnmf_core.Stop(max_iterations=spec.iterations, tolerance=spec.tolerance),
-    )
-    shares = _explained(matrix, solution.factors)
-    weights = np.asarray(solution.factors.C, dtype=np.float64)
-    found = [_shape(matrix, places, weights[k], shares[:, k]) for k in range(rank)]
-    kept = [shape for shape in found if len(shape.sources) and len(shape.services)]
-    return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
+class PatternFinder:
+    """Factorises the windows of one sensor, X ≈ D·C, each from the C that the last one ended with.
+
+    `lnmf_core.Factorizer` does so, and looks cold at the first window, every few windows, and when what it knows
+    explains a window badly. A window that asks for a larger rank, or a much smaller one, begins anew.
+    """
+
+    def __init__(self, spec: FactorizationSpec) -> None:
+        self._spec = spec
+        self._factorizer: lnmf_core.Factorizer | None = None
+
+    def find(self, matrix: CountMatrix) -> list[Shape]:
+        """Return the rows of C that have followers, those with most first."""
+        if not matrix.values.nnz:
+            return []
+        matrix, places = _heaviest(matrix, self._spec.sources)
+        rank = lnmf_core.choose_rank(matrix.values, cap=self._spec.cap, energy=self._spec.energy, seed=_SEED)
+        factorizer = self._of_rank(rank)
+        rows = lnmf_core.Rows(np.arange(len(places)), matrix.values, matrix.services.astype(np.int64))
+        factorizer.window(rows)
+        factors = factorizer.factors()
+        shares = _explained(matrix, factors)
+        weights = np.asarray(factors.C, dtype=np.float64)
+        found = [_shape(matrix, places, weights[k], shares[:, k]) for k in range(factorizer.rank)]
+        kept = [shape for shape in found if len(shape.sources) and len(shape.services)]
+        return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
+
+    def _of_rank(self, rank: int) -> lnmf_core.Factorizer:
+        held = self._factorizer
+        if held is None or not held.rank - _SPARE_RANK <= rank <= held.rank:
+            held = lnmf_core.Factorizer(
+                rank, lnmf_core.StreamSpec(seed=_SEED, cold_iterations=self._spec.iterations)
+            )
+        self._factorizer = held
+        return held
 
 
 def _heaviest(matrix: CountMatrix, most: int) -> tuple[CountMatrix, NDArray[np.int64]]:

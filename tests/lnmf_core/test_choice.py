@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from lnmf_core import (
     ExtrapolatedHals,
@@ -17,7 +16,16 @@ from lnmf_core import (
     Traits,
     factorize,
 )
-from lnmf_core.choice import FEATURES, FEW_SWEEPS, KIND, RIVALS, ChoiceWeights, choice_of, features, shipped_choice
+from lnmf_core.choice import (
+    FEATURES,
+    FEW_SWEEPS,
+    KIND,
+    RIVALS,
+    ChoiceWeights,
+    choice_of,
+    features,
+    shipped_choice,
+)
 from lnmf_core.errors import WeightsError
 from lnmf_core.rules.joint_gauss_newton import LARGEST_RANK
 from lnmf_core.weights.store import ModelCard, Weights
@@ -26,15 +34,14 @@ WHERE = Traits(rows=64, columns=32, rank=4, density=0.5)
 
 
 def predicting(*logs: float) -> Learned:
-    slopes = np.zeros((len(RIVALS), FEATURES))
-    slopes[:, 0] = logs
-    return Learned(ChoiceWeights(slopes, np.full(FEATURES, -99.0), np.full(FEATURES, 99.0)))
+    return Learned(ChoiceWeights(np.array([[kind, 0.0, 0.0] for kind in range(3)]), np.array([logs] * 3)))
 
 
-def test_the_features_are_the_sizes() -> None:
-    assert features(WHERE).tolist() == [1.0, 10.0, 2.0, -1.0, 1.0, 2.0]
-    assert features(Traits(64, 32, 4, 1.0)).tolist() == [1.0, 11.0, 2.0, 0.0, 0.0, 0.0]
-    assert np.isfinite(features(Traits(5, 5, 1, 0.0))).all()
+def test_the_features_are_the_kind_and_the_sizes() -> None:
+    assert features(Traits(64, 32, 4, 1.0)).tolist() == [0.0, 11.0, 2.0]
+    assert features(WHERE).tolist() == [1.0, 11.0, 2.0]
+    assert features(Traits(64, 32, 4, 0.5, sparse=True)).tolist() == [2.0, 10.0, 2.0]
+    assert np.isfinite(features(Traits(5, 5, 1, 0.0, sparse=True))).all()
 
 
 @pytest.mark.parametrize(
@@ -62,15 +69,23 @@ def test_no_joint_steps_where_their_coupling_is_too_large() -> None:
 
 def test_nothing_is_extrapolated_beyond_what_was_trained_on() -> None:
     weights = shipped_choice()
-    far = Traits(1 << 30, 1 << 30, 1 << 20, 1.0)
-    edge = weights.slopes @ np.clip(features(far), weights.least, weights.most)
-    np.testing.assert_allclose(weights.log_times(far), edge)
-    assert np.abs(edge).max() < 10
+    far = weights.log_times(Traits(1 << 30, 1 << 30, 1 << 20, 1.0))
+    assert (far >= weights.logs.min(axis=0)).all()
+    assert (far <= weights.logs.max(axis=0)).all()
 
 
-def test_larger_dense_problems_get_joint_steps_and_small_ones_do_not() -> None:
+def test_the_nearest_trial_counts_most_and_other_kinds_do_not() -> None:
+    places = np.array([[0.0, 10.0, 2.0], [0.0, 14.0, 2.0], [1.0, 11.0, 2.0]])
+    weights = ChoiceWeights(places, np.array([[-1.0] * 4, [1.0] * 4, [5.0] * 4]))
+    assert weights.log_times(Traits(32, 32, 4, 1.0))[0] == pytest.approx(-1.0, abs=1e-3)
+    assert weights.log_times(Traits(64, 64, 4, 1.0))[0] == pytest.approx(0.0)
+    assert weights.log_times(Traits(64, 64, 4, 0.1, sparse=True)).tolist() == [0.0] * 4
+
+
+def test_dense_problems_get_joint_steps_and_sparse_counts_do_not() -> None:
     assert type(Learned().choose(Traits(1000, 300, 12, 1.0))) is JointGaussNewton
-    assert type(Learned().choose(Traits(30, 30, 3, 1.0))) is not JointGaussNewton
+    assert type(Learned().choose(Traits(30, 30, 3, 1.0))) is JointGaussNewton
+    assert type(Learned().choose(Traits(5000, 2000, 10, 0.0025, sparse=True))) is not JointGaussNewton
 
 
 def test_what_is_chosen_is_what_runs() -> None:
@@ -82,15 +97,11 @@ def test_what_is_chosen_is_what_runs() -> None:
     assert chosen.errors == plain.errors
 
 
-def shape_of(**changed: NDArray[Any]) -> Weights:
-    arrays = {"slopes": np.zeros((len(RIVALS), FEATURES)), "least": np.zeros(FEATURES), "most": np.zeros(FEATURES)}
-    return Weights({**arrays, **changed}, ModelCard(KIND, "none", 0, "unknown"))
-
-
-@pytest.mark.parametrize("name", ["slopes", "least", "most"])
+@pytest.mark.parametrize("name", ["places", "logs"])
 def test_misshapen_weights_are_refused(name: str) -> None:
+    arrays = {"places": np.zeros((5, FEATURES)), "logs": np.zeros((5, len(RIVALS)))}
+    wrong = {**arrays, name: np.zeros((5, 7))}
     with pytest.raises(WeightsError, match=name):
-        choice_of(shape_of(**{name: np.zeros((2, 2))}))
-    fields = {"slopes": np.zeros((len(RIVALS), FEATURES)), "least": np.zeros(FEATURES), "most": np.zeros(FEATURES)}
+        choice_of(Weights(wrong, ModelCard(KIND, "none", 0, "unknown")))
     with pytest.raises(WeightsError, match=name):
-        ChoiceWeights(**{**fields, name: np.zeros(2)})
+        ChoiceWeights(**wrong)

@@ -7,7 +7,6 @@ import pytest
 from scipy import sparse
 
 from lnmf_core import MatrixError, Rows
-from lnmf_core.rows import HeldRows
 
 COLUMNS = np.arange(3)
 
@@ -84,28 +83,3 @@ def test_values_that_are_no_counts_are_refused(values: Any, message: str) -> Non
 def test_keys_that_are_none_are_refused(keys: Any, message: str) -> None:
     with pytest.raises(MatrixError, match=message):
         Rows(keys, X, COLUMNS)
-
-
-def test_held_rows_come_change_and_go() -> None:
-    held = HeldRows(rows_of([10, 11, 12], X), np.arange(3.0)[:, np.newaxis])
-    plain = {10: X[0], 11: X[1], 12: X[2]}
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        keys = rng.choice(np.arange(10, 30), rng.integers(2, 6), replace=False)
-        new = rng.poisson(0.7, (len(keys), 3)).astype(float)
-        rows = rows_of(keys, new)
-        known = [key for key in keys.tolist() if key in plain]
-        before = {int(key): float(own) for key, own in zip(held.keys, held.memberships[:, 0], strict=True)}
-        slots = held.put(rows, rows.indices, np.array(held.find(keys.tolist()), np.int64))
-        plain |= dict(zip(keys.tolist(), new, strict=True))
-        np.testing.assert_array_equal(held.keys[slots], keys)
-        assert [held.memberships[held.find([key])[0], 0] for key in known] == [before[key] for key in known]
-        held.memberships[slots] = keys[:, np.newaxis]
-        gone = rng.choice(np.array(sorted(plain)), rng.integers(1, min(5, len(plain))), replace=False).tolist()
-        held.remove(gone)
-        plain = {key: row for key, row in plain.items() if key not in gone}
-        assert sorted(held.keys.tolist()) == sorted(plain)
-        np.testing.assert_array_equal(held.csr(3).toarray().reshape(-1, 3), [plain[int(key)] for key in held.keys])
-        assert set(held.find(gone)) == {-1}
-    # Room for what is held and as much again, not for all that ever was.
-    assert len(held.entries[3]) <= 2 * 3 * (20 + 6)

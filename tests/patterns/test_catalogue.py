@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from service.patterns.catalogue import Followers, identify
-from service.patterns.factorize import FactorizationSpec, find_shapes
+from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.patterns.pattern import Pattern
 from service.windows.matrix import count_matrix
 from tests.traffic import SECOND, START, Try, ports, sweep, window
@@ -11,7 +11,7 @@ MINUTE = 60 * SECOND
 
 def found(tries: list[Try], start: int = START, known: list[Pattern] | None = None) -> list[Followers]:
     counts = window(tries, start=start)
-    return identify(counts, find_shapes(count_matrix(counts), FactorizationSpec()), known or [])
+    return identify(counts, PatternFinder(FactorizationSpec()).find(count_matrix(counts)), known or [])
 
 
 def campaign(net: int, services: tuple[str, ...], targets: int = 5) -> list[Try]:

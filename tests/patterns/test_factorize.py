@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.capture.services import format_service
-from service.patterns.factorize import FactorizationSpec, Shape, find_shapes
+from service.patterns.factorize import FactorizationSpec, PatternFinder, Shape
 from service.windows.matrix import count_matrix
 from tests.traffic import Try, ports, sweep, window
 
@@ -16,7 +16,7 @@ def names(shape: Shape) -> set[str]:
 
 
 def shapes_of(tries: list[Try]) -> list[Shape]:
-    return find_shapes(count_matrix(window(tries)), SPEC)
+    return PatternFinder(SPEC).find(count_matrix(window(tries)))
 
 
 def test_two_campaigns_become_two_patterns_with_their_sources() -> None:
@@ -58,7 +58,7 @@ def test_a_window_without_attempts_has_no_patterns() -> None:
 
 def test_the_rank_has_a_cap() -> None:
     many = [Try(f"10.0.{i}.1", "10.0.0.1", f"tcp/{i}") for i in range(1, 100)]
-    assert len(find_shapes(count_matrix(window(many)), FactorizationSpec(cap=5))) <= 5
+    assert len(PatternFinder(FactorizationSpec(cap=5)).find(count_matrix(window(many)))) <= 5
 
 
 def test_the_same_window_gives_the_same_patterns() -> None:
@@ -72,6 +72,30 @@ def test_of_too_many_sources_the_busiest_are_factorised() -> None:
     quiet = [Try(f"10.3.{i // 200}.{i % 200 + 1}", "10.0.0.1", f"udp/{1000 + i}") for i in range(300)]
     busy = [t for i in range(1, 5) for t in sweep(f"10.9.9.{i}", "tcp/445", 30)]
     counts = window(quiet + busy)
-    (shape,) = find_shapes(count_matrix(counts), FactorizationSpec(sources=4))
+    (shape,) = PatternFinder(FactorizationSpec(sources=4)).find(count_matrix(counts))
     assert names(shape) == {"tcp/445"}
     assert sorted(shape.sources.tolist()) == [300, 301, 302, 303]
+
+
+def telnet(net: int) -> list[Try]:
+    return [t for i in range(1, 9) for s in ("tcp/23", "tcp/2323") for t in sweep(f"10.{net}.0.{i}", s, 5)]
+
+
+def smb(net: int) -> list[Try]:
+    return [t for i in range(1, 6) for s in ("tcp/135", "tcp/445") for t in sweep(f"10.{net}.1.{i}", s, 5)]
+
+
+def test_windows_of_new_sources_and_services_go_on_with_what_is_known() -> None:
+    finder = PatternFinder(SPEC)
+    for net in range(1, 8):
+        tries = telnet(net) + smb(net) + [Try(f"10.{net}.9.9", "10.0.0.1", f"udp/{1000 + net}")] * (net % 2)
+        shapes = finder.find(count_matrix(window(tries)))
+        assert [names(shape) for shape in shapes[:2]] == [{"tcp/23", "tcp/2323"}, {"tcp/135", "tcp/445"}]
+
+
+def test_a_pattern_that_comes_later_is_found_beside_those_that_are_known() -> None:
+    finder = PatternFinder(SPEC)
+    finder.find(count_matrix(window(telnet(1))))
+    found = [names(shape) for shape in finder.find(count_matrix(window(telnet(2) + smb(2))))]
+    assert found == [{"tcp/23", "tcp/2323"}, {"tcp/135", "tcp/445"}]
+    assert finder.find(count_matrix(window([]))) == []

@@ -16,7 +16,7 @@ from lnmf_core import (
     Stop,
     factorize,
 )
-from lnmf_core.kernels.joint import joint_step
+from lnmf_core.kernels.joint import FEW, joint_step
 from lnmf_core.rules.base import Point
 from lnmf_core.rules.joint_gauss_newton import LARGEST_RANK
 
@@ -54,13 +54,14 @@ def dense_step(
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.4])
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_the_step_solves_the_large_system(k: int, zeros: float) -> None:
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("rows", "columns"), [(9, 7), (7, 40), (FEW + 3, 8)], ids=["few", "wide", "many"])
+def test_the_step_solves_the_large_system(rows: int, columns: int, k: int, zeros: float) -> None:
     rng = np.random.default_rng(k)
-    X = rng.random((9, 7))
-    D, C = rng.random((9, k)), rng.random((k, 7))
-    D[1:][rng.random((8, k)) < zeros] = 0
-    C[:, 1:][rng.random((k, 6)) < zeros] = 0
+    X = rng.random((rows, columns))
+    D, C = rng.random((rows, k)), rng.random((k, columns))
+    D[1:][rng.random((rows - 1, k)) < zeros] = 0
+    C[:, 1:][rng.random((k, columns - 1)) < zeros] = 0
     D_new, Ct_new = step_at(at(X, D, C), 0.3)
     D_true, C_true = dense_step(X, D, C, 0.3)
     np.testing.assert_allclose(D_new, D_true, atol=1e-9)

@@ -1,17 +1,28 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lnmf_core.choice import FEATURES, KIND, RIVALS, choice_of, features
+from lnmf_core.choice import KIND, RIVALS, choice_of, features
 from lnmf_core.rules.base import Traits
-from lnmf_core.training.choice import ChoiceSpec, Trial, fitted, sparse_counts, train_choice, weights_of
+from lnmf_core.training.choice import (
+    ChoiceSpec,
+    Trial,
+    fitted,
+    poisson_counts,
+    sparse_counts,
+    train_choice,
+    weights_of,
+)
 from lnmf_core.weights.store import load, save
 
-SMALL = ChoiceSpec(shapes=((12, 10, 2),), noises=(0.1,), sparse_shapes=((30, 20, 2),), repeats=1, iterations=60)
+SMALL = ChoiceSpec(
+    shapes=((12, 10, 2),), noises=(0.1,), sparse_shapes=((30, 20, 2),), count_shapes=(), repeats=1, iterations=60
+)
 
 
 def test_what_was_trained_can_be_saved_and_loaded(tmp_path: Path) -> None:
@@ -21,7 +32,7 @@ def test_what_was_trained_can_be_saved_and_loaded(tmp_path: Path) -> None:
     assert trials[0].traits.density == 1.0
     assert 0 < trials[1].traits.density < 1
     save("mine", weights_of(SMALL, weights, "unknown", {}), tmp_path)
-    np.testing.assert_array_equal(choice_of(load("mine", KIND, tmp_path)).slopes, weights.slopes)
+    np.testing.assert_array_equal(choice_of(load("mine", KIND, tmp_path)).logs, weights.logs)
 
 
 def test_a_run_that_fails_counts_as_slower_than_the_slowest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,15 +43,13 @@ def test_a_run_that_fails_counts_as_slower_than_the_slowest(monkeypatch: pytest.
     assert sorted({round(seconds, 9) for trial in trials for seconds in trial.seconds}) == [1.0, 4.0]
 
 
-def test_the_fit_finds_a_law_that_is_linear_in_the_features() -> None:
-    rng = np.random.default_rng(0)
-    law = rng.standard_normal((len(RIVALS), FEATURES)) / 10
-    trials = []
-    for _ in range(40):
-        rows, columns = (int(size) for size in rng.integers(8, 400, 2))
-        traits = Traits(rows, columns, int(rng.integers(1, 9)), rng.choice([0.1, 0.5, 1.0]))
-        trials.append(Trial(traits, (2.0, *(2.0 * np.exp(law @ features(traits))))))
-    np.testing.assert_allclose(fitted(trials, 0.0).slopes, law, atol=1e-9)
+def test_what_was_measured_at_one_place_is_averaged() -> None:
+    here, there = Traits(30, 20, 3, 1.0), Traits(90, 80, 3, 1.0)
+    rivals = len(RIVALS)
+    trials = [Trial(here, (1.0,) * (1 + rivals)), Trial(here, (1.0, *[math.e**2] * rivals))]
+    weights = fitted([*trials, Trial(there, (2.0, *[1.0] * rivals))])
+    np.testing.assert_allclose(weights.logs, [[1.0] * rivals, [-math.log(2)] * rivals])
+    np.testing.assert_allclose(weights.places, [features(here), features(there)], atol=0.05)
 
 
 def test_sparse_counts_are_logarithms_of_whole_numbers() -> None:
@@ -49,3 +58,9 @@ def test_sparse_counts_are_logarithms_of_whole_numbers() -> None:
     np.testing.assert_allclose(counts, np.round(counts), rtol=1e-9)
     assert counts.min() >= 1
     assert X.nnz < 50 * 40 / 2
+
+
+def test_dense_counts_are_whole_numbers_and_many_are_zero() -> None:
+    X = poisson_counts(50, 40, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(X, np.round(X))
+    assert 0.1 < (X > 0).mean() < 0.9

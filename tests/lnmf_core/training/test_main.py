@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,6 @@ import pytest
 
 from lnmf_core import ParameterError
 from lnmf_core.training import __main__ as command
-from lnmf_core.weights.store import load
 
 
 def plugged_in(monkeypatch: pytest.MonkeyPatch, outcome: int | Exception) -> list[list[str]]:
@@ -30,7 +28,7 @@ def plugged_in(monkeypatch: pytest.MonkeyPatch, outcome: int | Exception) -> lis
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["nothing", "--seed", "1"]])
 def test_what_is_no_rule_gets_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(arguments) == 2
-    assert "{choice,mlp,momentum}" in capsys.readouterr().err
+    assert "{choice,damping,mlp,momentum}" in capsys.readouterr().err
 
 
 def test_the_rule_gets_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,22 +71,3 @@ def test_it_runs_as_a_command(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (0, "")
     assert (tmp_path / "mlp.json").exists()
-
-
-def test_a_small_schedule_is_trained_and_can_be_loaded(tmp_path: Path) -> None:
-    options = [
-        "--problems",
-        "4",
-        "--batch",
-        "2",
-        "--generations",
-        "2",
-        "--validation",
-        "3",
-        "--output",
-        str(tmp_path),
-    ]
-    assert command.main(["momentum", *options]) == 0
-    card = json.loads((tmp_path / "momentum.json").read_text())
-    assert card["figures"]["problems"] == 3
-    assert load("momentum", "momentum", tmp_path).arrays["momentum"].shape == (32, 3)

@@ -1,0 +1,206 @@
+"""X ≈ D·C of the rows that are held, and how passes and changes of rows move it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lnmf_core.held import HeldRows
+from lnmf_core.kernels.changes import exchange
+from lnmf_core.kernels.passes import explained, lined, padded, pass_over, squared, tiled
+from lnmf_core.sums import LEAST, Sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lnmf_core.factors import Factors
+    from lnmf_core.rows import Keys, Rows
+
+    Floats = NDArray[np.float64]
+
+ROUNDING = 3e-8
+"""Relative errors below this can't be told from rounding."""
+
+
+class Tracking:
+    """D, C and the sums that join them: `Factorizer` says what is to be done, and this does it."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.columns: Keys = np.empty(0, np.int64)
+        self.held = HeldRows(rank)
+        self.sums = Sums(0, rank)
+        self._Ct: Floats = lined(0, padded(rank))
+        self.gram_C: Floats = np.zeros((rank, rank))
+        self.fit = 0.0
+        """⟨Cᵀ, XᵀD⟩, of which the error is made."""
+        self.explained = 0.0
+        """‖X‖² − ‖X − DC‖²_F."""
+        self.unsettled = 0
+        """Rows that have changed since C moved in all columns."""
+        self._marks = np.empty(0, np.bool_)
+
+    @property
+    def patterns(self) -> Floats:
+        """Cᵀ, m × k: to be written in place, which `gram_C` does not follow."""
+        return self._Ct[: len(self.columns), : self.rank]
+
+    @property
+    def cross(self) -> Floats:
+        """XᵀD, m × k."""
+        return self.sums.cross[: len(self.columns), : self.rank]
+
+    def restore(self, Ct: Floats, columns: Keys, rows: Rows, D: Floats, cross: Floats, sums: Sums) -> None:
+        """Hold copies of all of this; `sums` becomes ours, but for its cross."""
+        self.columns, self.sums = columns, sums
+        self._Ct, self.sums.cross = _padded_copy(Ct), _padded_copy(cross)
+        self._marks = np.zeros(len(columns), np.bool_)
+        self.held.begin(rows)
+        self.held.memberships[:] = D
+
+    def error(self) -> float:
+        """Return ‖X − DC‖_F / ‖X‖_F; 0 if X is zero, and infinite if the factors overflow."""
+        return self._relative(self.explained)
+
+    def begin(self, rows: Rows) -> None:
+        """Hold these rows and their columns alone, with what is known of the columns; a blank pass must follow."""
+        if not np.array_equal(rows.columns, self.columns):
+            known = places(rows.columns, self.columns)
+            Ct = lined(tiled(len(rows.columns)), padded(self.rank))
+            Ct[np.flatnonzero(known >= 0)] = self._Ct[known[known >= 0]]
+            self._Ct, self.columns = Ct, rows.columns
+            self.sums = Sums(len(self.columns), self.rank)
+            self._marks = np.zeros(len(self.columns), np.bool_)
+            self.weigh_patterns()
+        self.held.begin(rows)
+        self.sums.squared_norm = squared(rows.data)
+
+    def pass_over(self, sweeps: int, *, blank: bool = False) -> float:
+        """Move all memberships, then all of C; return by what share moving C has lowered the error.
+
+        The sums are computed afresh on the way. With `blank` the memberships move from zero.
+        """
+        indptr, lanes, indices, data, D = self.held.whole()
+        between, self.explained, self.fit = pass_over(
+            indptr, lanes, indices, data, self._Ct, self.gram_C, len(self.columns), sweeps, LEAST, int(blank),
+            D, self.sums.cross, self.sums.gram,
+        )  # fmt: skip
+        if self.sums.changed:
+            self.sums.squared_norm = squared(data)
+        self.sums.begin_afresh(self.sums.squared_norm)
+        self.unsettled = 0
+        before = self._relative(between)
+        return before / max(self.error(), ROUNDING) - 1 if before < math.inf else 0.0
+
+    def exchange(self, changed: Rows, gone: Keys, sweeps: int, settle: float) -> None:
+        """Exchange rows and their share of the sums, and move C where they have entries.
+
+        C moves everywhere once the share `settle` of the rows has changed.
+        """
+        indices = self._aligned(changed)
+        number = len(changed) + len(gone)
+        self.sums.changed += number
+        self.unsettled += number
+        self.sums.squared_norm, self.fit, self.explained, settled, self.sums.left = exchange(
+            changed.keys, changed.indptr, indices, changed.data, gone,
+            *self.held.changing(len(changed), len(indices)),
+            self._Ct, self.gram_C, self.sums.cross, self.sums.gram, self._marks, self.sums.peaks,
+            sweeps, LEAST, self.sums.squared_norm, self.fit, settle, self.unsettled,
+        )  # fmt: skip
+        if settled:
+            self.unsettled = 0
+
+    def weigh_patterns(self) -> None:
+        """Make `gram_C` that of the patterns."""
+        self.gram_C = self.patterns.T @ self.patterns
+
+    def respawn(self) -> int | None:
+        """Begin a dead component anew at the column with most residual energy; return it, if there is one."""
+        alive = self.gram_C.diagonal() * self.sums.gram.diagonal() > LEAST
+        # Where all are dead there is nothing to compare with: the cold look that is due does better.
+        if alive.all() or not alive.any() or self.error() <= ROUNDING:
+            return None
+        column = int(np.argmax(self._residual_energy()))
+        component = int(np.argmin(alive))
+        self.patterns[:, component] = self._residual_pattern(column)
+        self.weigh_patterns()
+        return component
+
+    def adopt(self, factors: Factors) -> None:
+        """Take over a factorisation of what is held; its components beyond its rank are zero."""
+        X, found = self.held.csr(len(self.columns)), factors.rank
+        for whole, part in ((self.held.memberships, factors.D), (self.patterns, factors.C.T)):
+            whole[:] = 0.0
+            whole[:, :found] = part
+        self.weigh_patterns()
+        D = self.held.memberships
+        self.cross[:] = X.T @ D
+        self.sums.gram = D.T @ D
+        self.sums.begin_afresh(squared(X.data))
+        self.fit = float(np.vdot(self.patterns, self.cross))
+        self.account()
+        self.unsettled = 0
+
+    def account(self) -> None:
+        """Find what is `explained`, from `fit` and the grams."""
+        self.explained = explained(self.fit, self.gram_C, self.sums.gram)
+
+    def _relative(self, explained: float) -> float:
+        norm = self.sums.squared_norm
+        if norm <= 0:
+            return 0.0
+        share = (norm - explained) / norm
+        return math.sqrt(max(share, 0.0)) if math.isfinite(share) else math.inf
+
+    def _aligned(self, rows: Rows) -> NDArray[np.int32]:
+        """Return the entries' columns in the numbering that is held; append those that are new."""
+        if not len(rows.indices) or rows.columns is self.columns or np.array_equal(rows.columns, self.columns):
+            return rows.indices
+        used, inverse = np.unique(rows.indices, return_inverse=True)
+        found = places(rows.columns[used], self.columns)
+        new = rows.columns[used[found < 0]]
+        found[found < 0] = len(self.columns) + np.arange(len(new))
+        if len(new):
+            self.columns = np.concatenate([self.columns, new])
+            self._Ct, self.sums.cross = (_enlarged(part, len(self.columns)) for part in (self._Ct, self.sums.cross))
+            self._marks = np.zeros(len(self.columns), np.bool_)
+        return found[inverse].astype(np.int32)
+
+    def _residual_energy(self) -> Floats:
+        """Return ‖x_j − D c_j‖² for each column, of length m."""
+        X = self.held.csr(len(self.columns))
+        energy = np.bincount(X.indices, X.data * X.data, minlength=len(self.columns))
+        fitted = (self.patterns * (2 * self.cross - self.patterns @ self.sums.gram)).sum(axis=1)
+        return np.asarray(energy - fitted)
+
+    def _residual_pattern(self, column: int) -> Floats:
+        """Return the unit sum of the rows with more in this column than is explained, weighted by how much more."""
+        X = self.held.csr(len(self.columns))
+        missing = np.maximum(X[:, [column]].toarray()[:, 0] - self.held.memberships @ self.patterns[column], 0)
+        pattern = X.T @ missing
+        return np.asarray(pattern / max(float(np.linalg.norm(pattern)), LEAST))
+
+
+def places(keys: Keys, among: Keys) -> Keys:
+    """Return where each key stands in `among`, −1 where it does not."""
+    if not len(among):
+        return np.full(len(keys), -1, np.int64)
+    order = np.argsort(among, kind="stable")
+    found = order[np.minimum(np.searchsorted(among, keys, sorter=order), len(among) - 1)]
+    return np.where(among[found] == keys, found, -1)
+
+
+def _enlarged(part: Floats, rows: int) -> Floats:
+    if rows <= len(part):
+        return part
+    out = lined(tiled(rows + rows // 8), part.shape[1])
+    out[: len(part)] = part
+    return out
+
+
+def _padded_copy(part: Floats) -> Floats:
+    out = lined(tiled(len(part)), padded(part.shape[1]))
+    out[: len(part), : part.shape[1]] = part
+    return out

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lnmf_core.kernels.changes import columns_of, forget, index_all, place_of, slots_of
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    held=st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 40), unique=True, max_size=31),
+    data=st.data(),
+)
+def test_an_index_finds_what_is_there_and_nothing_else(held: list[int], data: st.DataObject) -> None:
+    gone = data.draw(st.lists(st.sampled_from(held), unique=True)) if held else []
+    keys, table = np.array(held, np.int64), np.empty(64, np.int64)
+    index_all(table, keys, len(keys))
+    np.testing.assert_array_equal(slots_of(keys, table, keys), np.arange(len(keys)))
+    for number, key in enumerate(gone):
+        forget(key, table, keys)
+        expected = [-1 if one in gone[: number + 1] else slot for slot, one in enumerate(held)]
+        np.testing.assert_array_equal(slots_of(keys, table, keys), expected)
+    for key in gone:
+        table[place_of(key, table, keys)] = held.index(key)
+    np.testing.assert_array_equal(slots_of(keys, table, keys), np.arange(len(keys)))
+
+
+def test_columns_are_named_once_and_the_marks_are_wiped() -> None:
+    begins, ends = np.array([0, 2, 3]), np.array([2, 3, 5])
+    indices, marks = np.array([4, 1, 7, 4, 2], np.int32), np.zeros(9, np.bool_)
+    found = columns_of(np.array([2, 0]), begins, ends, indices, np.array([1, 8, 8], np.int32), marks)
+    np.testing.assert_array_equal(found, [4, 2, 1, 8])
+    assert not marks.any()

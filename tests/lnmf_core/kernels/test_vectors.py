@@ -1,0 +1,64 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lnmf_core.kernels.compiled import compiled
+from lnmf_core.kernels.vectors import WIDTH, load, multiply_add, positive, spread, store, total, turn, widened
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+@compiled
+def clipped_product(left: NDArray[Any], right: NDArray[Any], number: float, out: NDArray[Any]) -> None:
+    for row in range(len(left)):
+        for j in range(0, left.shape[1], WIDTH):
+            product = multiply_add(load(left, row, j), load(right, row, j), spread(left.dtype.type(number)))
+            store(out, row, j, positive(product))
+
+
+@compiled
+def wide_total(array: NDArray[Any], row: int, column: int) -> tuple[float, float]:
+    lanes = load(array, row, column)
+    return total(lanes), total(widened(lanes))
+
+
+@compiled
+def turned(source: NDArray[Any], row: int, column: int, out: NDArray[Any], to_row: int, to_column: int) -> None:
+    turn(source, row, column, out, to_row, to_column)
+
+
+@DTYPES
+def test_arithmetic_is_that_of_single_numbers(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    left, right = (rng.standard_normal((3, 2 * WIDTH)).astype(dtype) for _ in range(2))
+    out = np.empty_like(left)
+    clipped_product(left, right, -0.5, out)
+    np.testing.assert_allclose(out, np.maximum(left * right - dtype(0.5), 0), rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_not_a_number_is_not_clipped() -> None:
+    left = np.array([[np.nan, np.inf, -np.inf, 1.0, -1.0, 0.0, 2.0, -2.0]])
+    out = np.empty_like(left)
+    clipped_product(left, np.ones_like(left), 0.0, out)
+    np.testing.assert_array_equal(out, [[np.nan, np.inf, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0]])
+
+
+@DTYPES
+def test_a_total_may_be_taken_in_float64(dtype: Any) -> None:
+    array = np.zeros((2, 3 + WIDTH), dtype)
+    array[1, 3:] = [4096.0**2, 1, 1, 1, 1, 1, 1, 1]
+    narrow, wide = wide_total(array, 1, 3)
+    assert wide == 4096**2 + 7
+    assert narrow == pytest.approx(wide, rel=1e-6)
+
+
+@DTYPES
+def test_a_square_is_turned_and_nothing_else_is_touched(dtype: Any) -> None:
+    source = np.arange(20.0 * 24).reshape(20, 24).astype(dtype)
+    out = np.full((16, 32), -1, dtype)
+    turned(source, 5, 9, out, 3, 17)
+    expected = np.full_like(out, -1)
+    expected[3 : 3 + WIDTH, 17 : 17 + WIDTH] = source[5 : 5 + WIDTH, 9 : 9 + WIDTH].T
+    np.testing.assert_array_equal(out, expected)
