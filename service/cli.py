@@ -1,4 +1,4 @@
-"""The command line: `yocho scan`, `serve`, `worker`, `demo`."""
+"""The command line: `yocho scan`, `serve`, `worker`, `collect`, `demo`."""
 
 from __future__ import annotations
 
@@ -68,6 +68,12 @@ class Parts(Protocol):
 
     def work(self, folder: Path, database: str | None, *, once: bool) -> None:
         """Replay the captures that are in a folder and those that come to it."""
+        ...
+
+    def collect(
+        self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
+    ) -> None:
+        """Collect flows from exporters until interrupted; `sensors` are written ADDRESS=NAME."""
         ...
 
 
@@ -155,6 +161,29 @@ def build_cli(parts: Parts) -> typer.Typer:
     ) -> None:
         """Replay the captures that are in a folder, and those that come to it."""
         parts.work(folder, database, once=once)
+
+    @app.command()
+    def collect(
+        listen: Annotated[str, typer.Option(metavar="URL", help="Where exporters send to.")] = "udp://0.0.0.0:2055",
+        sensor: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="ADDRESS=NAME", help="Name of the sensor that an exporter is; may be given again."
+            ),
+        ] = None,
+        named_only: Annotated[
+            bool, typer.Option("--named-only", help="Hear only the exporters that --sensor names.")
+        ] = False,
+        lateness: Annotated[
+            int,
+            typer.Option(
+                min=0, max=86400, help="Seconds that a window stays open: more than the exporters' active timeout."
+            ),
+        ] = 120,
+        database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
+    ) -> None:
+        """Collect NetFlow v5, v9 and IPFIX from exporters; each is a sensor of its own."""
+        parts.collect(listen, sensor or [], database, lateness, named_only=named_only)
 
     @app.command()
     def demo(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
+from dataclasses import replace
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
@@ -20,11 +24,13 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
     from service.scan import Report
 
 _SECOND = 1_000_000_000
+_log = logging.getLogger(__name__)
 
 
 class Yocho:
@@ -85,13 +91,42 @@ class Yocho:
         log_to_stderr()
         store = SqlStore(_database_url(database or self._settings.database))
         worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store))
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        stop = _stop_signals()
         try:
             worker.replay_all() if once else worker.run(stop)
         finally:
             store.close()
+
+    def collect(
+        self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
+    ) -> None:
+        """See `service.cli.Parts`."""
+        from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
+        from service.logs import log_to_stderr
+
+        names, receive = _sensor_names(sensors), ReceiveSpec()
+        stop = _stop_signals()
+        with _listen_datagrams(listen, receive) as listener:
+            from service.collector import Collector, CollectorSpec
+            from service.pipeline import Pipeline
+            from service.store.sql import SqlStore
+
+            log_to_stderr()
+            spec = self._pipeline_spec(None)
+            windows = replace(spec.windows, lateness=lateness * _SECOND)
+            store = SqlStore(_database_url(database or self._settings.database))
+            collector = Collector(
+                CollectorSpec(windows=windows, names=names, named_only=named_only), Pipeline(spec, store)
+            )
+            host, port = listener.getsockname()[:2]
+            granted = granted_bytes(listener)
+            _log.info("collector listening", extra={"host": host, "port": port, "receive_buffer": granted})
+            if granted < receive.kernel_bytes:
+                _log.warning("bursts may be lost: raise net.core.rmem_max", extra={"wanted": receive.kernel_bytes})
+            try:
+                collector.run(DatagramReceiver(listener, receive), stop)
+            finally:
+                store.close()
 
     def app(self, database: str | None = None) -> FastAPI:
         """Return the web application: the API and the page."""
@@ -118,6 +153,46 @@ class Yocho:
 
         length = (window or self._settings.window) * _SECOND
         return PipelineSpec(windows=WindowSpec(length=length, budget=Budget(self._settings.max_pairs)))
+
+
+def _stop_signals() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _sensor_names(sensors: Sequence[str]) -> dict[str, str]:
+    """Return the names of sensors, written ADDRESS=NAME, by the address as it is received."""
+    names = {}
+    for text in sensors:
+        address, _, name = text.partition("=")
+        try:
+            names[str(ip_address(address))] = name
+        except ValueError:
+            name = ""
+        if not name:
+            raise SettingsError(f"--sensor {text}: not of the form ADDRESS=NAME, such as 192.0.2.1=office")
+    return names
+
+
+def _listen_datagrams(url: str, spec: ReceiveSpec) -> socket.socket:
+    """Return the socket that a URL such as ``udp://0.0.0.0:2055`` asks for."""
+    from service.capture.datagrams import open_datagrams
+
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None or parts.scheme != "udp" or parts.path not in ("", "/"):
+        raise SettingsError(f"--listen {url}: not of the form udp://ADDRESS:PORT, such as udp://0.0.0.0:2055")
+    try:
+        return open_datagrams(host, port, spec)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingsError(f"can't listen on {url}: {why}; choose another with --listen") from None
 
 
 def _database_url(name: str) -> str:

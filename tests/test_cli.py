@@ -107,3 +107,18 @@ def test_wrong_settings_stop_the_start_with_one_line(yocho: Run, example: Path) 
 def test_help_has_examples_and_the_version_is_shown(yocho: Run) -> None:
     assert "yocho scan capture.pcap" in yocho("--help").stdout
     assert yocho("--version").stdout.startswith("yocho 0.")
+
+
+def test_where_to_collect_and_from_whom_is_checked(yocho: Run) -> None:
+    for arguments, why in (
+        (("--listen", "tcp://0.0.0.0:2055"), "not of the form udp://ADDRESS:PORT"),
+        (("--listen", "udp://0.0.0.0"), "not of the form udp://ADDRESS:PORT"),
+        (("--listen", "udp://0.0.0.0:99999"), "not of the form udp://ADDRESS:PORT"),
+        (("--listen", "udp://192.0.2.1:2055"), "can't listen on udp://192.0.2.1:2055: Cannot assign"),
+        (("--sensor", "office=192.0.2.1"), "not of the form ADDRESS=NAME"),
+        (("--sensor", "192.0.2.1"), "not of the form ADDRESS=NAME"),
+    ):
+        done = yocho("collect", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert why in line

@@ -21,19 +21,20 @@ Where no flags are known, and of UDP, ICMP and ARP, packets that came back are a
 or of TCP without flags, from a service to a client's port is an answer that was captured alone, and begins
 nothing; neither do group addresses.
 
-Records of one direction (NetFlow, VPC) do not say who began: a `Joiner` puts the two directions together first.
+Records of one direction (NetFlow, VPC) do not say who began: a `Joiner` puts the two directions together first;
+by default that is `service.capture.flow_pairs`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from service.capture.batch import AttemptBatch, FlowBatch, FlowState, Outcome, take
-from service.capture.direction import known_services
+from service.capture.direction import SECOND, known_services
 from service.capture.flags import ACK, FIN, PSH, RST, SYN, URG
+from service.capture.flow_pairs import FlowPairs, PairSpec
 from service.capture.kernels.headers import GROUP
 from service.capture.services import Protocol as Transport
 
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 MOST_TRIES = 16
 """A flow without an answer counts as at most so many attempts: more say nothing new, and would cost memory."""
+LOG_PAIRS = PairSpec(wait=300 * SECOND, memory=600 * SECOND)
+"""A file of AWS covers five minutes, its records in no order."""
+
 _FEW = 3
 """Packets of a bare ACK's retries."""
 _TCP_FLAGS = 0x3F
@@ -61,35 +65,11 @@ class Joiner(Protocol):
         ...
 
 
-class Apart:
-    """The simplest `Joiner`: decides on each record by itself, at once.
-
-    Without the other direction, ACK among the flags, or packets beyond a few, is what speaks for an answer.
-    """
-
-    def join(self, flows: FlowBatch) -> FlowBatch:
-        """See `Joiner`."""
-        tcp = flows.protocol == Transport.TCP
-        flags = flows.flags & _TCP_FLAGS
-        flagged = tcp & (flags != 0)
-        lively = np.where(flagged, flags & ACK != 0, flows.packets > _FEW)
-        state = np.where(lively, FlowState.ANSWERED, FlowState.UNANSWERED)
-        state = np.where(flows.state == FlowState.OPEN, state, flows.state)
-        nothing = from_service(flows) | (flagged & (flags & SYN == 0))
-        nothing |= (flows.protocol >= Transport.ICMP) & (flows.source_port > 0)  # a reply
-        state = np.where(nothing, FlowState.NO_ATTEMPT, state).astype(np.uint8)
-        return replace(flows, state=state, directed=np.ones(len(flows), dtype=np.bool_))
-
-    def finish(self) -> FlowBatch:
-        """See `Joiner`."""
-        return FlowBatch.room(0)
-
-
 class FlowDirection:
     """Turns the flows of one sensor into attempts, batch by batch."""
 
     def __init__(self, joiner: Joiner | None = None) -> None:
-        self._joiner = joiner or Apart()
+        self._joiner = joiner or FlowPairs(LOG_PAIRS)
 
     def follow(self, flows: FlowBatch) -> list[AttemptBatch]:
         """Return the attempts that flows are, and what became of them."""

@@ -24,8 +24,6 @@ def test_version_2_needs_no_header(tmp_path: Path) -> None:
     assert [(told.time, told.source, told.service, told.outcome) for told in found.told] == [
         (START, "192.0.2.7", "tcp/22", "attempt"),
         (START + 2 * 10**9, "2001:db8::7", "tcp/8080", "attempt"),
-        (START, "192.0.2.7", "tcp/22", "refused"),
-        (START + 2 * 10**9, "2001:db8::7", "tcp/8080", "refused"),
     ]
 
 
@@ -38,14 +36,14 @@ def test_a_first_record_without_data_is_recognised(tmp_path: Path) -> None:
     found = read_log(path)
     assert found.losses.unparsed == {"nodata": 1, "skipdata": 1}
     assert found.losses.bad_lines == ()
-    assert len(found.told) == 2
+    assert len(found.told) == 1
 
 
 def test_fields_may_be_named_and_change(tmp_path: Path) -> None:
     other = "dstaddr srcaddr dstport srcport protocol packets start end action\n"
     record = f"198.51.100.9 192.0.2.9 23 40000 6 1 {START // 10**9} {START // 10**9} REJECT\n"
     found = read(tmp_path, VPC_HEADER, vpc_lines(FLOWS[0]), other, record)
-    assert [(told.source, told.service) for told in found.told if told.outcome == "attempt"] == [
+    assert sorted((told.source, told.service) for told in found.told if told.outcome == "attempt") == [
         ("192.0.2.7", "tcp/22"),
         ("192.0.2.9", "tcp/23"),
     ]
