@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.capture.folder import files_below
+from service.capture.inputs import Input
 from service.capture.tunnels import Tunnels
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ Examples:
   yocho scan --format jsonl *.pcapng.gz          the same for programs, one alert a line
 
   tcpdump -w - -i eth0 | yocho scan -            what a program writes, up to its end
+  yocho scan conn.log                            the same in logs of flows
 
   yocho scan --save yocho.db capture.pcap        keep what is found, and then
 
@@ -59,12 +61,13 @@ class Parts(Protocol):
     def scan(
         self,
         paths: Sequence[Path],
+        kind: Input | None,
         window: int | None,
         database: str | None,
         progress: Callable[[int], None],
         tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
-        """Scan captures with windows of so many seconds, and keep what is found in a database, if any."""
+        """Scan captures and logs with windows of so many seconds, and keep what is found in a database, if any."""
         ...
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
@@ -131,6 +134,10 @@ def build_cli(parts: Parts) -> typer.Typer:
         window: Annotated[
             int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
         ] = None,
+        kind: Annotated[
+            Input | None,
+            typer.Option("--input", help="What all files are.", show_default="what the first lines of each show"),
+        ] = None,
         format: Annotated[Format, typer.Option(help="Tables, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
         save: Annotated[
             str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
@@ -139,9 +146,9 @@ def build_cli(parts: Parts) -> typer.Typer:
             Tunnels, typer.Option(help="Of a packet in a tunnel follow the one inside, or the one that carries it.")
         ] = Tunnels.INNER,
     ) -> None:
-        """Name the scanners in captures, with the port patterns that they follow."""
+        """Name the scanners in captures and logs, with the port patterns that they follow."""
         with _Progress(err).over(paths) as progress:
-            report = parts.scan(paths, window, save, progress, tunnels)
+            report = parts.scan(paths, kind, window, save, progress, tunnels)
         _show(report, format, out)
         _warn(report, err)
 
@@ -210,7 +217,7 @@ def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="yocho-demo-") as folder:
         database = str(Path(folder) / "demo.db")
         with _Progress(err).over([parts.example]) as progress:
-            report = parts.scan([parts.example], None, database, progress)
+            report = parts.scan([parts.example], None, None, database, progress)
         _show(report, Format.TABLE, out)
         _warn(report, err)
         if serve:
@@ -240,6 +247,15 @@ def _warn(report: Report, err: Console) -> None:
     for damage in report.summary.damage:
         err.print(
             f"yocho: {damage.file}: byte {damage.offset}: {damage.reason}; what came before it was read",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    for lines in report.summary.bad_lines:
+        err.print(
+            f"yocho: {lines.file}: {lines.count} lines: {lines.reason}; the first is line {lines.first}; "
+            "the others were read",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -121,7 +121,7 @@ def _clock(time: int) -> str:
 
 def _figures(summary: Summary) -> str:
     line = (
-        f"{summary.packets} packets, {summary.attempts} attempts by {summary.sources} sources at "
+        f"{_volume(summary)}, {summary.attempts} attempts by {summary.sources} sources at "
         f"{summary.services} services in {summary.windows} windows; {summary.alerts} scans."
     )
     if summary.unparsed:
@@ -134,16 +134,28 @@ def _figures(summary: Summary) -> str:
         ("attempts not counted, a window was full", summary.shed.attempts),
         ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),
-        ("packets with an absurd time", summary.mended_times),
+        ("packets or flows with an absurd time", summary.mended_times),
     ):
         if count:
             line += f"\n{what}: {count}"
     return line
 
 
+def _volume(summary: Summary) -> str:
+    """Write what was read: packets of captures, flows of logs."""
+    return ", ".join(f"{count} {what}" for what, count in _volumes(summary).items())
+
+
+def _volumes(summary: Summary) -> dict[str, int]:
+    packets, flows = {"packets": summary.packets}, {"flows": summary.flows}
+    if summary.flows:
+        return packets | flows if summary.packets else flows
+    return packets
+
+
 def _summary(summary: Summary) -> dict[str, object]:
     return {
-        "packets": summary.packets,
+        **_volumes(summary),
         "attempts": summary.attempts,
         "windows": summary.windows,
         "sources": summary.sources,
@@ -158,4 +170,5 @@ def _summary(summary: Summary) -> dict[str, object]:
             {"file": damage.file, "offset": damage.offset, "reason": damage.reason} for damage in summary.damage
         ],
         "skipped": list(summary.skipped),
+        "bad_lines": [asdict(lines) for lines in summary.bad_lines],
     }

@@ -1,4 +1,4 @@
-"""Captures in, a report out."""
+"""Captures and logs in, a report out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.capture.file import CaptureFile
 from service.capture.folder import files_below
+from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.alerts.alert import Alert
-    from service.capture.source import Damage
+    from service.capture.inputs import Input
+    from service.capture.source import BadLines, Damage, TrafficFile
     from service.patterns.pattern import Pattern
     from service.pipeline import PipelineSpec
     from service.store.repository import Store
@@ -34,13 +35,16 @@ class Summary:
     """The figures of a scan."""
 
     packets: int
+    """Of captures."""
+    flows: int
+    """Of logs."""
     attempts: int
     windows: int
     sources: int
     services: int
     alerts: int
     unparsed: dict[str, int]
-    """Packets that were read but not followed, by reason."""
+    """Packets and flows that were read but not followed, by reason."""
     tunnelled: dict[str, int]
     """Packets that were read through a tunnel, by the kind of the outermost one."""
     shed: Shed
@@ -48,16 +52,18 @@ class Summary:
     late: int
     """Attempts that came after their window was closed and count in a later one."""
     mended_times: int
-    """Packets whose time was absurd and was replaced by that of the packet before."""
+    """Packets or flows whose time was absurd and was replaced by that of the one before."""
     damage: tuple[Damage, ...]
     """Where files could not be read on."""
+    bad_lines: tuple[BadLines, ...]
+    """Lines of logs that make no sense."""
     skipped: tuple[str, ...]
-    """Files in folders that are no captures."""
+    """Files in folders that are neither captures nor logs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in captures."""
+    """What was found in captures and logs."""
 
     alerts: tuple[Alert, ...]
     """In the order in which the scans began."""
@@ -90,15 +96,16 @@ def scan_captures(
     store: Store,
     progress: Callable[[int], None] = lambda _: None,
     tunnels: Tunnels = Tunnels.INNER,
+    kind: Input | None = None,
 ) -> Report:
-    """Read captures as one stream, in the order of their first packets, and keep what is found.
+    """Read captures and logs as one stream, in the order of their beginnings, and keep what is found.
 
     A path is a file, a pipe, ``-`` for standard input, or a folder, of which all files below it are read that
-    are captures. `progress` hears how many bytes of the files are consumed. Raises CaptureError before anything is
-    kept if a path is no capture or a folder holds none, and WindowConflictError if the store holds other windows
-    of the same sensor and times.
+    can be. All are of one kind, or each of the kind that its content shows. `progress` hears how many bytes of the
+    files are consumed. Raises CaptureError before anything is kept if a path is neither capture nor log or a
+    folder holds none, and WindowConflictError if the store holds other windows of the same sensor and times.
     """
-    sources, skipped = _open_all(paths, tunnels)
+    sources, skipped = _open_all(paths, tunnels, kind)
     pipeline, reading, figures = Pipeline(spec, store), Reading(), _Figures()
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
@@ -110,25 +117,24 @@ def scan_captures(
     return _report(store, list(alerts), list(patterns), figures, reading, skipped)
 
 
-def _open_all(paths: Sequence[Path], tunnels: Tunnels) -> tuple[list[CaptureFile], list[Path]]:
-    """Return captures in the order of their first packets, and the files in folders that are none."""
+def _open_all(paths: Sequence[Path], tunnels: Tunnels, kind: Input | None) -> tuple[list[TrafficFile], list[Path]]:
+    """Return what was opened, in the order of its beginning, and the files in folders that can't be read."""
     hosts = HostTable()
-    opened: list[tuple[int, CaptureFile]] = []
+    opened: list[tuple[int, TrafficFile]] = []
     skipped: list[Path] = []
     for path in paths:
         before = len(opened)
         for file in files_below(path) if path.is_dir() else [path]:
             try:
-                capture = CaptureFile(file, hosts, tunnels)
+                source = open_traffic(file, hosts, kind, tunnels)
+                opened.append((source.first_time(), source))
             except CaptureError:
                 if file == path:
                     raise
                 skipped.append(file)
-            else:
-                opened.append((capture.first_time(), capture))
         if len(opened) == before:
-            raise CaptureError(f"{path}: no file in this folder is a capture; give pcap or pcapng files")
-    return [capture for _, capture in sorted(opened, key=lambda pair: pair[0])], skipped
+            raise CaptureError(f"{path}: no file in this folder is a capture or a log that is known")
+    return [source for _, source in sorted(opened, key=lambda pair: pair[0])], skipped
 
 
 def _report(
@@ -147,6 +153,7 @@ def _report(
         patterns=tuple(sorted(patterns, key=lambda p: (-p.windows, -p.member_count, p.id))),
         summary=Summary(
             packets=reading.packets,
+            flows=reading.flows,
             attempts=figures.attempts,
             windows=figures.windows,
             sources=figures.sources.count,
@@ -159,5 +166,6 @@ def _report(
             mended_times=reading.mended,
             damage=tuple(reading.damage),
             skipped=tuple(map(str, skipped)),
+            bad_lines=tuple(reading.bad_lines),
         ),
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from service.capture.datagrams import ReceiveSpec
+    from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
     from service.scan import Report
 
@@ -43,6 +44,7 @@ class Yocho:
     def scan(
         self,
         paths: Sequence[Path],
+        kind: Input | None,
         window: int | None,
         database: str | None,
         progress: Callable[[int], None],
@@ -55,7 +57,7 @@ class Yocho:
 
         store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
         try:
-            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress, tunnels)
+            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress, tunnels, kind)
         finally:
             store.close()
 

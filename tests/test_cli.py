@@ -8,6 +8,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import GRE
 
+from service.capture.inputs import Input
 from tests.capture.frames import ETHER, built
 from tests.capture.wrapping import OUTER4
 from tests.conftest import Run
@@ -52,8 +53,9 @@ def test_a_file_that_is_no_capture_is_one_line_and_code_2(yocho: Run, tmp_path: 
     done = yocho("scan", "notes.txt")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        "yocho: notes.txt: not a capture file: it begins with 68 65 6c 6c; give a pcap or pcapng file, "
-        "plain or in gzip or zstd"
+        "yocho: notes.txt: no capture or log that is known: it begins with 'hello, I am a text'; "
+        "give pcap, pcapng, or flows of Zeek, Suricata, nfdump, Argus, AWS VPC or in named columns; "
+        "if it is one, name it with --input"
     ]
 
 
@@ -106,6 +108,36 @@ def test_a_damaged_file_is_read_up_to_the_damage_and_said(yocho: Run, example: P
     summary = json.loads(done.stdout.splitlines()[-1])["summary"]
     assert summary["packets"] > 10_000
     assert summary["damage"][0]["file"] == "cut.pcap"
+
+
+def test_a_log_is_read_as_flows_and_bad_lines_are_said(yocho: Run, tmp_path: Path) -> None:
+    lines = [f"{1_700_000_000 + port},192.0.2.7,198.51.100.1,tcp/{port}" for port in range(1, 31)]
+    (tmp_path / "log.csv").write_text(
+        "\n".join(["time,source,target,service", *lines, "soon,x,y,z", "later,x,y,z"])
+    )
+    done = yocho("scan", "--input", "csv", "--format", "jsonl", "log.csv")
+    assert done.returncode == 0
+    alert, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (alert["kind"], alert["sources"]) == ("vertical", ["192.0.2.7"])
+    summary = last["summary"]
+    assert summary["flows"] == 30
+    assert "packets" not in summary
+    assert summary["bad_lines"] == [{"file": "log.csv", "reason": "the time is no time", "count": 2, "first": 32}]
+    assert done.stderr.splitlines() == [
+        "yocho: log.csv: 2 lines: the time is no time; the first is line 32; the others were read"
+    ]
+    assert "30 flows, 30 attempts" in yocho("scan", "log.csv").stdout
+
+
+def test_the_kind_of_input_is_chosen_among_those_in_the_help(yocho: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time,source,target,service\n")
+    shown = yocho("scan", "--help").stdout
+    assert all(kind.value in shown for kind in Input)
+    done = yocho("scan", "--input", "zeek", "a.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "yocho: a.csv: there is no #fields line before the first record; give the log with its header"
+    ]
 
 
 def test_wrong_settings_stop_the_start_with_one_line(yocho: Run, example: Path) -> None:

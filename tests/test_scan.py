@@ -108,7 +108,7 @@ def test_one_file_that_is_no_capture_stops_all_before_anything_is_kept(example: 
     wrong = tmp_path / "wrong.pcap"
     wrong.write_text("hello, I am a text")
     store = MemoryStore()
-    with pytest.raises(CaptureError, match=r"wrong\.pcap: not a capture file: it begins with 68 65 6c 6c"):
+    with pytest.raises(CaptureError, match=r"wrong\.pcap: no capture or log that is known: it begins with 'hello"):
         scan_captures([example, wrong], "lab", PipelineSpec(), store)
     with store.read() as unit:
         assert unit.patterns(PatternQuery()).items == ()
@@ -179,3 +179,21 @@ def test_a_cut_file_counts_up_to_its_end(example: Path, tmp_path: Path) -> None:
     assert 0 < summary.packets < 29705
     assert 1_000_001 - 300 < damage.offset <= 1_000_001
     assert "ends inside a record" in damage.reason
+
+
+def test_captures_and_logs_are_one_stream(example: Path, tmp_path: Path, report: Report) -> None:
+    """In the order of their beginnings, whatever they are."""
+    log = tmp_path / "a.csv"
+    lines = [f"1600000000,192.0.2.7,198.51.100.1,tcp/{port}" for port in range(1, 31)]
+    log.write_text("\n".join(["time,source,target,service", *lines]))
+    both = scan(example, log)
+    assert (both.summary.packets, both.summary.flows) == (29705, 30)
+    assert both.alerts[0].sources == ("192.0.2.7",)
+    assert [alert.reason for alert in both.alerts[1:]] == [alert.reason for alert in report.alerts]
+
+
+def test_a_log_of_rubbish_is_refused_before_anything_is_kept(example: Path, tmp_path: Path) -> None:
+    log = tmp_path / "a.csv"
+    log.write_text("time,source,target,service\nnever,x,y,z\n")
+    with pytest.raises(CaptureError, match="none of 1 lines could be read; line 2: the time is no time"):
+        scan(example, log)

@@ -6,12 +6,11 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
-from service.capture.chunks import Chunks
 from service.capture.decoder import Decoder
 from service.capture.hosts import HostTable
+from service.capture.opening import Opening
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
-from service.capture.stream import Opened, open_stream
 from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
 
@@ -29,42 +28,40 @@ class CaptureFile:
     Raises CaptureError if it can't be opened or is no capture.
     """
 
-    def __init__(self, path: Path, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER) -> None:
+    def __init__(
+        self, source: Path | Opening, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER
+    ) -> None:
         self.hosts = hosts or HostTable()
-        self._path = path
+        self._opening = source if isinstance(source, Opening) else Opening(source)
         self._decoder = Decoder(self.hosts, tunnels)
         self._damage: Damage | None = None
-        self._open()
-
-    def _open(self) -> None:
-        self._opened = open_stream(self._path)
-        self._chunks = Chunks(self._opened.stream)
         try:
-            reader = _reader(self._chunks, self._opened, self._path)
+            self._blocks: Iterator[RecordBlock] | None = self._begin()
         except CaptureError:
             self.close()
             raise
-        self._blocks: Iterator[RecordBlock] = reader.blocks(self._chunks)
+
+    def _begin(self) -> Iterator[RecordBlock]:
+        return _reader(self._opening).blocks(self._opening.chunks)
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield the packets in order; ends early where the file is damaged, see `losses`."""
-        if self._opened.origin.closed:
-            self._open()
-        name = str(self._path)
+        name, chunks = str(self._opening.path), self._opening.chunks
+        blocks = self._begin() if self._blocks is None else self._blocks
         try:
-            for block in self._blocks:
+            for block in blocks:
                 yield self._decoder.decode(block)
         except Corrupt as reason:
-            self._damage = Damage(name, self._chunks.offset, self._chunks.broken or str(reason))
+            self._damage = Damage(name, chunks.offset, chunks.broken or str(reason))
         else:
-            if self._chunks.broken:
-                self._damage = Damage(name, self._chunks.offset, self._chunks.broken)
+            if chunks.broken:
+                self._damage = Damage(name, chunks.offset, chunks.broken)
         finally:
             self.close()
 
     def position(self) -> int:
         """Return how many bytes of the file, compressed if it is, were consumed."""
-        return self._opened.origin.position
+        return self._opening.position
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
@@ -72,24 +69,22 @@ class CaptureFile:
         return Losses(decoder.packets, decoder.unparsed(), self._damage, tunnelled=decoder.tunnelled())
 
     def first_time(self) -> int:
-        """Return the time of the first packet, ns since the epoch, or 0; to be asked for before `batches`.
-
-        A file is closed until it is read, so that a thousand can wait; a pipe stays open.
-        """
+        """Return the time of the first packet, ns since the epoch, or 0; to be asked for before `batches`."""
+        blocks = self._begin() if self._blocks is None else self._blocks
         try:
-            first = next(self._blocks, None)
+            first = next(blocks, None)
         except Corrupt as reason:
-            first, self._blocks = None, _corrupt(reason)
-        if first is not None:
-            self._blocks = chain([first], self._blocks)
-        if self._opened.origin.regular:
-            self.close()
-            del self._chunks, self._blocks  # megabytes; `batches` makes them anew
-        return 0 if first is None else int(first.time[0])
+            first, blocks = None, _corrupt(reason)
+        time = 0 if first is None else int(first.time[0])
+        if self._opening.wait():
+            self._blocks = None
+        else:
+            self._blocks = blocks if first is None else chain([first], blocks)
+        return time
 
     def close(self) -> None:
         """Let go of the file."""
-        self._opened.close()
+        self._opening.close()
 
 
 def _corrupt(reason: Corrupt) -> Iterator[RecordBlock]:
@@ -97,15 +92,16 @@ def _corrupt(reason: Corrupt) -> Iterator[RecordBlock]:
     raise reason
 
 
-def _reader(chunks: Chunks, opened: Opened, path: Path) -> RecordReader:
+def _reader(opening: Opening) -> RecordReader:
+    path, chunks = opening.path, opening.chunks
     if not chunks.need(4):
         why = (
-            f"the {opened.packing} data is damaged ({chunks.broken})"
+            f"the {opening.packing} data is damaged ({chunks.broken})"
             if chunks.broken
             else "it is shorter than 4 bytes"
         )
         raise CaptureError(f"{path}: not a capture file: {why}")
-    magic = chunks.data[:4].tobytes()
+    magic = chunks.data[chunks.at : chunks.at + 4].tobytes()
     if magic in pcap.MAGIC:
         return pcap.PcapRecords()
     if magic == pcapng.MAGIC:

@@ -44,6 +44,9 @@ class PairTable:
         self._halvings: NDArray[np.int64] = np.empty(0, np.int64)
         self.shed = Shed()
 
+    def __len__(self) -> int:
+        return self._used
+
     def add(self, attempts: AttemptBatch) -> None:
         """Count attempts and their outcomes."""
         at = 0

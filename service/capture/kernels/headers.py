@@ -27,7 +27,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "13ed6c45480152b8"
+BUILT_ON = "6c218e530725f3aa"
 
 # What a packet does in its conversation.
 TCP, UDP, REQUEST, REPLY, UNREACHABLE, TIME_EXCEEDED = 0, 1, 2, 3, 4, 5

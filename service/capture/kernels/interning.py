@@ -33,3 +33,12 @@ def intern(high: int, low: int, words: NDArray[np.int64], slots: NDArray[np.int3
     words[used, 1] = low
     slots[at] = used
     return 0xF0000000 | (used - 1)
+
+
+@compiled
+def number_hosts(
+    addresses: NDArray[np.int64], words: NDArray[np.int64], slots: NDArray[np.int32], numbers: NDArray[np.int64]
+) -> None:
+    """Write the number of each address, shape (n, 2), or -1 where the table is full."""
+    for i in range(len(addresses)):
+        numbers[i] = intern(addresses[i, 0], addresses[i, 1], words, slots)

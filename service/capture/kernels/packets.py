@@ -15,7 +15,7 @@ from service.capture.kernels.headers import decode_plain
 from service.capture.kernels.tunnels import unwrap
 from service.compiled import compiled
 
-BUILT_ON = "fd530be83e142880"
+BUILT_ON = "d04c86b59fd9eaff"
 
 
 @compiled
