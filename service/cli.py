@@ -21,7 +21,8 @@ from service.capture.tunnels import Tunnels
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from service.scan import Report
+    from service.alerts.alert import Alert
+    from service.scan import Report, Summary
 
 _PATHS = "pcap or pcapng, plain or in gzip or zstd: files, folders with all below them, or - for standard input"
 
@@ -41,6 +42,8 @@ Examples:
   yocho scan conn.log                            the same in logs of flows
 
   yocho scan --save yocho.db capture.pcap        keep what is found, and then
+
+  yocho watch eth0                               who scans on a live interface
 
   yocho serve --database yocho.db                show it on http://127.0.0.1:8000
 """
@@ -68,6 +71,20 @@ class Parts(Protocol):
         tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
         """Scan captures and logs with windows of so many seconds, and keep what is found in a database, if any."""
+        ...
+
+    def watch(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        database: str | None,
+        ready: Callable[[], None],
+        tell: Callable[[Alert], None],
+        tell_drops: Callable[[int], None],
+    ) -> Summary:
+        """Follow a live interface until interrupted; `ready` hears when packets are taken."""
         ...
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
@@ -153,6 +170,27 @@ def build_cli(parts: Parts) -> typer.Typer:
         _warn(report, err)
 
     @app.command()
+    def watch(
+        interface: Annotated[str, typer.Argument(help="Network interface, such as eth0.", metavar="IFACE")],
+        bpf: Annotated[str, typer.Option(metavar="EXPR", help="Look only at what this filter takes.")] = "",
+        window: Annotated[
+            int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
+        ] = None,
+        format: Annotated[Format, typer.Option(help="Lines, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
+        save: Annotated[
+            str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
+        ] = None,
+        user: Annotated[
+            str | None,
+            typer.Option(
+                metavar="NAME", help="Become this user once the interface is open.", show_default="who called sudo"
+            ),
+        ] = None,
+    ) -> None:
+        """Name the scanners on a live interface until Ctrl-C; needs root or CAP_NET_RAW, and gives both up."""
+        _watch(parts, out, err, format, (interface, bpf, user, window, save))
+
+    @app.command()
     def serve(
         database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
         host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
@@ -222,6 +260,39 @@ def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:
         _warn(report, err)
         if serve:
             parts.serve(database, None, None, lambda url: _announce(out, url))
+
+
+def _watch(
+    parts: Parts,
+    out: Console,
+    err: Console,
+    form: Format,
+    wanted: tuple[str, str, str | None, int | None, str | None],
+) -> None:
+    from service.report import alert_line, print_alert, print_figures, summary_line
+
+    def tell(alert: Alert) -> None:
+        if form is Format.TABLE:
+            print_alert(out, alert)
+        else:
+            _write_line(alert_line(alert))
+
+    def tell_drops(count: int) -> None:
+        err.print(f"yocho: {count} packets dropped by the kernel up to now", highlight=False)
+
+    def ready() -> None:
+        err.print(f"yocho: listening on {wanted[0]}; Ctrl-C ends it", markup=False, highlight=False)
+
+    summary = parts.watch(*wanted, ready, tell, tell_drops)
+    if form is Format.TABLE:
+        print_figures(out, summary)
+    else:
+        _write_line(summary_line(summary))
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _show(report: Report, form: Format, out: Console) -> None:

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.capture.flow_pairs import FlowPairs, PairSpec, attempts_of
+from service.capture.flow_direction import attempts_of
+from service.capture.flow_pairs import FlowPairs, PairSpec
 from service.capture.hosts import HostTable
 from service.capture.netflow import Exports, ExportSpec
 from service.errors import WindowConflictError

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.capture.batch import PacketBatch
+    from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficSource
     from service.windows.counts import WindowCounts
 
@@ -63,6 +64,8 @@ class Reading:
     """Attempts that came after their window was closed and count in a later one."""
     mended: int = 0
     """Packets or flows whose time was absurd."""
+    dropped: int | None = 0
+    """Packets that the system dropped before they could be read; None if it does not say."""
 
 
 def read_windows(
@@ -89,6 +92,25 @@ def read_windows(
         _note_losses(reading, source)
     yield from beginnings.finish()
     yield from windows.finish()
+    reading.late, reading.mended = windows.late, beginnings.mended
+
+
+def read_live(
+    capture: LiveCapture, sensor: str, spec: PipelineSpec, reading: Reading, clock: Callable[[], int]
+) -> Iterator[WindowCounts]:
+    """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
+
+    While nothing comes, `clock`, ns since the epoch, closes windows that are over.
+    """
+    windows = Windows(sensor, spec.windows, capture.hosts)
+    beginnings = _Beginnings(spec, windows)
+    for batch in capture.batches():
+        yield from beginnings.add(batch)
+        if not len(batch):
+            yield from windows.advance(clock())
+    yield from beginnings.finish()
+    yield from windows.finish()
+    _note_losses(reading, capture)
     reading.late, reading.mended = windows.late, beginnings.mended
 
 
@@ -125,6 +147,8 @@ def _note_losses(reading: Reading, source: TrafficSource) -> None:
     reading.packets += losses.packets
     reading.flows += losses.flows
     reading.bad_lines.extend(losses.bad_lines)
+    known = losses.dropped is not None and reading.dropped is not None
+    reading.dropped = (reading.dropped or 0) + (losses.dropped or 0) if known else None
     for reason, count in losses.unparsed.items():
         reading.unparsed[reason] = reading.unparsed.get(reason, 0) + count
     for kind, count in losses.tunnelled.items():

@@ -53,6 +53,10 @@ class Summary:
     """Attempts that came after their window was closed and count in a later one."""
     mended_times: int
     """Packets or flows whose time was absurd and was replaced by that of the one before."""
+    dropped: int | None
+    """Packets that the system dropped before they could be read; None if it does not say."""
+    live: bool
+    """Whether the traffic came from an interface."""
     damage: tuple[Damage, ...]
     """Where files could not be read on."""
     bad_lines: tuple[BadLines, ...]
@@ -72,21 +76,46 @@ class Report:
     summary: Summary
 
 
-class _Figures:
+class Figures:
     """Adds up windows as they go by."""
 
     def __init__(self) -> None:
-        self.attempts = self.windows = 0
-        self.shed = Shed()
-        self.sources = Cardinality()
-        self.services: set[int] = set()
+        self._attempts = self._windows = 0
+        self._shed = Shed()
+        self._sources = Cardinality()
+        self._services: set[int] = set()
 
     def add(self, counts: WindowCounts) -> None:
-        self.attempts += counts.attempts
-        self.windows += 1
-        self.shed += counts.shed
-        self.sources.add(hash_addresses(counts.sources))
-        self.services.update(np.unique(counts.rows.service).tolist())
+        """Count a window."""
+        self._attempts += counts.attempts
+        self._windows += 1
+        self._shed += counts.shed
+        self._sources.add(hash_addresses(counts.sources))
+        self._services.update(np.unique(counts.rows.service).tolist())
+
+    def summary(
+        self, reading: Reading, alerts: int, skipped: Sequence[Path] = (), *, live: bool = False
+    ) -> Summary:
+        """Return the figures of all windows, and of the traffic that they came from."""
+        return Summary(
+            packets=reading.packets,
+            flows=reading.flows,
+            attempts=self._attempts,
+            windows=self._windows,
+            sources=self._sources.count,
+            services=len(self._services),
+            alerts=alerts,
+            unparsed=reading.unparsed,
+            tunnelled=reading.tunnelled,
+            shed=self._shed,
+            late=reading.late,
+            mended_times=reading.mended,
+            dropped=reading.dropped,
+            live=live,
+            damage=tuple(reading.damage),
+            bad_lines=tuple(reading.bad_lines),
+            skipped=tuple(map(str, skipped)),
+        )
 
 
 def scan_captures(
@@ -106,7 +135,7 @@ def scan_captures(
     folder holds none, and WindowConflictError if the store holds other windows of the same sensor and times.
     """
     sources, skipped = _open_all(paths, tunnels, kind)
-    pipeline, reading, figures = Pipeline(spec, store), Reading(), _Figures()
+    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures()
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
     for counts in read_windows(sources, sensor, spec, reading, progress):
@@ -114,7 +143,7 @@ def scan_captures(
         receipt = pipeline.accept(counts)
         alerts.update(dict.fromkeys(receipt.alerts))
         patterns.update(dict.fromkeys(receipt.patterns))
-    return _report(store, list(alerts), list(patterns), figures, reading, skipped)
+    return _report(store, list(alerts), list(patterns), figures.summary(reading, len(alerts), skipped))
 
 
 def _open_all(paths: Sequence[Path], tunnels: Tunnels, kind: Input | None) -> tuple[list[TrafficFile], list[Path]]:
@@ -137,35 +166,12 @@ def _open_all(paths: Sequence[Path], tunnels: Tunnels, kind: Input | None) -> tu
     return [source for _, source in sorted(opened, key=lambda pair: pair[0])], skipped
 
 
-def _report(
-    store: Store,
-    alert_ids: list[str],
-    pattern_ids: list[str],
-    figures: _Figures,
-    reading: Reading,
-    skipped: list[Path],
-) -> Report:
+def _report(store: Store, alert_ids: list[str], pattern_ids: list[str], summary: Summary) -> Report:
     with store.read() as unit:
         alerts = [alert for alert in map(unit.alert, alert_ids) if alert]
         patterns = [pattern for pattern in map(unit.pattern, pattern_ids) if pattern]
     return Report(
         alerts=tuple(sorted(alerts, key=lambda alert: (alert.first_seen, alert.id))),
         patterns=tuple(sorted(patterns, key=lambda p: (-p.windows, -p.member_count, p.id))),
-        summary=Summary(
-            packets=reading.packets,
-            flows=reading.flows,
-            attempts=figures.attempts,
-            windows=figures.windows,
-            sources=figures.sources.count,
-            services=len(figures.services),
-            alerts=len(alerts),
-            unparsed=reading.unparsed,
-            tunnelled=reading.tunnelled,
-            shed=figures.shed,
-            late=reading.late,
-            mended_times=reading.mended,
-            damage=tuple(reading.damage),
-            skipped=tuple(map(str, skipped)),
-            bad_lines=tuple(reading.bad_lines),
-        ),
+        summary=summary,
     )

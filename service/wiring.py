@@ -18,17 +18,18 @@ from urllib.parse import urlsplit
 from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
-from service.settings import Settings
+from service.settings import Settings, sudo_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fastapi import FastAPI
 
+    from service.alerts.alert import Alert
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
-    from service.scan import Report
+    from service.scan import Report, Summary
 
 _SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
@@ -37,8 +38,9 @@ _log = logging.getLogger(__name__)
 class Yocho:
     """The commands' parts, made when a command needs them: `yocho --help` loads no compiled code."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, caller: tuple[int, int] | None = None) -> None:
         self._settings = settings
+        self._caller = caller
         self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
 
     def scan(
@@ -58,6 +60,39 @@ class Yocho:
         store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
         try:
             return scan_captures(paths, "local", self._pipeline_spec(window), store, progress, tunnels, kind)
+        finally:
+            store.close()
+
+    def watch(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        database: str | None,
+        ready: Callable[[], None],
+        tell: Callable[[Alert], None],
+        tell_drops: Callable[[int], None],
+    ) -> Summary:
+        """See `service.cli.Parts`."""
+        from service.capture.hosts import HostTable
+        from service.capture.live import LiveCapture, listen
+        from service.privileges import User, drop_privileges, user_named
+        from service.store.memory import MemoryStore
+        from service.store.sql import SqlStore
+        from service.watch import watch_interface
+
+        whom = user_named(user) if user else User(*self._caller) if self._caller else None
+        listen(interface, bpf).close()  # what is wrong with the name or the filter is said at once
+        self.scan([self.example], None, None, None, lambda _: None)  # compiles, while the ring would overflow
+        capture = LiveCapture(listen(interface, bpf), HostTable())
+        drop_privileges(whom)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: capture.stop())
+        ready()
+        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
+        try:
+            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
         finally:
             store.close()
 
@@ -223,7 +258,7 @@ def _url(listener: socket.socket) -> str:
 def main() -> None:
     """Run the command line; an error that has a name is one line on stderr and exit code 2."""
     try:
-        build_cli(Yocho(Settings.from_environment(os.environ)))()
+        build_cli(Yocho(Settings.from_environment(os.environ), sudo_caller(os.environ)))()
     except YochoError as error:
         sys.stderr.write(f"yocho: {error}\n")
         sys.exit(2)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.batch import AttemptBatch, FlowBatch, FlowState, Outcome, take
+from service.capture.batch import FlowBatch
 from service.capture.direction import known_services
 from service.capture.kernels import flow_pairs as kernels
 
@@ -161,28 +161,6 @@ class FlowPairs:
         self._used = 0
         self._began = max(self._began, self.clock)
         return rows
-
-
-def attempts_of(flows: FlowBatch) -> AttemptBatch:
-    """Return the attempts of flows that `FlowPairs` decided on, each followed by what became of it.
-
-    An attempt that was not answered counts once for each packet, up to `MOST_TRIES`, as its SYNs in a capture do.
-    """
-    flows = take(flows, np.flatnonzero(flows.state != FlowState.NO_ATTEMPT))
-    once = flows.state == FlowState.ANSWERED
-    tries = np.where(once, 1, np.clip(flows.packets, 1, MOST_TRIES))
-    outcome = np.full(len(flows), Outcome.ATTEMPT, dtype=np.uint8)
-    outcome[once] = Outcome.ANSWERED
-    outcome[flows.state == FlowState.REFUSED] = Outcome.REFUSED
-    told = np.flatnonzero(outcome != Outcome.ATTEMPT)
-    rows = np.concatenate([np.repeat(np.arange(len(flows)), tries), told])
-    return AttemptBatch(
-        time=flows.time[rows],
-        source=flows.source[rows],
-        target=flows.target[rows],
-        service=(flows.protocol.astype(np.int32) << 16 | flows.target_port)[rows],
-        outcome=np.concatenate([np.full(int(tries.sum()), Outcome.ATTEMPT, dtype=np.uint8), outcome[told]]),
-    )
 
 
 def _packed(flows: FlowBatch) -> NDArray[np.int64]:

@@ -72,23 +72,15 @@ class TrafficSource(Protocol):
         """Return what was not followed up to now."""
         ...
 
-    def first_time(self) -> int:
-        """Return the time of the first packet or flow, ns since the epoch, or 0; ends the reading.
-
-        Raises CaptureError as `batches` does.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of the file."""
-        ...
-
 
 class TrafficFile(TrafficSource, Protocol):
     """Traffic that was recorded: it has a beginning that can be asked for."""
 
     def first_time(self) -> int:
-        """Return the time of the first packet or flow, ns since the epoch, or 0; asked for before `batches`."""
+        """Return the time of the first packet or flow, ns since the epoch, or 0; asked for before `batches`.
+
+        Raises CaptureError as `batches` does.
+        """
         ...
 
     def close(self) -> None:

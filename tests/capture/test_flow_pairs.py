@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.capture.batch import UNKNOWN, FlowBatch, FlowState
-from service.capture.flow_pairs import FlowPairs, PairSpec, attempts_of
+from service.capture.flow_direction import attempts_of
+from service.capture.flow_pairs import FlowPairs, PairSpec
 from service.capture.hosts import HostTable
 from service.capture.services import Protocol
 from tests.capture.exports import Row, rows_of
