@@ -78,10 +78,10 @@ class Windows:
         if late.any():
             self.late += int((late & (attempts.outcome == Outcome.ATTEMPT)).sum())
             index = np.where(late, min(self._open, default=self._closed_before), index)
-        for window in np.unique(index).tolist():
+        alone = index[0] == index[-1] and bool((index == index[0]).all())
+        for window in index[:1].tolist() if alone else np.unique(index).tolist():
             yield from self._close(window * self._spec.length - lateness)
-            mine = index == window
-            self._count(window, attempts if mine.all() else take(attempts, np.flatnonzero(mine)))
+            self._count(window, attempts if alone else take(attempts, np.flatnonzero(index == window)))
             yield from self._relieve()
         self._latest = max(self._latest, int(attempts.time.max()))
         yield from self._close(self._latest - lateness)
