@@ -63,9 +63,8 @@ def alike(ours: NDArray[np.floating[Any]], theirs: NDArray[np.floating[Any]]) ->
 def measure(number: int, matrices: list[CountMatrix]) -> dict[str, Any]:
     """Return what the service and multiplicative updates make of window `number`."""
     matrix = matrices[number]
-    rank = lnmf_core.choose_rank(
-        matrix.values, cap=FactorizationSpec().cap, energy=FactorizationSpec().energy, seed=7
-    )
+    spec = FactorizationSpec()
+    rank = lnmf_core.choose_rank(matrix.values, cap=spec.cap, energy=spec.energy, seed=7)
     before = _after(matrices[:number])
     rows = lnmf_core.Rows(np.arange(matrix.values.shape[0]), matrix.values, matrix.services.astype(np.int64))
     warm = before is not None and before.rank - 1 <= rank <= before.rank
