@@ -152,9 +152,9 @@ def follow(shape: Shape, seed: int, count: int, restarts: int, peers: int) -> li
     for window, X in enumerate(windows(shape, seed, count)):
         best = best_error(X, restarts)
         record: dict[str, Any] = {"seed": seed, "window": window, "nnz": X.nnz, "best": best}
-        for name in CONTENDERS:
+        for name, spec in CONTENDERS.items():
             stream = streams[name]
-            if window == 1 and CONTENDERS[name].cold_every == NEVER:
+            if window == 1 and spec.cold_every == NEVER:
                 streams[name] = stream = _without_looks(stream)
             before = stream.state()
             looks = int(before["counters"][1])

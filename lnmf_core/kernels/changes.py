@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "a1d8795e52efd959"
+BUILT_ON = "0da5e2048b85a624"
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2⁶⁴ divided by the golden ratio: products with it spread keys that follow one another."""

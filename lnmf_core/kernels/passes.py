@@ -233,7 +233,7 @@ def settle(
     before = after = 0.0
     if columns:
         gram_C[:] = 0.0
-    count = columns if columns else len(touched)
+    count = columns or len(touched)
     for begin in range(0, count, ROWS):
         some = touched[:0] if columns else touched[begin : begin + ROWS]
         if columns:
@@ -287,7 +287,7 @@ def pass_over(
     cross: Floats,
     gram_D: Floats,
 ) -> tuple[float, float, float]:
-    """Do `solve_all`, then `settle` all columns; return what was `explained` in between and after, and ⟨Cᵀ, XᵀD⟩."""
+    """Do `solve_all`, then `settle` all columns; return what was `explained` between and after, and ⟨Cᵀ, XᵀD⟩."""
     solve_all(indptr, lanes, indices, data, Ct, gram_C, sweeps, least, blank, D, cross, gram_D)
     crossed = 0.0
     for a in range(len(gram_D)):
