@@ -84,7 +84,8 @@ class Yocho:
 
         whom = user_named(user) if user else User(*self._caller) if self._caller else None
         listen(interface, bpf).close()  # what is wrong with the name or the filter is said at once
-        self.scan([self.example], None, None, None, lambda _: None)  # compiles, while the ring would overflow
+        if self.example.exists():  # compile before the ring fills; an image has done so already
+            self.scan([self.example], None, None, None, lambda _: None)
         capture = LiveCapture(listen(interface, bpf), HostTable())
         drop_privileges(whom)
         for number in (signal.SIGINT, signal.SIGTERM):
