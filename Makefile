@@ -5,7 +5,7 @@ PYTHON ?= python3
 SERVE ?= 1
 TRAINING := .venv-train/bin/python -m lnmf_core.training
 TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse HEAD 2>/dev/null)
-BENCH_CORE ?= peers speed streams thesis real growth curves charts pictures reach
+BENCH_CORE ?= peers speed streams thesis real windows growth curves charts pictures reach
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

@@ -71,7 +71,8 @@ class HeldRows:
     def csr(self, columns: int) -> sparse.csr_array[Any]:
         """Return X, n × columns, in memory that is shared: it must not be changed."""
         indptr, _, indices, data, _ = self.whole()
-        return sparse.csr_array((data, indices, indptr), shape=(self.count, columns))
+        # scipy takes the wider of both: with whole numbers of 64 bits all kernels would be compiled once more.
+        return sparse.csr_array((data, indices, indptr.astype(np.int32)), shape=(self.count, columns))
 
     def whole(self) -> tuple[Keys, NDArray[np.int8], NDArray[np.int32], Floats, Floats]:
         """Return X as CSR (indptr, each entry's lane, indices, data) and D, as `kernels.passes` takes them."""

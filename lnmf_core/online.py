@@ -23,7 +23,6 @@ from lnmf_core.matrix import LARGEST
 from lnmf_core.online_spec import Step, StreamSpec
 from lnmf_core.online_state import packed_state, unpacked_state
 from lnmf_core.rows import Keys, Rows, distinct_keys
-from lnmf_core.rules.hals import Hals
 from lnmf_core.solve import factorize
 from lnmf_core.start import Nndsvd
 from lnmf_core.stopping import Stop
@@ -193,7 +192,6 @@ class Factorizer:
         solution = factorize(
             X,
             min(self.rank, *X.shape),
-            rule=Hals(self._spec.sweeps + 1),
             start=Nndsvd(self._spec.seed + self._looks),
             stop=Stop(self._spec.cold_iterations),
         )

@@ -1,4 +1,4 @@
-"""The command line: `yocho scan`, `serve`, `worker`, `demo`."""
+"""The command line: `yocho scan`, `serve`, `worker`, `collect`, `demo`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from service.capture.folder import files_below
+from service.capture.inputs import Input
+from service.capture.tunnels import Tunnels
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from service.scan import Report
+    from service.alerts.alert import Alert
+    from service.scan import Report, Summary
+
+_PATHS = "pcap or pcapng, plain or in gzip or zstd: files, folders with all below them, or - for standard input"
 
 _PIPE_WIDTH = 116
 """Columns of a table that is not shown on a terminal."""
+_NAMED = 10
+"""Files that are named where there may be any number."""
 
 _EXAMPLES = """
 Examples:
@@ -29,7 +38,12 @@ Examples:
 
   yocho scan --format jsonl *.pcapng.gz          the same for programs, one alert a line
 
+  tcpdump -w - -i eth0 | yocho scan -            what a program writes, up to its end
+  yocho scan conn.log                            the same in logs of flows
+
   yocho scan --save yocho.db capture.pcap        keep what is found, and then
+
+  yocho watch eth0                               who scans on a live interface
 
   yocho serve --database yocho.db                show it on http://127.0.0.1:8000
 """
@@ -48,9 +62,29 @@ class Parts(Protocol):
     example: Path
 
     def scan(
-        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+        self,
+        paths: Sequence[Path],
+        kind: Input | None,
+        window: int | None,
+        database: str | None,
+        progress: Callable[[int], None],
+        tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
-        """Scan captures with windows of so many seconds, and keep what is found in a database, if any."""
+        """Scan captures and logs with windows of so many seconds, and keep what is found in a database, if any."""
+        ...
+
+    def watch(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        database: str | None,
+        ready: Callable[[], None],
+        tell: Callable[[Alert], None],
+        tell_drops: Callable[[int], None],
+    ) -> Summary:
+        """Follow a live interface until interrupted; `ready` hears when packets are taken."""
         ...
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
@@ -59,6 +93,12 @@ class Parts(Protocol):
 
     def work(self, folder: Path, database: str | None, *, once: bool) -> None:
         """Replay the captures that are in a folder and those that come to it."""
+        ...
+
+    def collect(
+        self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
+    ) -> None:
+        """Collect flows from exporters until interrupted; `sensors` are written ADDRESS=NAME."""
         ...
 
 
@@ -70,7 +110,8 @@ class _Progress:
 
     @contextlib.contextmanager
     def over(self, paths: Sequence[Path]) -> Iterator[Callable[[int], None]]:
-        total = sum(path.stat().st_size for path in paths if path.is_file())
+        files = [file for path in paths for file in (files_below(path) if path.is_dir() else [path])]
+        total = sum(file.stat().st_size for file in files if file.is_file()) or None
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             task = bar.add_task("Scanning (the first use compiles the packet loops)", total=total)
@@ -106,20 +147,48 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     @app.command()
     def scan(
-        paths: Annotated[list[Path], typer.Argument(help="pcap or pcapng files, plain or gzip", metavar="PATH…")],
+        paths: Annotated[list[Path], typer.Argument(help=_PATHS, metavar="PATH…")],
         window: Annotated[
             int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
+        ] = None,
+        kind: Annotated[
+            Input | None,
+            typer.Option("--input", help="What all files are.", show_default="what the first lines of each show"),
         ] = None,
         format: Annotated[Format, typer.Option(help="Tables, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
         save: Annotated[
             str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
         ] = None,
+        tunnels: Annotated[
+            Tunnels, typer.Option(help="Of a packet in a tunnel follow the one inside, or the one that carries it.")
+        ] = Tunnels.INNER,
     ) -> None:
-        """Name the scanners in captures, with the port patterns that they follow."""
+        """Name the scanners in captures and logs, with the port patterns that they follow."""
         with _Progress(err).over(paths) as progress:
-            report = parts.scan(paths, window, save, progress)
+            report = parts.scan(paths, kind, window, save, progress, tunnels)
         _show(report, format, out)
         _warn(report, err)
+
+    @app.command()
+    def watch(
+        interface: Annotated[str, typer.Argument(help="Network interface, such as eth0.", metavar="IFACE")],
+        bpf: Annotated[str, typer.Option(metavar="EXPR", help="Look only at what this filter takes.")] = "",
+        window: Annotated[
+            int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
+        ] = None,
+        format: Annotated[Format, typer.Option(help="Lines, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
+        save: Annotated[
+            str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
+        ] = None,
+        user: Annotated[
+            str | None,
+            typer.Option(
+                metavar="NAME", help="Become this user once the interface is open.", show_default="who called sudo"
+            ),
+        ] = None,
+    ) -> None:
+        """Name the scanners on a live interface until Ctrl-C; needs root or CAP_NET_RAW, and gives both up."""
+        _watch(parts, out, err, format, (interface, bpf, user, window, save))
 
     @app.command()
     def serve(
@@ -140,6 +209,29 @@ def build_cli(parts: Parts) -> typer.Typer:
     ) -> None:
         """Replay the captures that are in a folder, and those that come to it."""
         parts.work(folder, database, once=once)
+
+    @app.command()
+    def collect(
+        listen: Annotated[str, typer.Option(metavar="URL", help="Where exporters send to.")] = "udp://0.0.0.0:2055",
+        sensor: Annotated[
+            list[str] | None,
+            typer.Option(
+                metavar="ADDRESS=NAME", help="Name of the sensor that an exporter is; may be given again."
+            ),
+        ] = None,
+        named_only: Annotated[
+            bool, typer.Option("--named-only", help="Hear only the exporters that --sensor names.")
+        ] = False,
+        lateness: Annotated[
+            int,
+            typer.Option(
+                min=0, max=86400, help="Seconds that a window stays open: more than the exporters' active timeout."
+            ),
+        ] = 120,
+        database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
+    ) -> None:
+        """Collect NetFlow v5, v9 and IPFIX from exporters; each is a sensor of its own."""
+        parts.collect(listen, sensor or [], database, lateness, named_only=named_only)
 
     @app.command()
     def demo(
@@ -163,11 +255,44 @@ def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="yocho-demo-") as folder:
         database = str(Path(folder) / "demo.db")
         with _Progress(err).over([parts.example]) as progress:
-            report = parts.scan([parts.example], None, database, progress)
+            report = parts.scan([parts.example], None, None, database, progress)
         _show(report, Format.TABLE, out)
         _warn(report, err)
         if serve:
             parts.serve(database, None, None, lambda url: _announce(out, url))
+
+
+def _watch(
+    parts: Parts,
+    out: Console,
+    err: Console,
+    form: Format,
+    wanted: tuple[str, str, str | None, int | None, str | None],
+) -> None:
+    from service.report import alert_line, print_alert, print_figures, summary_line
+
+    def tell(alert: Alert) -> None:
+        if form is Format.TABLE:
+            print_alert(out, alert)
+        else:
+            _write_line(alert_line(alert))
+
+    def tell_drops(count: int) -> None:
+        err.print(f"yocho: {count} packets dropped by the kernel up to now", highlight=False)
+
+    def ready() -> None:
+        err.print(f"yocho: listening on {wanted[0]}; Ctrl-C ends it", markup=False, highlight=False)
+
+    summary = parts.watch(*wanted, ready, tell, tell_drops)
+    if form is Format.TABLE:
+        print_figures(out, summary)
+    else:
+        _write_line(summary_line(summary))
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _show(report: Report, form: Format, out: Console) -> None:
@@ -181,9 +306,27 @@ def _show(report: Report, form: Format, out: Console) -> None:
 
 
 def _warn(report: Report, err: Console) -> None:
+    skipped = report.summary.skipped
+    if skipped:
+        more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+        err.print(
+            f"yocho: skipped, no captures: {', '.join(skipped[:_NAMED])}{more}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     for damage in report.summary.damage:
         err.print(
             f"yocho: {damage.file}: byte {damage.offset}: {damage.reason}; what came before it was read",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    for lines in report.summary.bad_lines:
+        err.print(
+            f"yocho: {lines.file}: {lines.count} lines: {lines.reason}; the first is line {lines.first}; "
+            "the others were read",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -1,7 +1,8 @@
 """How the loops over packets are compiled.
 
-numba's cache notices changes of the file that holds a function, not of compiled functions in other files that
-it calls. So each kernel file stands alone, except for `service.capture.kernels.hashing`, which never changes.
+numba's cache notices changes of the file that holds a function, not of compiled functions and constants in other
+files. So a kernel file that takes some from others names, in `BUILT_ON`, a digest of what it was built on: whoever
+changes the one has to change the other too, as a test demands. `service.capture.kernels.hashing` never changes.
 """
 
 from __future__ import annotations

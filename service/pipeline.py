@@ -11,8 +11,10 @@ import numpy as np
 from service.alerts.sources import judge
 from service.alerts.suppress import GAP, ongoing, raise_alert
 from service.alerts.threshold import Thresholds
+from service.capture.batch import FlowBatch
 from service.capture.direction import Conversations, ConversationSpec
 from service.capture.file import CaptureFile
+from service.capture.flow_direction import FlowDirection
 from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
 from service.patterns.catalogue import FORGOTTEN, Followers, identify
@@ -20,14 +22,16 @@ from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
 from service.store.repository import Store, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
-from service.windows.clock import SteadyClock
+from service.windows.clock import LOG_JUMP, SteadyClock
 from service.windows.matrix import count_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from service.capture.source import Damage, TrafficSource
+    from service.capture.batch import PacketBatch
+    from service.capture.live import LiveCapture
+    from service.capture.source import BadLines, Damage, TrafficSource
     from service.windows.counts import WindowCounts
 
 
@@ -50,12 +54,18 @@ class Reading:
     """What was read so far; grows while a capture is read."""
 
     packets: int = 0
+    flows: int = 0
     unparsed: dict[str, int] = field(default_factory=dict)
+    tunnelled: dict[str, int] = field(default_factory=dict)
+    """Packets that were read through a tunnel, by kind."""
     damage: list[Damage] = field(default_factory=list)
+    bad_lines: list[BadLines] = field(default_factory=list)
     late: int = 0
     """Attempts that came after their window was closed and count in a later one."""
     mended: int = 0
-    """Packets whose time was absurd."""
+    """Packets or flows whose time was absurd."""
+    dropped: int | None = 0
+    """Packets that the system dropped before they could be read; None if it does not say."""
 
 
 def read_windows(
@@ -65,33 +75,84 @@ def read_windows(
     reading: Reading,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[WindowCounts]:
-    """Yield the windows of captures that follow one another, all with the same host table.
+    """Yield the windows of captures and logs that follow one another, all with the same host table.
 
-    `reading` is filled while the windows are taken; `progress` hears the bytes consumed of all captures.
+    `reading` is filled while the windows are taken; `progress` hears the bytes consumed of all files.
     """
-    conversations = Conversations(spec.conversations)
     windows = Windows(sensor, spec.windows, sources[0].hosts)
-    clock = SteadyClock()
+    beginnings = _Beginnings(spec, windows)
     done = 0
     for source in sources:
         position = 0
         for batch in source.batches():
-            timed = replace(batch, time=clock.steady(batch.time))
-            yield from windows.add(conversations.follow(timed))
+            yield from beginnings.add(batch)
             position = source.position()
             progress(done + position)
         done += position
         _note_losses(reading, source)
-    yield from windows.add(conversations.finish())
+    yield from beginnings.finish()
     yield from windows.finish()
-    reading.late, reading.mended = windows.late, clock.mended
+    reading.late, reading.mended = windows.late, beginnings.mended
+
+
+def read_live(
+    capture: LiveCapture, sensor: str, spec: PipelineSpec, reading: Reading, clock: Callable[[], int]
+) -> Iterator[WindowCounts]:
+    """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
+
+    While nothing comes, `clock`, ns since the epoch, closes windows that are over.
+    """
+    windows = Windows(sensor, spec.windows, capture.hosts)
+    beginnings = _Beginnings(spec, windows)
+    for batch in capture.batches():
+        yield from beginnings.add(batch)
+        if not len(batch):
+            yield from windows.advance(clock())
+    yield from beginnings.finish()
+    yield from windows.finish()
+    _note_losses(reading, capture)
+    reading.late, reading.mended = windows.late, beginnings.mended
+
+
+class _Beginnings:
+    """Finds out who began what, in packets and flows alike, and has it counted in windows."""
+
+    def __init__(self, spec: PipelineSpec, windows: Windows) -> None:
+        self._windows = windows
+        self._conversations = Conversations(spec.conversations)
+        self._flows = FlowDirection()
+        self._packet_clock, self._flow_clock = SteadyClock(), SteadyClock(LOG_JUMP)
+
+    @property
+    def mended(self) -> int:
+        return self._packet_clock.mended + self._flow_clock.mended
+
+    def add(self, batch: PacketBatch | FlowBatch) -> Iterator[WindowCounts]:
+        if isinstance(batch, FlowBatch):
+            time = self._flow_clock.steady(batch.time)
+            timed = replace(batch, time=time, end=time + (batch.end - batch.time))
+            for attempts in self._flows.follow(timed):
+                yield from self._windows.add(attempts, from_log=True)
+        else:
+            steady = replace(batch, time=self._packet_clock.steady(batch.time))
+            yield from self._windows.add(self._conversations.follow(steady))
+
+    def finish(self) -> Iterator[WindowCounts]:
+        yield from self._windows.add(self._conversations.finish())
+        yield from self._windows.add(self._flows.finish(), from_log=True)
 
 
 def _note_losses(reading: Reading, source: TrafficSource) -> None:
     losses = source.losses()
     reading.packets += losses.packets
+    reading.flows += losses.flows
+    reading.bad_lines.extend(losses.bad_lines)
+    known = losses.dropped is not None and reading.dropped is not None
+    reading.dropped = (reading.dropped or 0) + (losses.dropped or 0) if known else None
     for reason, count in losses.unparsed.items():
         reading.unparsed[reason] = reading.unparsed.get(reason, 0) + count
+    for kind, count in losses.tunnelled.items():
+        reading.tunnelled[kind] = reading.tunnelled.get(kind, 0) + count
     if losses.damage:
         reading.damage.append(losses.damage)
 

@@ -34,8 +34,18 @@ _WIDE = 110
 def json_lines(report: Report) -> Iterator[str]:
     """Yield one alert a line, then the summary."""
     for alert in report.alerts:
-        yield json.dumps(alert_document(alert))
-    yield json.dumps({"summary": _summary(report.summary)})
+        yield alert_line(alert)
+    yield summary_line(report.summary)
+
+
+def alert_line(alert: Alert) -> str:
+    """Return an alert as one JSON object."""
+    return json.dumps(alert_document(alert))
+
+
+def summary_line(summary: Summary) -> str:
+    """Return the figures as one JSON object."""
+    return json.dumps({"summary": _summary(summary)})
 
 
 def print_report(console: Console, report: Report) -> None:
@@ -49,7 +59,18 @@ def print_report(console: Console, report: Report) -> None:
         console.print(_pattern_table(report.patterns[:_PATTERNS], console.width))
         if len(report.patterns) > _PATTERNS:
             console.print(f"and {len(report.patterns) - _PATTERNS} patterns with fewer followers")
-    console.print(Text(_figures(report.summary)))
+    print_figures(console, report.summary)
+
+
+def print_alert(console: Console, alert: Alert) -> None:
+    """Print since when, what kind of scan, and why it is one, in a line."""
+    line = Text.assemble(f"{_clock(alert.first_seen)}  ", (f"{alert.kind.value:<10}", "bold"), f"  {alert.reason}")
+    console.print(line, soft_wrap=True)
+
+
+def print_figures(console: Console, summary: Summary) -> None:
+    """Print what was read, and what was not."""
+    console.print(Text(_figures(summary)))
 
 
 def _alert_table(alerts: tuple[Alert, ...], width: int) -> Table:
@@ -121,36 +142,59 @@ def _clock(time: int) -> str:
 
 def _figures(summary: Summary) -> str:
     line = (
-        f"{summary.packets} packets, {summary.attempts} attempts by {summary.sources} sources at "
+        f"{_volume(summary)}, {summary.attempts} attempts by {summary.sources} sources at "
         f"{summary.services} services in {summary.windows} windows; {summary.alerts} scans."
     )
+    if summary.dropped is None:
+        line += "\nThe system does not say how many packets it dropped."
+    elif summary.live:
+        line += f"\nDropped by the kernel: {summary.dropped}"
     if summary.unparsed:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(summary.unparsed.items()))
         line += f"\nNot followed: {reasons}"
+    if summary.tunnelled:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.tunnelled.items()))
+        line += f"\nRead through tunnels: {kinds}"
     for what, count in (
         ("attempts not counted, a window was full", summary.shed.attempts),
         ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),
-        ("packets with an absurd time", summary.mended_times),
+        ("packets or flows with an absurd time", summary.mended_times),
     ):
         if count:
             line += f"\n{what}: {count}"
     return line
 
 
+def _volume(summary: Summary) -> str:
+    """Write what was read: packets of captures, flows of logs."""
+    return ", ".join(f"{count} {what}" for what, count in _volumes(summary).items())
+
+
+def _volumes(summary: Summary) -> dict[str, int]:
+    packets, flows = {"packets": summary.packets}, {"flows": summary.flows}
+    if summary.flows:
+        return packets | flows if summary.packets else flows
+    return packets
+
+
 def _summary(summary: Summary) -> dict[str, object]:
     return {
-        "packets": summary.packets,
+        **_volumes(summary),
         "attempts": summary.attempts,
         "windows": summary.windows,
         "sources": summary.sources,
         "services": summary.services,
         "alerts": summary.alerts,
         "unparsed": dict(sorted(summary.unparsed.items())),
+        "tunnelled": dict(sorted(summary.tunnelled.items())),
         "shed": asdict(summary.shed),
         "late": summary.late,
+        **({"dropped": summary.dropped} if summary.live else {}),
         "mended_times": summary.mended_times,
         "damage": [
             {"file": damage.file, "offset": damage.offset, "reason": damage.reason} for damage in summary.damage
         ],
+        "skipped": list(summary.skipped),
+        "bad_lines": [asdict(lines) for lines in summary.bad_lines],
     }

@@ -1,4 +1,4 @@
-"""Captures in, a report out."""
+"""Captures and logs in, a report out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.capture.file import CaptureFile
+from service.capture.folder import files_below
+from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
+from service.capture.tunnels import Tunnels
+from service.errors import CaptureError
 from service.pipeline import Pipeline, Reading, read_windows
 from service.windows.cardinality import Cardinality
 from service.windows.close import hash_addresses
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.alerts.alert import Alert
-    from service.capture.source import Damage
+    from service.capture.inputs import Input
+    from service.capture.source import BadLines, Damage, TrafficFile
     from service.patterns.pattern import Pattern
     from service.pipeline import PipelineSpec
     from service.store.repository import Store
@@ -31,26 +35,39 @@ class Summary:
     """The figures of a scan."""
 
     packets: int
+    """Of captures."""
+    flows: int
+    """Of logs."""
     attempts: int
     windows: int
     sources: int
     services: int
     alerts: int
     unparsed: dict[str, int]
-    """Packets that were read but not followed, by reason."""
+    """Packets and flows that were read but not followed, by reason."""
+    tunnelled: dict[str, int]
+    """Packets that were read through a tunnel, by the kind of the outermost one."""
     shed: Shed
     """What windows had no room for."""
     late: int
     """Attempts that came after their window was closed and count in a later one."""
     mended_times: int
-    """Packets whose time was absurd and was replaced by that of the packet before."""
+    """Packets or flows whose time was absurd and was replaced by that of the one before."""
+    dropped: int | None
+    """Packets that the system dropped before they could be read; None if it does not say."""
+    live: bool
+    """Whether the traffic came from an interface."""
     damage: tuple[Damage, ...]
     """Where files could not be read on."""
+    bad_lines: tuple[BadLines, ...]
+    """Lines of logs that make no sense."""
+    skipped: tuple[str, ...]
+    """Files in folders that are neither captures nor logs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found in captures."""
+    """What was found in captures and logs."""
 
     alerts: tuple[Alert, ...]
     """In the order in which the scans began."""
@@ -59,21 +76,46 @@ class Report:
     summary: Summary
 
 
-class _Figures:
+class Figures:
     """Adds up windows as they go by."""
 
     def __init__(self) -> None:
-        self.attempts = self.windows = 0
-        self.shed = Shed()
-        self.sources = Cardinality()
-        self.services: set[int] = set()
+        self._attempts = self._windows = 0
+        self._shed = Shed()
+        self._sources = Cardinality()
+        self._services: set[int] = set()
 
     def add(self, counts: WindowCounts) -> None:
-        self.attempts += counts.attempts
-        self.windows += 1
-        self.shed += counts.shed
-        self.sources.add(hash_addresses(counts.sources))
-        self.services.update(np.unique(counts.rows.service).tolist())
+        """Count a window."""
+        self._attempts += counts.attempts
+        self._windows += 1
+        self._shed += counts.shed
+        self._sources.add(hash_addresses(counts.sources))
+        self._services.update(np.unique(counts.rows.service).tolist())
+
+    def summary(
+        self, reading: Reading, alerts: int, skipped: Sequence[Path] = (), *, live: bool = False
+    ) -> Summary:
+        """Return the figures of all windows, and of the traffic that they came from."""
+        return Summary(
+            packets=reading.packets,
+            flows=reading.flows,
+            attempts=self._attempts,
+            windows=self._windows,
+            sources=self._sources.count,
+            services=len(self._services),
+            alerts=alerts,
+            unparsed=reading.unparsed,
+            tunnelled=reading.tunnelled,
+            shed=self._shed,
+            late=reading.late,
+            mended_times=reading.mended,
+            dropped=reading.dropped,
+            live=live,
+            damage=tuple(reading.damage),
+            bad_lines=tuple(reading.bad_lines),
+            skipped=tuple(map(str, skipped)),
+        )
 
 
 def scan_captures(
@@ -82,17 +124,18 @@ def scan_captures(
     spec: PipelineSpec,
     store: Store,
     progress: Callable[[int], None] = lambda _: None,
+    tunnels: Tunnels = Tunnels.INNER,
+    kind: Input | None = None,
 ) -> Report:
-    """Read capture files as one stream, in the order of their first packets, and keep what is found.
+    """Read captures and logs as one stream, in the order of their beginnings, and keep what is found.
 
-    `progress` hears how many bytes of the files are consumed. Raises CaptureError before anything is read if one
-    of them is no capture, and WindowConflictError if the store holds other windows of the same sensor and times.
+    A path is a file, a pipe, ``-`` for standard input, or a folder, of which all files below it are read that
+    can be. All are of one kind, or each of the kind that its content shows. `progress` hears how many bytes of the
+    files are consumed. Raises CaptureError before anything is kept if a path is neither capture nor log or a
+    folder holds none, and WindowConflictError if the store holds other windows of the same sensor and times.
     """
-    hosts = HostTable()
-    for path in paths:
-        CaptureFile(path, hosts).close()
-    sources = [CaptureFile(path, hosts) for path in _in_order(paths)]
-    pipeline, reading, figures = Pipeline(spec, store), Reading(), _Figures()
+    sources, skipped = _open_all(paths, tunnels, kind)
+    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures()
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
     for counts in read_windows(sources, sensor, spec, reading, progress):
@@ -100,33 +143,35 @@ def scan_captures(
         receipt = pipeline.accept(counts)
         alerts.update(dict.fromkeys(receipt.alerts))
         patterns.update(dict.fromkeys(receipt.patterns))
-    return _report(store, list(alerts), list(patterns), figures, reading)
+    return _report(store, list(alerts), list(patterns), figures.summary(reading, len(alerts), skipped))
 
 
-def _in_order(paths: Sequence[Path]) -> list[Path]:
-    return list(paths) if len(paths) == 1 else sorted(paths, key=lambda path: CaptureFile(path).first_time())
+def _open_all(paths: Sequence[Path], tunnels: Tunnels, kind: Input | None) -> tuple[list[TrafficFile], list[Path]]:
+    """Return what was opened, in the order of its beginning, and the files in folders that can't be read."""
+    hosts = HostTable()
+    opened: list[tuple[int, TrafficFile]] = []
+    skipped: list[Path] = []
+    for path in paths:
+        before = len(opened)
+        for file in files_below(path) if path.is_dir() else [path]:
+            try:
+                source = open_traffic(file, hosts, kind, tunnels)
+                opened.append((source.first_time(), source))
+            except CaptureError:
+                if file == path:
+                    raise
+                skipped.append(file)
+        if len(opened) == before:
+            raise CaptureError(f"{path}: no file in this folder is a capture or a log that is known")
+    return [source for _, source in sorted(opened, key=lambda pair: pair[0])], skipped
 
 
-def _report(
-    store: Store, alert_ids: list[str], pattern_ids: list[str], figures: _Figures, reading: Reading
-) -> Report:
+def _report(store: Store, alert_ids: list[str], pattern_ids: list[str], summary: Summary) -> Report:
     with store.read() as unit:
         alerts = [alert for alert in map(unit.alert, alert_ids) if alert]
         patterns = [pattern for pattern in map(unit.pattern, pattern_ids) if pattern]
     return Report(
         alerts=tuple(sorted(alerts, key=lambda alert: (alert.first_seen, alert.id))),
         patterns=tuple(sorted(patterns, key=lambda p: (-p.windows, -p.member_count, p.id))),
-        summary=Summary(
-            packets=reading.packets,
-            attempts=figures.attempts,
-            windows=figures.windows,
-            sources=figures.sources.count,
-            services=len(figures.services),
-            alerts=len(alerts),
-            unparsed=reading.unparsed,
-            shed=figures.shed,
-            late=reading.late,
-            mended_times=reading.mended,
-            damage=tuple(reading.damage),
-        ),
+        summary=summary,
     )

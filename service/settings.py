@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 PREFIX = "YOCHO_"
 
 
+def sudo_caller(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return the user and group that called sudo, or None if nobody did."""
+    uid, gid = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
+    return (int(uid), int(gid)) if uid.isascii() and uid.isdigit() and gid.isascii() and gid.isdigit() else None
+
+
 class Settings(BaseModel):
     """What can be set from outside; each field is the environment variable ``YOCHO_`` + its name."""
 

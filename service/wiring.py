@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
+from dataclasses import replace
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
-from service.settings import Settings
+from service.settings import Settings, sudo_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fastapi import FastAPI
 
+    from service.alerts.alert import Alert
+    from service.capture.datagrams import ReceiveSpec
+    from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
-    from service.scan import Report
+    from service.scan import Report, Summary
 
 _SECOND = 1_000_000_000
+_log = logging.getLogger(__name__)
 
 
 class Yocho:
     """The commands' parts, made when a command needs them: `yocho --help` loads no compiled code."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, caller: tuple[int, int] | None = None) -> None:
         self._settings = settings
+        self._caller = caller
         self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
 
     def scan(
-        self, paths: Sequence[Path], window: int | None, database: str | None, progress: Callable[[int], None]
+        self,
+        paths: Sequence[Path],
+        kind: Input | None,
+        window: int | None,
+        database: str | None,
+        progress: Callable[[int], None],
+        tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
         """See `service.cli.Parts`."""
         from service.scan import scan_captures
@@ -43,7 +59,41 @@ class Yocho:
 
         store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
         try:
-            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress)
+            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress, tunnels, kind)
+        finally:
+            store.close()
+
+    def watch(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        database: str | None,
+        ready: Callable[[], None],
+        tell: Callable[[Alert], None],
+        tell_drops: Callable[[int], None],
+    ) -> Summary:
+        """See `service.cli.Parts`."""
+        from service.capture.hosts import HostTable
+        from service.capture.live import LiveCapture, listen
+        from service.privileges import User, drop_privileges, user_named
+        from service.store.memory import MemoryStore
+        from service.store.sql import SqlStore
+        from service.watch import watch_interface
+
+        whom = user_named(user) if user else User(*self._caller) if self._caller else None
+        listen(interface, bpf).close()  # what is wrong with the name or the filter is said at once
+        if self.example.exists():  # compile before the ring fills; an image has done so already
+            self.scan([self.example], None, None, None, lambda _: None)
+        capture = LiveCapture(listen(interface, bpf), HostTable())
+        drop_privileges(whom)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: capture.stop())
+        ready()
+        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
+        try:
+            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
         finally:
             store.close()
 
@@ -79,13 +129,42 @@ class Yocho:
         log_to_stderr()
         store = SqlStore(_database_url(database or self._settings.database))
         worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store))
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        stop = _stop_signals()
         try:
             worker.replay_all() if once else worker.run(stop)
         finally:
             store.close()
+
+    def collect(
+        self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
+    ) -> None:
+        """See `service.cli.Parts`."""
+        from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
+        from service.logs import log_to_stderr
+
+        names, receive = _sensor_names(sensors), ReceiveSpec()
+        stop = _stop_signals()
+        with _listen_datagrams(listen, receive) as listener:
+            from service.collector import Collector, CollectorSpec
+            from service.pipeline import Pipeline
+            from service.store.sql import SqlStore
+
+            log_to_stderr()
+            spec = self._pipeline_spec(None)
+            windows = replace(spec.windows, lateness=lateness * _SECOND)
+            store = SqlStore(_database_url(database or self._settings.database))
+            collector = Collector(
+                CollectorSpec(windows=windows, names=names, named_only=named_only), Pipeline(spec, store)
+            )
+            host, port = listener.getsockname()[:2]
+            granted = granted_bytes(listener)
+            _log.info("collector listening", extra={"host": host, "port": port, "receive_buffer": granted})
+            if granted < receive.kernel_bytes:
+                _log.warning("bursts may be lost: raise net.core.rmem_max", extra={"wanted": receive.kernel_bytes})
+            try:
+                collector.run(DatagramReceiver(listener, receive), stop)
+            finally:
+                store.close()
 
     def app(self, database: str | None = None) -> FastAPI:
         """Return the web application: the API and the page."""
@@ -114,6 +193,46 @@ class Yocho:
         return PipelineSpec(windows=WindowSpec(length=length, budget=Budget(self._settings.max_pairs)))
 
 
+def _stop_signals() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _sensor_names(sensors: Sequence[str]) -> dict[str, str]:
+    """Return the names of sensors, written ADDRESS=NAME, by the address as it is received."""
+    names = {}
+    for text in sensors:
+        address, _, name = text.partition("=")
+        try:
+            names[str(ip_address(address))] = name
+        except ValueError:
+            name = ""
+        if not name:
+            raise SettingsError(f"--sensor {text}: not of the form ADDRESS=NAME, such as 192.0.2.1=office")
+    return names
+
+
+def _listen_datagrams(url: str, spec: ReceiveSpec) -> socket.socket:
+    """Return the socket that a URL such as ``udp://0.0.0.0:2055`` asks for."""
+    from service.capture.datagrams import open_datagrams
+
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None or parts.scheme != "udp" or parts.path not in ("", "/"):
+        raise SettingsError(f"--listen {url}: not of the form udp://ADDRESS:PORT, such as udp://0.0.0.0:2055")
+    try:
+        return open_datagrams(host, port, spec)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingsError(f"can't listen on {url}: {why}; choose another with --listen") from None
+
+
 def _database_url(name: str) -> str:
     """Return the URL of a database that is given as one, or as a file."""
     return name if "://" in name else f"sqlite:///{name}"
@@ -140,7 +259,7 @@ def _url(listener: socket.socket) -> str:
 def main() -> None:
     """Run the command line; an error that has a name is one line on stderr and exit code 2."""
     try:
-        build_cli(Yocho(Settings.from_environment(os.environ)))()
+        build_cli(Yocho(Settings.from_environment(os.environ), sudo_caller(os.environ)))()
     except YochoError as error:
         sys.stderr.write(f"yocho: {error}\n")
         sys.exit(2)

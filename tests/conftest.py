@@ -29,16 +29,17 @@ def labelled_captures() -> Path:
 def yocho(tmp_path: Path) -> Run:
     """Return a function that runs the command line as a user does."""
 
-    def run(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, timeout: float = 120, piped: bytes = b"") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from service.wiring import main; main()", *map(str, arguments)]
-        return subprocess.run(
+        done = subprocess.run(
             command,
             cwd=tmp_path,
             capture_output=True,
-            text=True,
+            input=piped,
             timeout=timeout,
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
             check=False,
         )
+        return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 from dataclasses import dataclass
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 ETHERNET = 1
 """LINKTYPE_ETHERNET"""
@@ -44,6 +50,11 @@ def pcap(
 def zipped(data: bytes) -> bytes:
     """Compress as gzip does, always to the same bytes."""
     return gzip.compress(data, mtime=0)
+
+
+def squeezed(data: bytes) -> bytes:
+    """Compress as zstd does."""
+    return zstd.compress(data)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import struct
+import threading
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from service.pipeline import PipelineSpec
 from service.scan import Report, scan_captures
 from service.store.memory import MemoryStore
 from service.store.repository import PatternQuery
+from tests.packets import squeezed, zipped
 
 
 def scan(*paths: Path) -> Report:
@@ -103,10 +108,67 @@ def test_one_file_that_is_no_capture_stops_all_before_anything_is_kept(example: 
     wrong = tmp_path / "wrong.pcap"
     wrong.write_text("hello, I am a text")
     store = MemoryStore()
-    with pytest.raises(CaptureError, match=r"wrong\.pcap: not a capture file: it begins with 68 65 6c 6c"):
+    with pytest.raises(CaptureError, match=r"wrong\.pcap: no capture or log that is known: it begins with 'hello"):
         scan_captures([example, wrong], "lab", PipelineSpec(), store)
     with store.read() as unit:
         assert unit.patterns(PatternQuery()).items == ()
+
+
+def parts(example: Path) -> tuple[bytes, bytes]:
+    """Return the example in two files."""
+    data = example.read_bytes()
+    at = 24
+    while at < len(data) // 2:
+        at += 16 + struct.unpack_from("<I", data, at + 8)[0]
+    return data[:at], data[:24] + data[at:]
+
+
+def test_a_folder_is_the_captures_below_it(example: Path, report: Report, tmp_path: Path) -> None:
+    earlier, later = parts(example)
+    folder = tmp_path / "captures"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.pcap.gz").write_bytes(zipped(later))
+    (folder / "deep" / "b").write_bytes(squeezed(earlier))
+    (folder / "notes.txt").write_text("hello, I am a text")
+    (folder / "empty").touch()
+    (folder / ".c.pcap").write_bytes(earlier[:1000])
+    found = scan(folder)
+    assert found.summary.skipped == (str(folder / "empty"), str(folder / "notes.txt"))
+    assert replace(found, summary=replace(found.summary, skipped=())) == report
+
+
+def test_a_folder_without_captures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello, I am a text")
+    with pytest.raises(CaptureError, match="no file in this folder is a capture"):
+        scan(tmp_path)
+
+
+def test_pipes_are_put_in_order_too(example: Path, report: Report, tmp_path: Path) -> None:
+    """Both have to be open at once, and neither can be read twice."""
+    names = [tmp_path / "later", tmp_path / "earlier"]
+    writers = []
+    for name, data in zip(names, reversed(parts(example)), strict=True):
+        os.mkfifo(name)
+        writers.append(threading.Thread(target=name.write_bytes, args=(data,)))
+        writers[-1].start()
+    assert scan(*names) == report
+    for writer in writers:
+        writer.join()
+
+
+def test_files_that_wait_are_not_open(tmp_path: Path, example: Path) -> None:
+    """More of them than a process may open."""
+    data = example.read_bytes()[:10_024]
+    for i in range(80):
+        (tmp_path / f"{i}.pcap").write_bytes(data)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        packets = scan(tmp_path).summary.packets
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert packets % 80 == 0
+    assert packets > 80
 
 
 def test_a_cut_file_counts_up_to_its_end(example: Path, tmp_path: Path) -> None:
@@ -117,3 +179,21 @@ def test_a_cut_file_counts_up_to_its_end(example: Path, tmp_path: Path) -> None:
     assert 0 < summary.packets < 29705
     assert 1_000_001 - 300 < damage.offset <= 1_000_001
     assert "ends inside a record" in damage.reason
+
+
+def test_captures_and_logs_are_one_stream(example: Path, tmp_path: Path, report: Report) -> None:
+    """In the order of their beginnings, whatever they are."""
+    log = tmp_path / "a.csv"
+    lines = [f"1600000000,192.0.2.7,198.51.100.1,tcp/{port}" for port in range(1, 31)]
+    log.write_text("\n".join(["time,source,target,service", *lines]))
+    both = scan(example, log)
+    assert (both.summary.packets, both.summary.flows) == (29705, 30)
+    assert both.alerts[0].sources == ("192.0.2.7",)
+    assert [alert.reason for alert in both.alerts[1:]] == [alert.reason for alert in report.alerts]
+
+
+def test_a_log_of_rubbish_is_refused_before_anything_is_kept(example: Path, tmp_path: Path) -> None:
+    log = tmp_path / "a.csv"
+    log.write_text("time,source,target,service\nnever,x,y,z\n")
+    with pytest.raises(CaptureError, match="none of 1 lines could be read; line 2: the time is no time"):
+        scan(example, log)

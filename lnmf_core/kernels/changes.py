@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.lanes import fetch
-from lnmf_core.kernels.passes import explained, settle_all, settle_some, solve_rows, withdraw_rows
+from lnmf_core.kernels.passes import explained, settle, solve_rows, withdraw_rows
+from lnmf_core.kernels.tiles import fetch_rows
+from lnmf_core.kernels.vectors import WIDTH, fetch
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "28359abdd2232c8f"
+BUILT_ON = "0da5e2048b85a624"
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2⁶⁴ divided by the golden ratio: products with it spread keys that follow one another."""
@@ -156,12 +157,15 @@ def columns_of(
 
 
 @compiled
-def fetch_rows(slots: Ints, begins: Ints, ends: Ints, indices: Indices, data: Floats, D: Floats) -> None:
+def fetch_entries(
+    slots: Ints, begins: Ints, ends: Ints, indices: NDArray[np.int32], data: Floats, D: Floats
+) -> None:
     """Ask for the entries and the memberships of these rows, which lie anywhere, all at once."""
     for slot in slots:
-        fetch(indices, begins[slot], ends[slot])
-        fetch(data, begins[slot], ends[slot])
-        fetch(D, slot, slot + 1)
+        for at in range(begins[slot], ends[slot], WIDTH):
+            fetch(indices.reshape(1, -1), 0, at)
+            fetch(data.reshape(1, -1), 0, at)
+        fetch_rows(D, slot, slot + 1)
 
 
 @compiled
@@ -189,12 +193,12 @@ def exchange(
     least: float,
     squared_norm: float,
     fit: float,
-    settle: float,
+    settled: float,
     changed: int,
 ) -> tuple[float, float, float, bool, float]:
     """Exchange rows, sweep the new ones, and move Cᵀ in the columns of both; all arrays but `new…` are changed.
 
-    Cᵀ moves in all columns once `changed` rows are the share `settle` of all. Returns ‖X‖², ⟨Cᵀ, XᵀD⟩, what is
+    Cᵀ moves in all columns once `changed` rows are the share `settled` of all. Returns ‖X‖², ⟨Cᵀ, XᵀD⟩, what is
     `explained`, whether Cᵀ has moved in all columns, and the least share that a sum is of its peak: `peaks` are
     the largest of each diagonal entry of DᵀD, and of ‖X‖².
     """
@@ -209,11 +213,11 @@ def exchange(
             old[count] = slot
             count += 1
     old = old[:count]
-    fetch_rows(old, begins, ends, indices, data, D)
+    fetch_entries(old, begins, ends, indices, data, D)
     touched = columns_of(old, begins, ends, indices, new_indices, marks)
     for column in touched:
-        fetch(Ct, column, column + 1)
-        fetch(cross, column, column + 1)
+        fetch_rows(Ct, column, column + 1)
+        fetch_rows(cross, column, column + 1)
     k = len(gram_C)
     for column in touched:
         for j in range(k):
@@ -227,11 +231,9 @@ def exchange(
     for at in range(len(new_data)):
         squared_norm += new_data[at] * new_data[at]
     solve_rows(slots, begins, ends, indices, data, Ct, gram_C, sweeps, least, D, cross, gram_D)
-    whole = changed >= settle * numbers[COUNT]
-    if whole:
-        _, fit = settle_all(Ct, cross, gram_D, len(marks), sweeps, least, gram_C)
-    else:
-        fit += settle_some(touched, Ct, cross, gram_D, sweeps, least, gram_C)
+    whole = changed >= settled * numbers[COUNT]
+    _, share = settle(touched, len(marks) if whole else 0, Ct, cross, gram_D, sweeps, least, gram_C)
+    fit = share if whole else fit + share
     least_share = 1.0
     for j in range(k + 1):
         size = gram_D[j, j] if j < k else squared_norm

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.sparse import ROWS, gather_rows, room, scatter_rows
+from lnmf_core.kernels.tiles import ROWS, gather_rows, room, scatter_rows
 from lnmf_core.kernels.vectors import WIDTH
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "6f5adbc9a81fc698"
+BUILT_ON = "289b0626ff651c2e"
 
 
 @compiled

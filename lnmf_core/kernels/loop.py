@@ -16,7 +16,7 @@ from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "4cd74cf01ef7ba52"
+BUILT_ON = "fb6649adcb161c9d"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""

@@ -8,29 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.vectors import WIDTH, load, multiply_add, positive, spread, store, total, turn, widened
+from lnmf_core.kernels.tiles import (
+    ROWS,
+    add_gram,
+    block_inner,
+    finish_gram,
+    gather_rows,
+    room,
+    scale_lines,
+    scatter_rows,
+    sweep_block,
+    turn_lines,
+    turn_rows,
+    weigh,
+)
+from lnmf_core.kernels.vectors import WIDTH, load, multiply_add, positive, spread, store
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "5807382bc52416b8"
+BUILT_ON = "289b0626ff651c2e"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `sparse_sweeps` ended; as in `lnmf_core.kernels.loop`."""
-
-ROWS = 4 * WIDTH
-"""Rows that are swept side by side: their components fill the registers while another is added up."""
-CACHE_LINE = 64
-"""Bytes."""
-
-
-@compiled
-def room(rows: int, columns: int, like: Array) -> Array:
-    """Return rows × columns numbers, as they come, of the dtype of `like`, that begin at a cache line."""
-    spare = CACHE_LINE // like.itemsize
-    memory = np.empty(rows * columns + spare, like.dtype)
-    begin = (-memory.ctypes.data % CACHE_LINE) // like.itemsize
-    return memory[begin : begin + rows * columns].reshape(rows, columns)
 
 
 @compiled
@@ -70,148 +70,6 @@ def moved(
             value = load(new, line + j, at)
             change = multiply_add(minus, load(old, old_line + j, at), value)
             store(out, out_line + j, at, positive(multiply_add(share, change, value)))
-
-
-@compiled
-def weigh(gram: Array, least: float, weights: Array, steps: Array) -> None:
-    """Set weights = −gram_jo / gram_jj and steps = 1 / gram_jj, which is 0 where component j is absent."""
-    k = len(steps)
-    for j in range(k):
-        steps[j] = 0
-        if not gram[j, j] <= least:
-            steps[j] = 1 / gram[j, j]
-            for other in range(k):
-                weights[j, other] = -gram[j, other] / gram[j, j]
-
-
-@compiled
-def sweep_block(block: Array, line: int, target: Array, weights: Array, steps: Array, sweeps: int) -> None:
-    """Sweep k lines of `block`, as `hals_sweeps` does; `target` holds cross / gram_jj."""
-    k = len(steps)
-    for _ in range(sweeps):
-        for j in range(k):
-            if steps[j] == 0:
-                continue
-            a, b = load(target, j, 0), load(target, j, WIDTH)
-            c, d = load(target, j, 2 * WIDTH), load(target, j, 3 * WIDTH)
-            # The column that was stored last is loaded last.
-            for shift in range(1, k):
-                other = j + shift if j + shift < k else j + shift - k
-                weight = spread(weights[j, other])
-                a = multiply_add(weight, load(block, line + other, 0), a)
-                b = multiply_add(weight, load(block, line + other, WIDTH), b)
-                c = multiply_add(weight, load(block, line + other, 2 * WIDTH), c)
-                d = multiply_add(weight, load(block, line + other, 3 * WIDTH), d)
-            store(block, line + j, 0, positive(a))
-            store(block, line + j, WIDTH, positive(b))
-            store(block, line + j, 2 * WIDTH, positive(c))
-            store(block, line + j, 3 * WIDTH, positive(d))
-
-
-@compiled
-def add_gram(block: Array, line: int, k: int, sums: Array) -> None:
-    """Add blockᵀ·block to `sums` (k·k × `WIDTH`), lower triangle, eight partial sums for each entry."""
-    for i in range(k):
-        a, b = load(block, line + i, 0), load(block, line + i, WIDTH)
-        c, d = load(block, line + i, 2 * WIDTH), load(block, line + i, 3 * WIDTH)
-        for j in range(i + 1):
-            sum_ = multiply_add(a, load(block, line + j, 0), load(sums, i * k + j, 0))
-            sum_ = multiply_add(b, load(block, line + j, WIDTH), sum_)
-            sum_ = multiply_add(c, load(block, line + j, 2 * WIDTH), sum_)
-            store(sums, i * k + j, 0, multiply_add(d, load(block, line + j, 3 * WIDTH), sum_))
-
-
-@compiled
-def finish_gram(sums: Array, gram: Array) -> None:
-    """Set `gram` from the partial sums, and those to zero."""
-    k = len(gram)
-    nothing = spread(gram.dtype.type(0))
-    for i in range(k):
-        for j in range(i + 1):
-            gram[i, j] = gram[j, i] = total(load(sums, i * k + j, 0))
-            store(sums, i * k + j, 0, nothing)
-
-
-@compiled
-def block_inner(block: Array, line: int, target: Array, k: int) -> float:
-    """Return ⟨k lines of block, k lines of target⟩ in float64."""
-    sum_ = spread(0.0)
-    for j in range(k):
-        for at in range(0, ROWS, WIDTH):
-            sum_ = multiply_add(widened(load(block, line + j, at)), widened(load(target, j, at)), sum_)
-    return total(sum_)
-
-
-@compiled
-def scale_lines(target: Array, steps: Array) -> None:
-    """Multiply each line of `target` by its step."""
-    nothing = spread(target.dtype.type(0))
-    for j in range(len(steps)):
-        step = spread(steps[j])
-        for at in range(0, ROWS, WIDTH):
-            store(target, j, at, multiply_add(step, load(target, j, at), nothing))
-
-
-@compiled
-def turn_rows(rows: Array, begin: int, target: Array) -> None:
-    """Set `target` (columns × `ROWS`) to the transpose of rows[begin : begin + ROWS]."""
-    for at in range(0, ROWS, WIDTH):
-        for j in range(0, rows.shape[1], WIDTH):
-            turn(rows, begin + at, j, target, j, at)
-
-
-@compiled
-def turn_lines(lines: Array, rows: Array, begin: int) -> None:
-    """Undo `turn_rows`."""
-    for at in range(0, ROWS, WIDTH):
-        for j in range(0, rows.shape[1], WIDTH):
-            turn(lines, j, at, rows, begin + at, j)
-
-
-@compiled
-def gather_rows(
-    indptr: NDArray[Any], indices: NDArray[Any], data: Array, begin: int, end: int, right: Array, out: Array
-) -> None:
-    """Set out[i] to row begin + i of X, times `right`, whose columns are a multiple of `WIDTH`."""
-    width, zero = right.shape[1], spread(right.dtype.type(0))
-    for j in range(0, width, 2 * WIDTH):
-        if j + WIDTH < width:
-            for row in range(begin, end):
-                first, second = zero, zero
-                for at in range(np.uintp(indptr[row]), np.uintp(indptr[row + 1])):
-                    value, column = spread(data[at]), indices[at]
-                    first = multiply_add(value, load(right, column, j), first)
-                    second = multiply_add(value, load(right, column, j + WIDTH), second)
-                store(out, row - begin, j, first)
-                store(out, row - begin, j + WIDTH, second)
-        else:
-            for row in range(begin, end):
-                first = zero
-                for at in range(np.uintp(indptr[row]), np.uintp(indptr[row + 1])):
-                    first = multiply_add(spread(data[at]), load(right, indices[at], j), first)
-                store(out, row - begin, j, first)
-
-
-@compiled
-def scatter_rows(
-    indptr: NDArray[Any], indices: NDArray[Any], data: Array, begin: int, end: int, left: Array, out: Array
-) -> None:
-    """Add Xᵀ·left to `out`, for rows begin … end − 1 of X, the first of which belongs to left[0]."""
-    width = out.shape[1]
-    for j in range(0, width, 2 * WIDTH):
-        if j + WIDTH < width:
-            for row in range(begin, end):
-                first, second = load(left, row - begin, j), load(left, row - begin, j + WIDTH)
-                for at in range(np.uintp(indptr[row]), np.uintp(indptr[row + 1])):
-                    value, column = spread(data[at]), indices[at]
-                    store(out, column, j, multiply_add(value, first, load(out, column, j)))
-                    store(out, column, j + WIDTH, multiply_add(value, second, load(out, column, j + WIDTH)))
-        else:
-            for row in range(begin, end):
-                first = load(left, row - begin, j)
-                for at in range(np.uintp(indptr[row]), np.uintp(indptr[row + 1])):
-                    value, column = spread(data[at]), indices[at]
-                    store(out, column, j, multiply_add(value, first, load(out, column, j)))
 
 
 @compiled
@@ -256,9 +114,9 @@ def pass_rows(
         after = inner + term
         lost += (inner - after) + term if abs(inner) >= abs(term) else (term - after) + inner
         inner = after
-        scale_lines(target, steps)
+        scale_lines(target, steps, target)
         moved(kept, line, before, line, start, new, line, k)
-        sweep_block(new, line, target, weights, steps, sweeps)
+        sweep_block(new, line, target, weights, steps, sweeps, 0)
         moved(new, line, kept, line, handed, out, 0, k)
         add_gram(out, 0, k, gram_sums)
         turn_lines(out, products, 0)
@@ -289,11 +147,8 @@ def settle_columns(
         turn_rows(cross, begin, target)
         moved(kept, line, before, line, start, new, line, k)
         # The products are needed once as they are, and once divided.
-        for j in range(k):
-            for at in range(0, ROWS, WIDTH):
-                store(out, j, at, load(target, j, at))
-        scale_lines(out, steps)
-        sweep_block(new, line, out, weights, steps, sweeps)
+        scale_lines(target, steps, out)
+        sweep_block(new, line, out, weights, steps, sweeps, 0)
         term = block_inner(new, line, target, k)
         after = inner + term
         lost += (inner - after) + term if abs(inner) >= abs(term) else (term - after) + inner
@@ -375,7 +230,9 @@ def sparse_sweeps(
     to_blocks(D, D_kept)
     to_blocks(Ct, C_kept)
     right[:] = 0
-    right[:m, :k] = Ct
+    for row in range(m):
+        for j in range(k):
+            right[row, j] = Ct[row, j]
     sums[:] = 0
     gram_of(C_kept, k, sums, gram_C)
     gram_of(D_kept, k, sums, gram_D)
@@ -421,7 +278,7 @@ def sparse_sweeps(
             else:
                 D_kept, D_new, C_kept, C_new = D_new, D_kept, C_new, C_kept
             right, right_new = right_new, right
-            gram_C[:] = gram_new
+            gram_C, gram_new = gram_new, gram_C
             handed = next_handed
             scale, ceiling = min(ceiling, scale * pace[2]), min(pace[4], ceiling * pace[3])
             share = scale

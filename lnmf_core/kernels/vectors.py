@@ -1,9 +1,9 @@
-"""Eight numbers at a time: vectors that stay in registers, for loops that the compiler does not vectorise itself.
+"""Eight or four numbers at a time: vectors that stay in registers, for loops that the compiler doesn't vectorise.
 
 Where a few numbers are loaded from a place that the data names, added up and stored again, the compiler can't
 know that the arrays do not overlap, and goes one by one. A `Lanes` value is a vector of LLVM's: `load` and
-`store` move eight neighbours of a row, the rest is arithmetic. They exist in compiled code alone, are not
-bounds-checked, and arrays must be C-contiguous and two-dimensional.
+`store` move neighbours of a row, the rest is arithmetic. They exist in compiled code alone, are not
+bounds-checked, and arrays must be C-contiguous and two-dimensional. numpy is the oracle in the tests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from numba.np import arrayobj
 primitive = cast("Callable[[Callable[..., Any]], Callable[..., Any]]", intrinsic)
 """Makes a function of types, which returns what its code is, callable from compiled code; the first is numba's."""
 
-WIDTH = 8
+WIDTH, FOUR = 8, 4
+"""Numbers in a vector: ten components fill two of eight, or three of four."""
 
 _ELEMENTS = {types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
 _FUSED = ("contract", "nsz")
@@ -28,34 +29,38 @@ _SUMMED = ("reassoc", "nsz")
 
 
 class Lanes(types.Type):
-    """The type of eight numbers of `dtype`, float64 or float32."""
+    """The type of eight or four numbers of `dtype`, float64 or float32."""
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        super().__init__(f"Lanes({dtype})")
+    def __init__(self, dtype: Any, count: int = WIDTH) -> None:
+        self.dtype, self.count = dtype, count
+        super().__init__(f"Lanes({dtype}, {count})")
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: Lanes) -> None:
-        super().__init__(manager, lanes, ir.VectorType(_ELEMENTS[lanes.dtype], WIDTH))  # type: ignore[no-untyped-call]
+        super().__init__(manager, lanes, ir.VectorType(_ELEMENTS[lanes.dtype], lanes.count))  # type: ignore[no-untyped-call]
 
 
-@primitive
-def load(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001  (numba reads their names)
-    """Return array[row, column : column + 8]."""
+def _loader(count: int) -> Callable[..., Any]:
+    def load(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001  (numba reads their names)
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            vector = context.get_value_type(signature.return_type)
+            place = _place(context, builder, signature.args[0], arguments, vector)
+            return builder.load(place, align=array.dtype.bitwidth // 8)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = context.get_value_type(signature.return_type)
-        place = _place(context, builder, signature.args[0], arguments, vector)
-        return builder.load(place, align=array.dtype.bitwidth // 8)
+        return Lanes(array.dtype, count)(array, types.intp, types.intp), generate
 
-    return Lanes(array.dtype)(array, types.intp, types.intp), generate
+    return primitive(load)
+
+
+load, load_four = _loader(WIDTH), _loader(FOUR)
+"""Return array[row, column : column + 8], or + 4."""
 
 
 @primitive
 def store(_: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:  # noqa: ARG001
-    """Set array[row, column : column + 8]."""
+    """Set array[row, column : column + 8], or + 4 where so many are given."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _place(context, builder, signature.args[0], arguments[:3], arguments[3].type)
@@ -65,17 +70,21 @@ def store(_: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:  # noqa
     return types.void(array, types.intp, types.intp, lanes), generate
 
 
-@primitive
-def spread(_: Any, number: Any) -> Any:
-    """Return eight times the same number."""
+def _spreader(count: int) -> Callable[..., Any]:
+    def spread(_: Any, number: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            vector = context.get_value_type(signature.return_type)
+            nothing = ir.Constant(vector, ir.Undefined)
+            one = builder.insert_element(nothing, arguments[0], ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(one, nothing, _order([0] * count))
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = context.get_value_type(signature.return_type)
-        nothing = ir.Constant(vector, ir.Undefined)
-        one = builder.insert_element(nothing, arguments[0], ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(one, nothing, _order([0] * WIDTH))
+        return Lanes(number, count)(number), generate
 
-    return Lanes(number)(number), generate
+    return primitive(spread)
+
+
+spread, spread_four = _spreader(WIDTH), _spreader(FOUR)
+"""Return eight, or four, times the same number."""
 
 
 @primitive
@@ -129,49 +138,70 @@ def widened(_: Any, lanes: Any) -> Any:
     return Lanes(types.float64)(lanes), generate
 
 
+def _turner(count: int) -> Callable[..., Any]:
+    def turn(
+        _: Any,
+        source: Any,
+        row: Any,  # noqa: ARG001
+        column: Any,  # noqa: ARG001
+        target: Any,
+        to_row: Any,  # noqa: ARG001
+        to_column: Any,  # noqa: ARG001
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            vector = ir.VectorType(_ELEMENTS[source.dtype], count)
+            align = source.dtype.bitwidth // 8
+
+            def place(which: int, offset: int) -> Any:
+                array, first, at = arguments[which : which + 3]
+                line = builder.add(first, ir.Constant(first.type, offset))
+                return _place(context, builder, signature.args[which], (array, line, at), vector)
+
+            rows = [builder.load(place(0, i), align=align) for i in range(count)]
+            for j, column_ in enumerate(_turned(builder, rows)):
+                builder.store(column_, place(3, j), align=align)
+            return context.get_dummy_value()
+
+        here = (types.intp, types.intp)
+        return types.void(source, *here, target, *here), generate
+
+    return primitive(turn)
+
+
+turn, turn_four = _turner(WIDTH), _turner(FOUR)
+"""Set target[to_row + j, to_column + i] = source[row + i, column + j] for i, j < 8, or < 4."""
+
+
+def _turned(builder: Any, rows: list[Any]) -> list[Any]:
+    """Return the columns of a square: exchange halves of pairs of rows, then quarters, then single numbers."""
+    count = len(rows)
+    half = count // 2
+    while half:
+        for i in range(count):
+            if i & half:
+                continue
+            upper, lower = rows[i], rows[i + half]
+            first = [lane if not lane & half else lane - half + count for lane in range(count)]
+            second = [lane + half if not lane & half else lane + count for lane in range(count)]
+            rows[i] = builder.shuffle_vector(upper, lower, _order(first))
+            rows[i + half] = builder.shuffle_vector(upper, lower, _order(second))
+        half //= 2
+    return rows
+
+
 @primitive
-def turn(
-    _: Any,
-    source: Any,
-    row: Any,  # noqa: ARG001
-    column: Any,  # noqa: ARG001
-    target: Any,
-    to_row: Any,  # noqa: ARG001
-    to_column: Any,  # noqa: ARG001
-) -> Any:
-    """Set target[to_row + j, to_column + i] = source[row + i, column + j] for i, j < 8."""
+def fetch(_: Any, array: Any, row: Any, column: Any) -> Any:  # noqa: ARG001
+    """Ask for array[row, column] to be brought near, where the processor can't foresee that it will be used."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        element = _ELEMENTS[source.dtype]
-        vector = ir.VectorType(element, WIDTH)
-        align = source.dtype.bitwidth // 8
-        source_, row_, column_, target_, to_row_, to_column_ = arguments
-
-        def place(which: Any, array: Any, first: Any, offset: int, at: Any) -> Any:
-            line = builder.add(first, ir.Constant(first.type, offset))
-            return _place(context, builder, which, (array, line, at), vector)
-
-        rows = [
-            builder.load(place(signature.args[0], source_, row_, i, column_), align=align) for i in range(WIDTH)
-        ]
-        # Exchange halves of pairs of rows, then quarters, then single numbers.
-        half = WIDTH // 2
-        while half:
-            for i in range(WIDTH):
-                if i & half:
-                    continue
-                upper, lower = rows[i], rows[i + half]
-                first = [lane if not lane & half else lane - half + WIDTH for lane in range(WIDTH)]
-                second = [lane + half if not lane & half else lane + WIDTH for lane in range(WIDTH)]
-                rows[i] = builder.shuffle_vector(upper, lower, _order(first))
-                rows[i + half] = builder.shuffle_vector(upper, lower, _order(second))
-            half //= 2
-        for j in range(WIDTH):
-            builder.store(rows[j], place(signature.args[3], target_, to_row_, j, to_column_), align=align)
+        byte, mode = ir.IntType(8), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), mode, mode, mode])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+        place = _place(context, builder, signature.args[0], arguments, byte)
+        builder.call(ask, [place, *(ir.Constant(mode, flag) for flag in (0, 3, 1))])
         return context.get_dummy_value()
 
-    here = (types.intp, types.intp)
-    return types.void(source, *here, target, *here), generate
+    return types.void(array, types.intp, types.intp), generate
 
 
 def _place(context: Any, builder: Any, kind: Any, arguments: Any, vector: Any) -> Any:
@@ -184,4 +214,4 @@ def _place(context: Any, builder: Any, kind: Any, arguments: Any, vector: Any) -
 
 
 def _order(lanes: list[int]) -> Any:
-    return ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), lanes)
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)

@@ -154,6 +154,25 @@ class FlowBatch:
     def __len__(self) -> int:
         return len(self.time)
 
+    @classmethod
+    def room(cls, n: int) -> FlowBatch:
+        """Return n rows to be filled in."""
+        return cls(
+            time=np.empty(n, np.int64),
+            end=np.empty(n, np.int64),
+            source=np.empty(n, np.uint32),
+            target=np.empty(n, np.uint32),
+            source_port=np.empty(n, np.uint16),
+            target_port=np.empty(n, np.uint16),
+            protocol=np.empty(n, np.uint8),
+            packets=np.empty(n, np.int64),
+            returned=np.empty(n, np.int64),
+            flags=np.empty(n, np.uint16),
+            returned_flags=np.empty(n, np.uint16),
+            state=np.empty(n, np.uint8),
+            directed=np.empty(n, np.bool_),
+        )
+
 
 Batch = TypeVar("Batch", PacketBatch, FlowBatch, AttemptBatch)
 

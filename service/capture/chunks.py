@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -21,7 +20,7 @@ class ByteStream(Protocol):
     """The part of a binary file that is needed."""
 
     def readinto1(self, buffer: memoryview, /) -> int:
-        """Read some bytes into the buffer; 0 at the end.
+        """Read some bytes into the buffer; 0 at the end. Raises EOFError or OSError at damage.
 
         `readinto` would throw away what it had read of a damaged gzip file before the damage.
         """
@@ -45,7 +44,7 @@ class Chunks:
         """End of the valid bytes in `data`."""
         self._before = 0
         self.broken: str | None = None
-        """Why the stream itself could not be read on, such as a damaged gzip file."""
+        """Why the stream itself could not be read on, such as damaged gzip data."""
 
     @property
     def offset(self) -> int:
@@ -83,7 +82,7 @@ class Chunks:
             return False
         try:
             got = self._stream.readinto1(room)
-        except (EOFError, OSError, zlib.error) as error:  # all three mean a damaged gzip file
+        except (EOFError, OSError) as error:  # both mean packed data that is damaged
             self.broken = str(error)
             return False
         self.end += got

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from service.capture.batch import PacketBatch, take
-from service.capture.kernels.headers import decode
-from service.capture.tally import new_tally, tally_reasons
+from service.capture.kernels.fields import LAYER_SIZE
+from service.capture.kernels.headers import decode_plain
+from service.capture.kernels.packets import decode_wrapped
+from service.capture.tally import new_tally, tally_reasons, tally_tunnels
+from service.capture.tunnels import Tunnels
 
 if TYPE_CHECKING:
     from service.capture.hosts import HostTable
@@ -16,8 +21,9 @@ if TYPE_CHECKING:
 class Decoder:
     """Decodes the records of one source of traffic."""
 
-    def __init__(self, hosts: HostTable) -> None:
+    def __init__(self, hosts: HostTable, tunnels: Tunnels = Tunnels.INNER) -> None:
         self._hosts = hosts
+        self._inside = tunnels is Tunnels.INNER
         self._tally = new_tally()
         self.packets = 0
         """All packets up to now, followed or not."""
@@ -27,7 +33,7 @@ class Decoder:
         n = len(block.offset)
         self.packets += n
         batch = PacketBatch.room(n)
-        count = decode(
+        arguments = (
             block.data,
             block.offset,
             block.length,
@@ -44,9 +50,17 @@ class Decoder:
             batch.protocol,
             batch.event,
             batch.flags,
+            np.zeros(2 * LAYER_SIZE, dtype=np.int64),
         )
+        stopped, count = decode_plain(0, 0, *arguments)
+        if stopped < n:
+            count = decode_wrapped(stopped, count, self._inside, *arguments)
         return take(batch, slice(count))
 
     def unparsed(self) -> dict[str, int]:
         """Return the packets that are not followed, by reason."""
         return tally_reasons(self._tally)
+
+    def tunnelled(self) -> dict[str, int]:
+        """Return the packets that were read through a tunnel, by the kind of the outermost one."""
+        return tally_tunnels(self._tally)

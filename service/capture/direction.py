@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.capture.batch import AttemptBatch, PacketBatch, take
 from service.capture.kernels import conversations as kernels
@@ -20,6 +21,14 @@ SECOND = 1_000_000_000
 # UDP services above port 1023 whose servers talk to clients on ports of the same range: L2TP, RADIUS, SSDP,
 # MSSQL browser, OpenVPN, STUN/TURN, WS-Discovery, IPsec NAT-T, SIP, mDNS, LLMNR, CoAP, memcached, WireGuard.
 _UDP_SERVICES = (1194, 1434, 1701, 1812, 1813, 1900, 3478, 3702, 4500, 5060, 5353, 5355, 5683, 11211, 51820)
+
+
+def known_services() -> NDArray[np.bool_]:
+    """Return for each port, shape (65536,), whether it is a known service's."""
+    serves = np.zeros(65536, dtype=np.bool_)
+    serves[:1024] = True
+    serves[list(_UDP_SERVICES)] = True
+    return serves
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,7 @@ class Conversations:
         self._pending = np.zeros((spec.pending, 5), dtype=np.int64)
         self._cursor = np.zeros(2, dtype=np.int64)
         self._began = 0
-        self._serves = np.zeros(65536, dtype=np.bool_)
-        self._serves[:1024] = True
-        self._serves[list(_UDP_SERVICES)] = True
+        self._serves = known_services()
 
     def follow(self, packets: PacketBatch) -> AttemptBatch:
         """Return the attempts that the packets make, and the outcomes that they tell."""

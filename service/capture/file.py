@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
-from service.capture.chunks import Chunks
 from service.capture.decoder import Decoder
 from service.capture.hosts import HostTable
+from service.capture.opening import Opening
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
-from service.capture.stream import open_stream
+from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -22,77 +23,90 @@ if TYPE_CHECKING:
 
 
 class CaptureFile:
-    """A capture file as a `TrafficSource`: pcap or pcapng, plain or in gzip.
+    """A capture as a `TrafficSource`: pcap or pcapng, plain, in gzip or in zstd; a file, a pipe, or ``-``.
 
-    Raises CaptureError if the file can't be opened or is no capture.
+    Raises CaptureError if it can't be opened or is no capture.
     """
 
-    def __init__(self, path: Path, hosts: HostTable | None = None) -> None:
+    def __init__(
+        self, source: Path | Opening, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER
+    ) -> None:
         self.hosts = hosts or HostTable()
-        self._name = str(path)
-        self._file, self._stream = open_stream(path)
-        self._position = 0
-        self._chunks = Chunks(self._stream)
+        self._opening = source if isinstance(source, Opening) else Opening(source)
+        self._decoder = Decoder(self.hosts, tunnels)
+        self._damage: Damage | None = None
         try:
-            self._reader = _reader(self._chunks, path)
+            self._blocks: Iterator[RecordBlock] | None = self._begin()
         except CaptureError:
             self.close()
             raise
-        self._decoder = Decoder(self.hosts)
-        self._damage: Damage | None = None
+
+    def _begin(self) -> Iterator[RecordBlock]:
+        return _reader(self._opening).blocks(self._opening.chunks)
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield the packets in order; ends early where the file is damaged, see `losses`."""
+        name, chunks = str(self._opening.path), self._opening.chunks
+        blocks = self._begin() if self._blocks is None else self._blocks
         try:
-            for block in self._reader.blocks(self._chunks):
+            for block in blocks:
                 yield self._decoder.decode(block)
         except Corrupt as reason:
-            self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken or str(reason))
+            self._damage = Damage(name, chunks.offset, chunks.broken or str(reason))
         else:
-            if self._chunks.broken:
-                self._damage = Damage(self._name, self._chunks.offset, self._chunks.broken)
+            if chunks.broken:
+                self._damage = Damage(name, chunks.offset, chunks.broken)
         finally:
             self.close()
 
     def position(self) -> int:
         """Return how many bytes of the file, compressed if it is, were consumed."""
-        return self._position if self._file.closed else self._file.tell()
+        return self._opening.position
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
-        return Losses(self._decoder.packets, self._decoder.unparsed(), self._damage)
+        decoder = self._decoder
+        return Losses(decoder.packets, decoder.unparsed(), self._damage, tunnelled=decoder.tunnelled())
 
     def first_time(self) -> int:
-        """Return the time of the first packet, ns since the epoch, or 0; ends the reading."""
-        for block in self._first_block():
-            return int(block.time[0])
-        return 0
+        """Return the time of the first packet, ns since the epoch, or 0; to be asked for before `batches`."""
+        blocks = self._begin() if self._blocks is None else self._blocks
+        try:
+            first = next(blocks, None)
+        except Corrupt as reason:
+            first, blocks = None, _corrupt(reason)
+        time = 0 if first is None else int(first.time[0])
+        if self._opening.wait():
+            self._blocks = None
+        else:
+            self._blocks = blocks if first is None else chain([first], blocks)
+        return time
 
     def close(self) -> None:
         """Let go of the file."""
-        if not self._file.closed:
-            self._position = self._file.tell()
-        self._stream.close()
-        self._file.close()
-
-    def _first_block(self) -> Iterator[RecordBlock]:
-        try:
-            yield from self._reader.blocks(self._chunks)
-        except Corrupt:
-            return
-        finally:
-            self.close()
+        self._opening.close()
 
 
-def _reader(chunks: Chunks, path: Path) -> RecordReader:
+def _corrupt(reason: Corrupt) -> Iterator[RecordBlock]:
+    yield from ()
+    raise reason
+
+
+def _reader(opening: Opening) -> RecordReader:
+    path, chunks = opening.path, opening.chunks
     if not chunks.need(4):
-        why = f"the gzip data is damaged ({chunks.broken})" if chunks.broken else "it is shorter than 4 bytes"
+        why = (
+            f"the {opening.packing} data is damaged ({chunks.broken})"
+            if chunks.broken
+            else "it is shorter than 4 bytes"
+        )
         raise CaptureError(f"{path}: not a capture file: {why}")
-    magic = chunks.data[:4].tobytes()
+    magic = chunks.data[chunks.at : chunks.at + 4].tobytes()
     if magic in pcap.MAGIC:
         return pcap.PcapRecords()
     if magic == pcapng.MAGIC:
         return pcapng.PcapngRecords()
     raise CaptureError(
-        f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain or gzip"
+        f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain "
+        "or in gzip or zstd"
     )

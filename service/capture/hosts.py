@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.address import V4_PREFIX, Addresses
+from service.capture.kernels.interning import number_hosts
 
 _INTERNED = 0xF0000000
 
@@ -30,3 +31,9 @@ class HostTable:
         if interned.any():
             found[interned] = self.words[(hosts[interned] - np.uint32(_INTERNED - 1))].view(np.uint64)
         return found
+
+    def number(self, addresses: Addresses) -> NDArray[np.int64]:
+        """Return the numbers of addresses, shape (n, 2), as shape (n,): -1 for those that find no room."""
+        numbers = np.empty(len(addresses), dtype=np.int64)
+        number_hosts(addresses.view(np.int64), self.words, self.slots, numbers)
+        return numbers

@@ -86,7 +86,7 @@ class LiveCapture:
     def losses(self) -> Losses:
         """Return what was not followed up to now, and what the system dropped."""
         dropped = self._dropped if self._stopped.is_set() else self._listener.drops()
-        return Losses(self._decoder.packets, self._decoder.unparsed(), None, dropped)
+        return Losses(self._decoder.packets, self._decoder.unparsed(), None, dropped, self._decoder.tunnelled())
 
 
 def listen(interface: str, filter_expression: str = "") -> Listener:

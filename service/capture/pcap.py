@@ -1,4 +1,7 @@
-"""The classic capture format (draft-ietf-opsawg-pcap), both byte orders, micro- and nanoseconds."""
+"""The classic capture format (draft-ietf-opsawg-pcap), both byte orders, micro- and nanoseconds.
+
+Also its "modified" form of old Linux systems, whose records have a longer header.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,16 @@ if TYPE_CHECKING:
 
     from service.capture.chunks import Chunks
 
-# The first four bytes of a file: is it big-endian, and how many ns has a tick?
+_MODIFIED_HEADER = kernels.PACKET_HEADER + 8  # interface, protocol, kind of packet
+
+# The first four bytes of a file: is it big-endian, how many ns has a tick, how long is a record's header?
 MAGIC = {
-    b"\xd4\xc3\xb2\xa1": (False, 1000),
-    b"\xa1\xb2\xc3\xd4": (True, 1000),
-    b"\x4d\x3c\xb2\xa1": (False, 1),
-    b"\xa1\xb2\x3c\x4d": (True, 1),
+    b"\xd4\xc3\xb2\xa1": (False, 1000, kernels.PACKET_HEADER),
+    b"\xa1\xb2\xc3\xd4": (True, 1000, kernels.PACKET_HEADER),
+    b"\x4d\x3c\xb2\xa1": (False, 1, kernels.PACKET_HEADER),
+    b"\xa1\xb2\x3c\x4d": (True, 1, kernels.PACKET_HEADER),
+    b"\x34\xcd\xb2\xa1": (False, 1000, _MODIFIED_HEADER),
+    b"\xa1\xb2\xcd\x34": (True, 1000, _MODIFIED_HEADER),
 }
 _HEADER = 24
 _LARGEST_SNAP_LENGTH = 262_144  # libpcap's MAXIMUM_SNAPLEN
@@ -34,7 +41,7 @@ class PcapRecords:
         if not chunks.need(_HEADER):
             raise Corrupt("the file header is cut short")
         header = chunks.take(_HEADER)
-        big, ns_per_tick = MAGIC[header[:4]]
+        big, ns_per_tick, record_header = MAGIC[header[:4]]
         snap_length, link = struct.unpack(">II" if big else "<II", header[16:24])
         longest = max(_LARGEST_SNAP_LENGTH, min(snap_length, 1 << 23))
         columns = RecordColumns.empty()
@@ -46,6 +53,7 @@ class PcapRecords:
                 chunks.end,
                 big,
                 ns_per_tick,
+                record_header,
                 longest,
                 columns.offset,
                 columns.length,

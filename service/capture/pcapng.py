@@ -77,7 +77,10 @@ class PcapngRecords:
             raise Corrupt(f"a block claims {size} bytes")
         if not chunks.need(size):
             raise Corrupt("the file ends inside a block")
-        body = chunks.take(size)
+        body = chunks.data[chunks.at : chunks.at + size].tobytes()
+        if self._int(body[-4:]) != size:
+            raise Corrupt("a block tells two different lengths")
+        chunks.at += size
         if section:
             self._count = 0
         elif self._count < _MOST_INTERFACES:

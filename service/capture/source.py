@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.capture.batch import PacketBatch
+    from service.capture.batch import FlowBatch, PacketBatch
     from service.capture.hosts import HostTable
 
 
@@ -23,26 +23,45 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True)
+class BadLines:
+    """Lines of a log that make no sense; those around them were read."""
+
+    file: str
+    reason: str
+    count: int
+    first: int
+    """Number of the first of them; the first line of a file is 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class Losses:
     """What was read but could not be followed, and why."""
 
     packets: int
     """All packets that were read, followed or not."""
     unparsed: dict[str, int]
-    """Packets that are not followed, by reason."""
+    """Packets or flows that are not followed, by reason."""
     damage: Damage | None
     dropped: int | None = 0
     """Packets that the system dropped before they could be read; None if it does not say."""
+    tunnelled: dict[str, int] = field(default_factory=dict)
+    """Packets that were read through a tunnel, followed or not, by the kind of the outermost one."""
+    flows: int = 0
+    """All records of flows that were read, followed or not."""
+    bad_lines: tuple[BadLines, ...] = ()
 
 
 class TrafficSource(Protocol):
-    """One capture, read once from the beginning, in memory that does not grow with it."""
+    """One capture or log, read once from the beginning, in memory that does not grow with it."""
 
     hosts: HostTable
     """Numbers the hosts of the batches."""
 
-    def batches(self) -> Iterator[PacketBatch]:
-        """Yield the packets in order; a damaged file ends the iteration early, see `losses`."""
+    def batches(self) -> Iterator[PacketBatch | FlowBatch]:
+        """Yield the packets or flows in the order of the file; damage ends the iteration early, see `losses`.
+
+        Raises CaptureError at the end of a log in which no line made sense.
+        """
         ...
 
     def position(self) -> int:
@@ -51,4 +70,19 @@ class TrafficSource(Protocol):
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""
+        ...
+
+
+class TrafficFile(TrafficSource, Protocol):
+    """Traffic that was recorded: it has a beginning that can be asked for."""
+
+    def first_time(self) -> int:
+        """Return the time of the first packet or flow, ns since the epoch, or 0; asked for before `batches`.
+
+        Raises CaptureError as `batches` does.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
         ...

@@ -59,7 +59,8 @@ class PatternFinder:
 
     def __init__(self, spec: FactorizationSpec) -> None:
         self._spec = spec
-        self._factorizer: lnmf_core.Factorizer | None = None
+        self.factorizer: lnmf_core.Factorizer | None = None
+        """What the next window begins with, if its rank allows."""
 
     def find(self, matrix: CountMatrix) -> list[Shape]:
         """Return the rows of C that have followers, those with most first."""
@@ -78,12 +79,12 @@ class PatternFinder:
         return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
 
     def _of_rank(self, rank: int) -> lnmf_core.Factorizer:
-        held = self._factorizer
+        held = self.factorizer
         if held is None or not held.rank - _SPARE_RANK <= rank <= held.rank:
             held = lnmf_core.Factorizer(
                 rank, lnmf_core.StreamSpec(seed=_SEED, cold_iterations=self._spec.iterations)
             )
-        self._factorizer = held
+        self.factorizer = held
         return held
 
 

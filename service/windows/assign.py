@@ -26,13 +26,15 @@ SECOND = 1_000_000_000
 class WindowSpec:
     """How time is divided.
 
-    Raises ValueError if `length` is less than a second, `lateness` negative or `pairs` not positive.
+    Raises ValueError if `length` is less than a second, a lateness negative, or a scale cuts windows.
     """
 
     length: int = 60 * SECOND
     """ns; windows start at multiples of it since the epoch."""
     lateness: int = 10 * SECOND
     """A window stays open so long after its end for late packets and late answers, ns."""
+    log_lateness: int = 900 * SECOND
+    """The same for logs: those are written when a flow is over, some (AWS) many minutes later and in no order."""
     budget: Budget = field(default_factory=Budget)
     """What a window may hold."""
     scales: tuple[Scale, ...] = ()
@@ -41,15 +43,19 @@ class WindowSpec:
     def __post_init__(self) -> None:
         if self.length < SECOND:
             raise ValueError(f"length: {self.length} ns is less than a second")
-        if self.lateness < 0:
-            raise ValueError(f"lateness: {self.lateness} ns is negative")
+        for name in ("lateness", "log_lateness"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} ns is negative")
         for scale in self.scales:
             if scale.step % self.length:
                 raise ValueError(f"scales: steps of {scale.step} ns cut windows of {self.length} ns")
 
 
 class Windows:
-    """Divides the attempts of one sensor into windows. Idle time makes no windows."""
+    """Divides the attempts of one sensor into windows. Idle time makes no windows.
+
+    However long they may stay open: where together they hold more than two windows may, the oldest is closed.
+    """
 
     def __init__(self, sensor: str, spec: WindowSpec, hosts: HostTable) -> None:
         self._sensor = sensor
@@ -62,21 +68,23 @@ class Windows:
         self.late = 0
         """Attempts that came after their window was closed, and count in the oldest open one."""
 
-    def add(self, attempts: AttemptBatch) -> Iterator[WindowCounts]:
+    def add(self, attempts: AttemptBatch, *, from_log: bool = False) -> Iterator[WindowCounts]:
         """Count attempts; yield the windows that are over."""
         if not len(attempts):
             return
+        lateness = self._spec.log_lateness if from_log else self._spec.lateness
         index = attempts.time // self._spec.length
         late = index < self._closed_before
         if late.any():
             self.late += int((late & (attempts.outcome == Outcome.ATTEMPT)).sum())
             index = np.where(late, min(self._open, default=self._closed_before), index)
-        for window in np.unique(index).tolist():
-            yield from self._close(window * self._spec.length - self._spec.lateness)
-            mine = index == window
-            self._count(window, attempts if mine.all() else take(attempts, np.flatnonzero(mine)))
+        alone = index[0] == index[-1] and bool((index == index[0]).all())
+        for window in index[:1].tolist() if alone else np.unique(index).tolist():
+            yield from self._close(window * self._spec.length - lateness)
+            self._count(window, attempts if alone else take(attempts, np.flatnonzero(index == window)))
+            yield from self._relieve()
         self._latest = max(self._latest, int(attempts.time.max()))
-        yield from self._close(self._latest - self._spec.lateness)
+        yield from self._close(self._latest - lateness)
 
     def advance(self, now: int) -> Iterator[WindowCounts]:
         """Let event time go on to `now`, ns since the epoch, without attempts; yield the windows that are over."""
@@ -91,6 +99,11 @@ class Windows:
         if index not in self._open:
             self._open[index] = PairTable(self._spec.budget)
         self._open[index].add(attempts)
+
+    def _relieve(self) -> Iterator[WindowCounts]:
+        """Close the oldest of many windows while they hold more pairs than two may."""
+        while len(self._open) > 2 and sum(map(len, self._open.values())) > 2 * self._spec.budget.pairs:
+            yield from self._close((min(self._open) + 1) * self._spec.length)
 
     def _close(self, before: int) -> Iterator[WindowCounts]:
         """Close the windows that end at or before a time, those without attempts too."""

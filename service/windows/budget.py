@@ -21,6 +21,7 @@ import numpy as np
 
 from service.capture.services import Means, means
 from service.windows.counts import ServiceCounts, SourceTotals
+from service.windows.sorting import numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,6 +78,8 @@ class Relief:
 
     kept: NDArray[np.bool_]
     """Of each pair, length p."""
+    thinned: NDArray[np.bool_]
+    """Pairs that go although something of their source stays, length p."""
     sources: NDArray[np.uint32]
     """The sources that are left, ascending, length s."""
     halvings: Ints
@@ -91,7 +94,8 @@ def relieve(pairs: Pairs, zeros: Ints, budget: Budget) -> Relief:
     `zeros` tells how many trailing zeros the hash of each (target, service) has: of a sample that was halved h
     times those with at least h are left.
     """
-    sources, owner, sizes = np.unique(pairs.source, return_inverse=True, return_counts=True)
+    sources, owner = numbered(pairs.source)
+    sizes = np.bincount(owner, minlength=len(sources))
     before = np.zeros(len(sources), np.int64)
     before[owner] = pairs.halvings
     silent = ~pairs.answered & ~pairs.expired
@@ -111,7 +115,8 @@ def relieve(pairs: Pairs, zeros: Ints, budget: Budget) -> Relief:
         stays |= _lucky(
             sources, np.where(stays | (evidence < _SERIOUS), 0, left), goal - int(left[stays].sum())
         ) & (evidence >= _SERIOUS)
-    return Relief(kept & stays[owner], sources[stays], halvings[stays], int(len(sources) - stays.sum()))
+    mine = stays[owner]
+    return Relief(kept & mine, mine & ~kept, sources[stays], halvings[stays], int(len(sources) - stays.sum()))
 
 
 def _halvings(owner: NDArray[np.intp], sizes: NDArray[np.intp], zeros: Ints, most: int) -> Ints:

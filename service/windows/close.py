@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.services import Means, Protocol, means, service_code
-from service.windows import kernels
 from service.windows.budget import scaled_up
 from service.windows.counts import (
     PROBE_TRIES,
@@ -22,6 +21,7 @@ from service.windows.counts import (
     TargetSamples,
     WindowCounts,
 )
+from service.windows.sorting import argsort, numbered, starts
 
 if TYPE_CHECKING:
     from service.capture.hosts import HostTable
@@ -46,7 +46,7 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
 
     Of sources of whose pairs only a sample is kept, the counts are estimates: what a pair in 2ʰ shows, times 2ʰ.
     """
-    sources, source = _numbered(pairs.source)
+    sources, source = numbered(pairs.source)
     rows = _service_counts(source, pairs)
     totals, samples = _per_source(len(sources), source, pairs, rows, hosts)
     halvings = np.zeros(len(sources), np.int8)
@@ -66,32 +66,11 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
     )
 
 
-def _argsort(keys: Ints) -> Ints:
-    order = np.empty(len(keys), np.int64)
-    kernels.argsort(keys, order)
-    return order
-
-
-def _numbered(values: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
-    """Return the distinct values, ascending, and which of them each value is."""
-    order = _argsort(values.astype(np.int64))
-    ordered = values[order]
-    start = _starts(ordered)
-    number = np.empty(len(values), np.int64)
-    number[order] = np.repeat(np.arange(len(start)), np.diff(start, append=len(values)))
-    return ordered[start], number
-
-
-def _starts(keys: Ints | NDArray[np.uint32]) -> NDArray[np.intp]:
-    """Return where each run of equal keys begins."""
-    return np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.intp)
-
-
 def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
     key = source << 24 | pairs.service
-    order = _argsort(key)
+    order = argsort(key)
     key = key[order]
-    start = _starts(key)
+    start = starts(key)
     silent = ~pairs.answered & ~pairs.expired
 
     def total(column: NDArray[np.bool_] | Ints) -> Ints:
@@ -115,9 +94,9 @@ def _per_source(
     """Aggregate by (source and means, target)."""
     group = source * len(Means) + means(pairs.service)
     key = group << 32 | pairs.target
-    order = _argsort(key)
+    order = argsort(key)
     key = key[order]
-    start = _starts(key)
+    start = starts(key)
     owner = key[start] >> 32
     targets = np.bincount(owner, minlength=len(Means) * n)
     ports = owner % len(Means) == Means.PORTS

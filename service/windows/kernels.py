@@ -210,6 +210,16 @@ def move(small: NDArray[np.int64], large: NDArray[np.int64]) -> None:
 
 
 @compiled
+def gather(table: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    """Write all pairs of a table, in the order of their places."""
+    count = 0
+    for i in range(len(table)):
+        if table[i, COUNTS] & USED:
+            rows[count] = table[i]
+            count += 1
+
+
+@compiled
 def argsort(keys: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     """Write the places of nonnegative keys in ascending order, equal ones in theirs: a radix sort, 11 bits a pass.
 

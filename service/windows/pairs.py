@@ -44,6 +44,9 @@ class PairTable:
         self._halvings: NDArray[np.int64] = np.empty(0, np.int64)
         self.shed = Shed()
 
+    def __len__(self) -> int:
+        return self._used
+
     def add(self, attempts: AttemptBatch) -> None:
         """Count attempts and their outcomes."""
         at = 0
@@ -80,7 +83,9 @@ class PairTable:
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
-        rows = self._rows()
+        return self._pairs(self._rows())
+
+    def _pairs(self, rows: NDArray[np.int64]) -> Pairs:
         ends, counts = rows[:, kernels.ENDS].view(np.uint64), rows[:, kernels.COUNTS]
         source = (ends >> np.uint64(32)).astype(np.uint32)
         return Pairs(
@@ -96,7 +101,9 @@ class PairTable:
         )
 
     def _rows(self) -> NDArray[np.int64]:
-        return np.asarray(self._table[(self._table[:, kernels.COUNTS] & kernels.USED) != 0])
+        rows = np.empty((self._used, 4), np.int64)
+        kernels.gather(self._table, rows)
+        return rows
 
     def _halvings_of(self, source: NDArray[np.uint32]) -> NDArray[np.int8]:
         if not len(self._sampled):
@@ -114,15 +121,15 @@ class PairTable:
 
     def _relieve(self) -> None:
         """Free half of the places, and account for what was in them."""
-        pairs = self.pairs()
+        rows = self._rows()
+        pairs = self._pairs(rows)
         relief = relieve(pairs, _zeros(pairs), self._budget)
-        stays = np.isin(pairs.source, relief.sources)
-        gone = pairs.tries[~stays]
-        thinned = pairs.tries[stays & ~relief.kept]
+        gone = pairs.tries[~(relief.kept | relief.thinned)]
+        thinned = pairs.tries[relief.thinned]
         self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(thinned.sum()))
         heavy = relief.halvings > 0
         self._sample(relief.sources[heavy], relief.halvings[heavy])
-        self._rebuild(self._rows()[relief.kept], len(self._table))
+        self._rebuild(rows[relief.kept], len(self._table))
 
     def _sample_as(self, other: PairTable) -> None:
         """Halve the samples of sources as often as another window has halved them."""

@@ -21,6 +21,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.l2 import (
     ARP,
+    GRE,
     LLC,
     SNAP,
     CookedLinux,
@@ -49,7 +50,10 @@ _ICMP_ERRORS = {3: "unreachable", 11: "expired"}
 
 def dissect(link: int, time: int, data: bytes) -> Packet | None:
     """Return what a frame does, or None if it does nothing that Yocho follows."""
-    network = _network(link, data)
+    return _dissect_network(_network(link, data), time)
+
+
+def _dissect_network(network: Any, time: int) -> Packet | None:
     if isinstance(network, ARP):
         return _arp(time, network)
     if isinstance(network, IP) and not network.frag:
@@ -100,6 +104,8 @@ def _transport(time: int, network: Any, upper: Any, room: int, icmp: Any) -> Pac
     if isinstance(upper, TCP):
         payload = room > upper.dataofs * 4
         return Packet(time, *ends, "tcp", upper.sport, upper.dport, "tcp", int(upper.flags) & 255, payload, group)
+    if isinstance(upper, GRE) and isinstance(upper.payload, (IP, IPv6)):
+        return _dissect_network(upper.payload, time)
     if isinstance(upper, UDP):
         return Packet(time, *ends, "udp", upper.sport, upper.dport, "udp", group=group)
     if icmp is not None and isinstance(upper, ICMP):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ import numpy as np
 from service.capture.address import V4_PREFIX, format_addresses, parse_address
 from service.capture.batch import AttemptBatch, PacketBatch
 from service.capture.file import CaptureFile
+from service.capture.formats import recognise
 from service.capture.kernels import headers
+from service.capture.opening import Opening
 from service.capture.services import Protocol, format_service
 from tests.reference import Packet, Told
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.capture.hosts import HostTable
+    from service.capture.inputs import Input
     from service.capture.source import Losses
 
 _EVENTS = {
@@ -105,3 +109,9 @@ def told_by(batch: AttemptBatch, hosts: HostTable) -> list[Told]:
 
 def _host(text: str) -> int:
     return parse_address(text)[1] - V4_PREFIX
+
+
+def kind_of(path: Path) -> Input:
+    """Return the kind of a file by its first bytes."""
+    with closing(Opening(path)) as opening:
+        return recognise(opening)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 
 import pytest
 
@@ -68,7 +67,7 @@ def test_the_window_grows_to_the_longest_record_and_no_further() -> None:
     assert chunks.take(LONGEST) == data[5 : 5 + LONGEST]
 
 
-@pytest.mark.parametrize("error", [EOFError("cut"), OSError("CRC"), zlib.error("invalid code")])
+@pytest.mark.parametrize("error", [EOFError("cut"), OSError("CRC")])
 def test_what_came_before_the_damage_is_read(error: Exception) -> None:
     chunks = Chunks(Trickle(b"whole", error=error))
     assert chunks.need(5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scapy.layers.inet6 import IPv6
 
-from service.capture.address import format_addresses
+from service.capture.address import format_addresses, pack_addresses
 from service.capture.hosts import HostTable
 from tests.capture.frames import SYN, built
 from tests.capture.reading import read
@@ -43,3 +43,13 @@ def test_no_hosts_have_no_addresses() -> None:
 def test_capacity_is_checked(capacity: int) -> None:
     with pytest.raises(ValueError, match="capacity"):
         HostTable(capacity)
+
+
+def test_many_addresses_are_numbered_at_once_until_the_table_is_full() -> None:
+    hosts = HostTable(2)
+    texts = ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "2001:db8::2", "2001:db8::3", "2001:db8::1"]
+    numbers = hosts.number(pack_addresses(texts))
+    assert (numbers >= 0).tolist() == [True, True, True, True, False, True]
+    assert numbers[0] == numbers[2] == 0xC0000201
+    assert numbers[1] == numbers[5]
+    assert format_addresses(hosts.addresses(numbers[[1, 3]].astype(np.uint32))) == ["2001:db8::1", "2001:db8::2"]

@@ -50,6 +50,19 @@ def test_the_upper_bits_of_the_link_type_are_no_part_of_it(tmp_path: Path) -> No
     assert len(reading.packets) == 1
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_longer_record_headers_of_old_systems(tmp_path: Path, order: str) -> None:
+    """Their magic number is another one; each record tells interface, protocol and kind of packet."""
+    head = struct.pack(order + "IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65535, RAW)
+    record = struct.pack(order + "IIIIIHBB", 1_700_000_000, 7, len(PACKET), len(PACKET), 3, 0x0800, 0, 0) + PACKET
+    reading = read_packets(tmp_path, head + 3 * record)
+    assert reading.times == [1_700_000_000 * SECOND + 7000] * 3
+    assert [packet.target_port for packet in reading.packets] == [23] * 3
+    cut = read_packets(tmp_path, head + record + record[:20])
+    assert len(cut.packets) == 1
+    assert cut.losses.damage is not None
+
+
 def test_frames_cut_by_the_snap_length(tmp_path: Path) -> None:
     reading = read_packets(tmp_path, pcap([Frame(START, PACKET + bytes(100))], link=RAW, snap=len(PACKET)))
     assert reading.packets[0].target_port == 23

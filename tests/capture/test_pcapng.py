@@ -119,7 +119,7 @@ def test_simple_packets_are_cut_by_the_first_interface(tmp_path: Path) -> None:
         b.simple(PACKET[:30]),
     )
     assert len(undamaged(reading)) == 1
-    assert reading.losses.unparsed == {"truncated_headers": 1}
+    assert reading.losses.unparsed == {"tcp_cut_before_flags": 1}
 
 
 def test_options_that_run_over_their_block_are_left(tmp_path: Path) -> None:
@@ -146,6 +146,25 @@ def test_options_of_wrong_size_or_meaning_are_left(tmp_path: Path) -> None:
 def test_blocks_of_impossible_length(tmp_path: Path, b: Blocks, kind: int, size: int) -> None:
     whole = b.section() + b.interface(RAW) + b.enhanced(1_000_000, PACKET)
     reading = read_blocks(tmp_path, whole, b.pack("III", kind, size, 0x1A2B3C4D) + bytes(100))
+    assert reading.times == [SECOND]
+    assert reading.losses.damage is not None
+    assert reading.losses.damage.offset == len(whole)
+
+
+@pytest.mark.parametrize("b", ORDERS)
+@pytest.mark.parametrize("kind", ["section", "interface", "enhanced", "simple", "obsolete", "unknown"])
+@pytest.mark.parametrize("wrong", [0, 12, 1 << 31])
+def test_a_length_that_is_told_twice_has_to_be_the_same(tmp_path: Path, b: Blocks, kind: str, wrong: int) -> None:
+    whole = b.section() + b.interface(RAW) + b.enhanced(1_000_000, PACKET)
+    block = {
+        "section": b.section(),
+        "interface": b.interface(RAW),
+        "enhanced": b.enhanced(2_000_000, PACKET),
+        "simple": b.simple(PACKET),
+        "obsolete": b.obsolete(2_000_000, PACKET),
+        "unknown": b.block(0x0BAD, b"data"),
+    }[kind]
+    reading = read_blocks(tmp_path, whole, block[:-4] + b.pack("I", wrong), b.enhanced(3_000_000, PACKET))
     assert reading.times == [SECOND]
     assert reading.losses.damage is not None
     assert reading.losses.damage.offset == len(whole)

@@ -19,12 +19,12 @@ def columns(room: int) -> tuple[NDArray[np.int64], ...]:
 def test_a_list_that_is_full_goes_on_where_it_ended() -> None:
     data = np.frombuffer(pcap([Frame(START + i * 1000, bytes(i)) for i in range(5)]), dtype=np.uint8)
     offset, length, time, _ = columns(3)
-    first = kernels.pcap_records(data, HEADER, len(data), False, 1000, 100, offset, length, time)
+    first = kernels.pcap_records(data, HEADER, len(data), False, 1000, 16, 100, offset, length, time)
     assert first == (3, HEADER + 3 * 16 + 0 + 1 + 2, kernels.FULL)
     assert length.tolist() == [0, 1, 2]
     assert offset.tolist() == [HEADER + 16, HEADER + 32, HEADER + 49]
     assert time.tolist() == [START, START + 1000, START + 2000]
-    second = kernels.pcap_records(data, first[1], len(data), False, 1000, 100, offset, length, time)
+    second = kernels.pcap_records(data, first[1], len(data), False, 1000, 16, 100, offset, length, time)
     assert second == (2, len(data), kernels.MORE)
     assert length.tolist()[:2] == [3, 4]
 
@@ -33,15 +33,15 @@ def test_pcap_records_stop_before_what_is_not_there() -> None:
     data = np.frombuffer(pcap([Frame(START, bytes(10))] * 2), dtype=np.uint8)
     offset, length, time, _ = columns(5)
     for end in range(HEADER, len(data)):
-        found = kernels.pcap_records(data, HEADER, end, False, 1000, 100, offset, length, time)
+        found = kernels.pcap_records(data, HEADER, end, False, 1000, 16, 100, offset, length, time)
         assert found == ((end - HEADER) // 26, HEADER + (end - HEADER) // 26 * 26, kernels.MORE)
 
 
 def test_the_limit_itself_is_allowed() -> None:
     data = np.frombuffer(pcap([Frame(START, bytes(10))]), dtype=np.uint8)
     offset, length, time, _ = columns(5)
-    assert kernels.pcap_records(data, HEADER, len(data), False, 1000, 10, offset, length, time)[0] == 1
-    found = kernels.pcap_records(data, HEADER, len(data), False, 1000, 9, offset, length, time)
+    assert kernels.pcap_records(data, HEADER, len(data), False, 1000, 16, 10, offset, length, time)[0] == 1
+    found = kernels.pcap_records(data, HEADER, len(data), False, 1000, 16, 9, offset, length, time)
     assert found == (0, HEADER, kernels.CORRUPT)
 
 

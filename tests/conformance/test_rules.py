@@ -33,6 +33,7 @@ from lnmf_core import (
     WarmStart,
     factorize,
 )
+from lnmf_core.matrix import checked
 from lnmf_core.rules.learned_mlp import LearnedMlp
 
 if TYPE_CHECKING:
@@ -144,7 +145,16 @@ def test_equal_seeds_give_equal_results(rule: Rule, layout: Callable[[Array], An
 @pytest.mark.parametrize("start", [RandomStart(3), Nndsvd(3, fill_zeros=True)], ids=str)
 def test_dense_and_sparse_are_solved_alike(rule: Rule, problem: str, start: Any) -> None:
     X, rank = PROBLEMS[problem]
-    dense, csr = (factorize(lay(X), rank, rule=rule, start=start, stop=Stop(3, 0.0)) for lay in LAYOUTS)
+    first = start.factors(checked(X), rank)  # that of a sparse X differs by the rounding of its drafts
+    same = WarmStart(first.D, first.C)
+    # A joint step solves for both factors, whose split is not unique where rows repeat: rounding decides the way,
+    # not where it leads.
+    joint = isinstance(rule, JointRule)
+    stop = Stop(60 if joint else 3, 0.0)
+    dense, csr = (factorize(lay(X), rank, rule=rule, start=same, stop=stop) for lay in LAYOUTS)
+    assert csr.error == pytest.approx(dense.error, rel=1e-3, abs=1e-6)
+    if joint:
+        return
     # Some components of these problems are not unique: the product is.
     np.testing.assert_allclose(
         csr.factors.D @ csr.factors.C, dense.factors.D @ dense.factors.C, rtol=1e-5, atol=1e-4 * X.max()

@@ -75,6 +75,31 @@ def test_later_ones_count_in_the_oldest_open_window() -> None:
     assert windows.late == 2
 
 
+def test_logs_may_be_later() -> None:
+    windows = Windows("edge", SPEC, HOSTS)
+    found = [
+        counts
+        for seconds in (1, 900, 30, 1000, 59)
+        for counts in windows.add(attempts_batch([at(seconds)]), from_log=True)
+    ]
+    assert attempts_by_start(found) == {0: 2}
+    assert attempts_by_start(list(windows.finish())) == {900: 2, 960: 1}
+    assert windows.late == 1
+
+
+def test_many_open_windows_hold_no_more_than_two_may() -> None:
+    """The oldest is closed early; what comes for it later is counted in the next one."""
+    windows = Windows("edge", WindowSpec(budget=Budget(10)), HOSTS)
+    found: list[WindowCounts] = []
+    for minute in range(4):
+        batch = [at(60 * minute + i, target=f"10.0.{minute}.{i}") for i in range(8)]
+        found += windows.add(attempts_batch(batch), from_log=True)
+    assert attempts_by_start(found) == {0: 8, 60: 8}
+    found = [*windows.add(attempts_batch([at(0)]), from_log=True), *windows.finish()]
+    assert sum(counts.attempts for counts in found) == 17
+    assert windows.late == 1
+
+
 def test_late_attempts_open_no_window_in_idle_time() -> None:
     found, windows = divided([[at(1)], [at(6000)], [at(3000)], [at(3001)], [at(100)]])
     assert attempts_by_start(found) == {0: 1, 6000: 4}

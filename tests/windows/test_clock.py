@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.windows.clock import END, JUMP, WITNESSES, SteadyClock
+from service.windows.clock import END, JUMP, LOG_JUMP, WITNESSES, SteadyClock
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -123,3 +123,12 @@ def test_all_times_make_sense_whatever_comes(batches: list[list[int]]) -> None:
     assert all(0 <= time <= END for time in found)
     assert sum(now != before for now, before in zip(found, given, strict=True)) <= mended <= len(given)
     assert sum(not 0 <= time <= END for time in given) <= mended
+
+
+def test_logs_go_back_and_forth_by_hours() -> None:
+    times = [START, START + 7200 * SECOND, START + 3600 * SECOND, START + 7300 * SECOND]
+    clock = SteadyClock(LOG_JUMP)
+    assert clock.steady(np.array(times, dtype=np.int64)).tolist() == times
+    absurd = np.array([START + YEAR, START], dtype=np.int64)
+    assert clock.steady(absurd).tolist() == [START, START]
+    assert clock.mended == 1

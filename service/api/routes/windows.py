@@ -91,7 +91,7 @@ class WindowRoutes:
             str, Query(description="Where a capture was taken; counts say it themselves")
         ] = "default",
     ) -> WindowAccepted | CaptureAccepted:
-        """Take in the counts of one window (JSON), or a capture (pcap or pcapng, gzip or not).
+        """Take in the counts of one window (JSON), or a capture (pcap or pcapng; plain, gzip or zstd).
 
         The answer names what was found. The same window again gets the same answer with status 200; a window
         of the same sensor, start and length with other content is refused. Nothing is stored of a

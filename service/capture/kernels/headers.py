@@ -1,6 +1,7 @@
 """From the bytes of packets to columns: who, to whom, which service, what happened.
 
 One loop body with local state and `continue`: a compiled helper that returned a tuple made it four times slower.
+Whatever is rare, such as tunnels and radio, makes the loop stop: see `service.capture.kernels.packets`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.kernels.hashing import mix64
+from service.capture.kernels.fields import AT, END, ETHER, FORM, u16, u32
+from service.capture.kernels.interning import intern
+from service.capture.kernels.reasons import (
+    ADDRESSES,
+    ARP_OTHER,
+    ETHERTYPE,
+    FRAGMENT,
+    ICMP6_TYPE,
+    ICMP_TYPE,
+    LINK_TYPE,
+    LLC,
+    MALFORMED,
+    PROTOCOL,
+    TCP_CUT,
+    TRUNCATED,
+)
 from service.compiled import compiled
+
+BUILT_ON = "6c218e530725f3aa"
 
 # What a packet does in its conversation.
 TCP, UDP, REQUEST, REPLY, UNREACHABLE, TIME_EXCEEDED = 0, 1, 2, 3, 4, 5
@@ -18,15 +36,6 @@ PAYLOAD = 1 << 8
 """Bit of `flags`, above TCP's eight: the packet carries data."""
 GROUP = 1 << 9
 """Bit of `flags`: the target is a multicast or broadcast address, or the source can't be one host."""
-
-# Sections of the tally of packets that are not followed.
-TRUNCATED, MALFORMED, FRAGMENT, LLC, ARP_OTHER, ADDRESSES = 0, 1, 2, 3, 4, 5
-ETHERTYPE = 8
-PROTOCOL = ETHERTYPE + 65536
-ICMP_TYPE = PROTOCOL + 256
-ICMP6_TYPE = ICMP_TYPE + 256
-LINK_TYPE = ICMP6_TYPE + 256
-TALLY_SIZE = LINK_TYPE + 65536
 
 ETHERNET, RAW_BSD, RAW_OPENBSD, RAW, NULL, LOOP, COOKED, COOKED2, RAW4, RAW6 = (
     1,
@@ -46,48 +55,9 @@ _EXTENSIONS = 8
 
 
 @compiled
-def _u16(data: NDArray[np.uint8], at: int) -> int:
-    return (np.int64(data[at]) << 8) | np.int64(data[at + 1])
-
-
-@compiled
-def _u32(data: NDArray[np.uint8], at: int) -> int:
-    return (
-        (np.int64(data[at]) << 24)
-        | (np.int64(data[at + 1]) << 16)
-        | (np.int64(data[at + 2]) << 8)
-        | np.int64(data[at + 3])
-    )
-
-
-@compiled
-def _intern(high: int, low: int, words: NDArray[np.int64], slots: NDArray[np.int32]) -> int:
-    """Return the number of an address, or -1 if the table is full.
-
-    An IPv4-mapped address below 240.0.0.0 is the IPv4 host. ``words[0, 0]`` counts the addresses held; address i
-    stands in row i + 1.
-    """
-    if high == 0 and low >> 32 == 0xFFFF and low & 0xFFFFFFFF < 0xF0000000:
-        return low & 0xFFFFFFFF
-    mask = len(slots) - 1
-    at = np.int64(mix64(np.int64(mix64(high)) + low) & np.uint64(mask))
-    while slots[at]:
-        held = slots[at]
-        if words[held, 0] == high and words[held, 1] == low:
-            return 0xF0000000 | (held - 1)
-        at = (at + 1) & mask
-    used = words[0, 0] + 1
-    if used == len(words):
-        return -1
-    words[0, 0] = used
-    words[used, 0] = high
-    words[used, 1] = low
-    slots[at] = used
-    return 0xF0000000 | (used - 1)
-
-
-@compiled
-def decode(
+def decode_plain(
+    first: int,
+    count: int,
     data: NDArray[np.uint8],
     offset: NDArray[np.int64],
     length: NDArray[np.int64],
@@ -104,15 +74,17 @@ def decode(
     out_protocol: NDArray[np.uint8],
     out_event: NDArray[np.uint8],
     out_flags: NDArray[np.uint16],
-) -> int:
-    """Decode records into columns and return how many packets can be followed; the rest is tallied by reason.
+    layer: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Decode records from `first` on, until the end or one that has to be opened, which `layer` then tells.
 
-    An ICMP error is told as an event of the conversation that it quotes. Requests other than TCP and UDP go from
-    port 0 to the number of their service (`service.capture.services`), and replies back: so two hosts that ask
-    each other have two conversations.
+    What can't be followed is tallied by reason. A record of a link type from `ETHER` on begins with what that
+    ethertype says, and is not opened again. An ICMP error is told as an event of the conversation that it quotes.
+    Requests other than TCP and UDP go from port 0 to the number of their service (`service.capture.services`),
+    and replies back: so two hosts that ask each other have two conversations.
+    Returns where it stopped and the number of rows in the columns, which was `count`.
     """
-    count = 0
-    for i in range(len(offset)):
+    for i in range(first, len(offset)):
         at = offset[i]
         end = at + length[i]
 
@@ -122,7 +94,7 @@ def decode(
             if at + 14 > end:
                 tally[TRUNCATED] += 1
                 continue
-            ether = _u16(data, at + 12)
+            ether = u16(data, at + 12)
             at += 14
             tags = 0
             while (
@@ -130,7 +102,7 @@ def decode(
                 and tags < _TAGS
                 and at + 4 <= end
             ):
-                ether = _u16(data, at + 2)
+                ether = u16(data, at + 2)
                 at += 4
                 tags += 1
             if (ether == 0x8100 or ether == 0x88A8 or ether == 0x9100 or ether == 0x9200) and tags < _TAGS:
@@ -142,10 +114,10 @@ def decode(
                     and data[at] == 0xAA
                     and data[at + 1] == 0xAA
                     and data[at + 2] == 3
-                    and _u16(data, at + 3) == 0
-                    and data[at + 5] == 0
+                    and u16(data, at + 3) == 0
+                    and (data[at + 5] == 0 or data[at + 5] == 0xF8)
                 ):
-                    ether = _u16(data, at + 6)
+                    ether = u16(data, at + 6)
                     at += 8
                 else:
                     tally[LLC] += 1
@@ -154,13 +126,13 @@ def decode(
             if at + 16 > end:
                 tally[TRUNCATED] += 1
                 continue
-            ether = _u16(data, at + 14)
+            ether = u16(data, at + 14)
             at += 16
         elif kind == COOKED2:
             if at + 20 > end:
                 tally[TRUNCATED] += 1
                 continue
-            ether = _u16(data, at)
+            ether = u16(data, at)
             at += 20
         elif kind == RAW or kind == RAW_BSD or kind == RAW_OPENBSD or kind == RAW4 or kind == RAW6:
             if at >= end:
@@ -180,33 +152,32 @@ def decode(
             else:
                 tally[LINK_TYPE + kind] += 1
                 continue
+        elif kind >= ETHER:
+            ether = kind - ETHER
         else:
-            tally[LINK_TYPE + (kind & 0xFFFF)] += 1
-            continue
-        if (kind == COOKED or kind == COOKED2) and ether == 0x8100 and at + 4 <= end:
-            ether = _u16(data, at + 2)
-            at += 4
-
+            layer[AT], layer[END], layer[FORM] = at, end, kind
+            return i, count
         # Network layer: addresses, transport protocol, end of the packet without padding.
         flags = 0
+        network = at
         if ether == 0x0800:
             if at + 20 > end:
                 tally[TRUNCATED] += 1
                 continue
             header = (data[at] & 15) * 4
-            total = _u16(data, at + 2)
+            total = u16(data, at + 2)
             if data[at] >> 4 != 4 or header < 20 or (total != 0 and total < header):  # 0: segmentation offload
                 tally[MALFORMED] += 1
                 continue
             if total != 0 and at + total < end:
                 end = at + total
             whole = at + total if total != 0 else end
-            if _u16(data, at + 6) & 0x1FFF:
+            if u16(data, at + 6) & 0x1FFF:
                 tally[FRAGMENT] += 1
                 continue
             protocol = np.int64(data[at + 9])
-            source_high, source_low = np.int64(0), _u32(data, at + 12)
-            target_high, target_low = np.int64(0), _u32(data, at + 16)
+            source_high, source_low = np.int64(0), u32(data, at + 12)
+            target_high, target_low = np.int64(0), u32(data, at + 16)
             version = 4
             at += header
         elif ether == 0x86DD:
@@ -216,15 +187,15 @@ def decode(
             if data[at] >> 4 != 6:
                 tally[MALFORMED] += 1
                 continue
-            payload = _u16(data, at + 4)
+            payload = u16(data, at + 4)
             if payload != 0 and at + 40 + payload < end:  # 0: jumbogram or segmentation offload
                 end = at + 40 + payload
             whole = at + 40 + payload if payload != 0 else end
             protocol = np.int64(data[at + 6])
-            source_high = _u32(data, at + 8) << 32 | _u32(data, at + 12)
-            source_low = _u32(data, at + 16) << 32 | _u32(data, at + 20)
-            target_high = _u32(data, at + 24) << 32 | _u32(data, at + 28)
-            target_low = _u32(data, at + 32) << 32 | _u32(data, at + 36)
+            source_high = u32(data, at + 8) << 32 | u32(data, at + 12)
+            source_low = u32(data, at + 16) << 32 | u32(data, at + 20)
+            target_high = u32(data, at + 24) << 32 | u32(data, at + 28)
+            target_low = u32(data, at + 32) << 32 | u32(data, at + 36)
             version = 6
             at += 40
             reason = -1
@@ -239,7 +210,7 @@ def decode(
                 hops += 1
                 following = np.int64(data[at])
                 if protocol == 44:
-                    if _u16(data, at + 2) & 0xFFF8:
+                    if u16(data, at + 2) & 0xFFF8:
                         reason = FRAGMENT
                         break
                     at += 8
@@ -255,10 +226,10 @@ def decode(
             if at + 28 > end:
                 tally[TRUNCATED] += 1
                 continue
-            operation = _u16(data, at + 6)
+            operation = u16(data, at + 6)
             if (
-                _u16(data, at) != 1
-                or _u16(data, at + 2) != 0x0800
+                u16(data, at) != 1
+                or u16(data, at + 2) != 0x0800
                 or data[at + 4] != 6
                 or data[at + 5] != 4
                 or operation < 1
@@ -266,22 +237,25 @@ def decode(
             ):
                 tally[ARP_OTHER] += 1
                 continue
-            source_high, source_low = np.int64(0), _u32(data, at + 14)
-            target_high, target_low = np.int64(0), _u32(data, at + 24)
+            source_high, source_low = np.int64(0), u32(data, at + 14)
+            target_high, target_low = np.int64(0), u32(data, at + 24)
             version = 4
             protocol = np.int64(-1)
-        else:
+        elif kind >= ETHER:
             tally[ETHERTYPE + ether] += 1
             continue
+        else:
+            layer[AT], layer[END], layer[FORM] = at, end, ETHER + ether
+            return i, count
 
         # Transport layer: ports, flags, what happened.
         followed = np.int64(0)
         source_port, target_port = np.int64(0), np.int64(0)
         if protocol == 6:
-            if at + 14 > end:
-                tally[TRUNCATED] += 1
+            if at + 14 > end:  # without flags nobody knows who began, and whether an answer is a refusal
+                tally[TCP_CUT if at + 4 <= end else TRUNCATED] += 1
                 continue
-            source_port, target_port = _u16(data, at), _u16(data, at + 2)
+            source_port, target_port = u16(data, at), u16(data, at + 2)
             flags = np.int64(data[at + 13])
             if whole > at + (data[at + 12] >> 4) * 4:
                 flags |= PAYLOAD
@@ -290,7 +264,17 @@ def decode(
             if at + 4 > end:
                 tally[TRUNCATED] += 1
                 continue
-            source_port, target_port = _u16(data, at), _u16(data, at + 2)
+            source_port, target_port = u16(data, at), u16(data, at + 2)
+            if kind < ETHER and (
+                target_port == 4789
+                or target_port == 8472
+                or target_port == 2152
+                or target_port == 6081
+                or target_port == 3544
+                or source_port == 3544
+            ):  # VXLAN (twice), GTP-U, Geneve, Teredo: perhaps
+                layer[AT], layer[END], layer[FORM] = network, end, ETHER + ether
+                return i, count
             followed = 1
             event = UDP
         elif protocol == -1:
@@ -338,24 +322,24 @@ def decode(
                         tally[TRUNCATED] += 1
                         continue
                     quoted = np.int64(data[at + 9])
-                    source_low, target_low = _u32(data, at + 12), _u32(data, at + 16)
+                    source_low, target_low = u32(data, at + 12), u32(data, at + 16)
                     at += (data[at] & 15) * 4
                 else:
                     if at + 40 > end:
                         tally[TRUNCATED] += 1
                         continue
                     quoted = np.int64(data[at + 6])
-                    source_high = _u32(data, at + 8) << 32 | _u32(data, at + 12)
-                    source_low = _u32(data, at + 16) << 32 | _u32(data, at + 20)
-                    target_high = _u32(data, at + 24) << 32 | _u32(data, at + 28)
-                    target_low = _u32(data, at + 32) << 32 | _u32(data, at + 36)
+                    source_high = u32(data, at + 8) << 32 | u32(data, at + 12)
+                    source_low = u32(data, at + 16) << 32 | u32(data, at + 20)
+                    target_high = u32(data, at + 24) << 32 | u32(data, at + 28)
+                    target_low = u32(data, at + 32) << 32 | u32(data, at + 36)
                     at += 40
                 if at + 4 > end:
                     tally[TRUNCATED] += 1
                     continue
                 if quoted == 6 or quoted == 17:
                     followed = 0 if quoted == 6 else 1
-                    source_port, target_port = _u16(data, at), _u16(data, at + 2)
+                    source_port, target_port = u16(data, at), u16(data, at + 2)
                 elif quoted == 1:
                     target_port = np.int64(data[at])
                 elif quoted == 58:
@@ -363,6 +347,9 @@ def decode(
                 else:
                     tally[(ICMP_TYPE if version == 4 else ICMP6_TYPE) + message] += 1
                     continue
+        elif kind < ETHER and (protocol == 4 or protocol == 41 or protocol == 47):
+            layer[AT], layer[END], layer[FORM] = network, end, ETHER + ether
+            return i, count
         else:
             tally[PROTOCOL + (protocol & 0xFF)] += 1
             continue
@@ -373,9 +360,9 @@ def decode(
                 flags |= GROUP
             source, target = source_low, target_low
             if source_low >= 0xF0000000:
-                source = _intern(0, source_low | 0xFFFF00000000, words, slots)
+                source = intern(0, source_low | 0xFFFF00000000, words, slots)
             if target_low >= 0xF0000000:
-                target = _intern(0, target_low | 0xFFFF00000000, words, slots)
+                target = intern(0, target_low | 0xFFFF00000000, words, slots)
         else:
             if (
                 (target_high >> 56) & 0xFF == 0xFF
@@ -383,8 +370,8 @@ def decode(
                 or (source_high == 0 and source_low == 0)
             ):
                 flags |= GROUP
-            source = _intern(source_high, source_low, words, slots)
-            target = _intern(target_high, target_low, words, slots)
+            source = intern(source_high, source_low, words, slots)
+            target = intern(target_high, target_low, words, slots)
         if source < 0 or target < 0:
             tally[ADDRESSES] += 1
             continue
@@ -398,4 +385,4 @@ def decode(
         out_event[count] = event
         out_flags[count] = flags
         count += 1
-    return count
+    return len(offset), count

@@ -18,6 +18,7 @@ CONTROL = 3
 
 SECTION, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 PACKET_HEADER = 16
+"""Bytes before a packet in a classic file, at least."""
 
 
 @compiled
@@ -44,6 +45,7 @@ def pcap_records(
     end: int,
     big: bool,
     ns_per_tick: int,
+    header: int,
     longest: int,
     offset: NDArray[np.int64],
     length: NDArray[np.int64],
@@ -51,22 +53,23 @@ def pcap_records(
 ) -> tuple[int, int, int]:
     """List the records of a classic capture file in ``data[at:end]``.
 
-    Returns their number, where the first record that is not listed begins, and why the list ends there.
+    Each has a header of `header` bytes. Returns their number, where the first record that is not listed begins,
+    and why the list ends there.
     """
     count = 0
-    while at + PACKET_HEADER <= end:
+    while at + header <= end:
         if count == len(offset):
             return count, at, FULL
         captured = _u32(data, at + 8, big)
         if captured > longest:
             return count, at, CORRUPT
-        if at + PACKET_HEADER + captured > end:
+        if at + header + captured > end:
             break
         time[count] = _u32(data, at, big) * 1_000_000_000 + _u32(data, at + 4, big) * ns_per_tick
-        offset[count] = at + PACKET_HEADER
+        offset[count] = at + header
         length[count] = captured
         count += 1
-        at += PACKET_HEADER + captured
+        at += header + captured
     return count, at, MORE
 
 
@@ -101,6 +104,8 @@ def pcapng_records(
             return count, at, CORRUPT
         if at + size > end:
             break
+        if _u32(data, at + size - 4, big) != size:  # it is told twice
+            return count, at, CORRUPT
         if kind in (ENHANCED_PACKET, OBSOLETE_PACKET):
             which = _u32(data, at + 8, big) if size >= 32 else len(interfaces)
             if kind == OBSOLETE_PACKET and size >= 32:  # 16 bits of interface, 16 of drops

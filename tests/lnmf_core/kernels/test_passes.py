@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lnmf_core.kernels.lanes import LANES
 from lnmf_core.kernels.passes import (
     explained,
     lanes_of,
     lined,
     padded,
     pass_over,
-    settle_all,
-    settle_some,
+    settle,
     solve_all,
     solve_rows,
     squared,
@@ -22,6 +20,7 @@ from lnmf_core.kernels.passes import (
     withdraw_rows,
 )
 from lnmf_core.kernels.sweeps import hals_sweeps
+from lnmf_core.kernels.tiles import ROWS
 
 COLUMNS = 37
 WIDTHS = [1, 3, 4, 5, 10, 12, 16, 19]
@@ -61,7 +60,7 @@ def test_room_begins_with_a_line_of_the_cache_and_is_zero() -> None:
     assert room.ctypes.data % 64 == 0
     assert not room.any()
     assert [padded(k) for k in (1, 4, 5, 10)] == [4, 4, 8, 12]
-    assert [tiled(rows) for rows in (0, 1, LANES, LANES + 1)] == [0, LANES, LANES, 2 * LANES]
+    assert [tiled(rows) for rows in (0, 1, ROWS, ROWS + 1)] == [0, ROWS, ROWS, 2 * ROWS]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5, 400, 5000])
@@ -70,12 +69,12 @@ def test_lanes_are_rows_modulo_the_width_of_a_tile(rows: int) -> None:
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     lanes = np.full(indptr[-1], 99, np.int8)
     lanes_of(indptr, lanes)
-    np.testing.assert_array_equal(lanes, np.repeat(np.arange(rows) % LANES, lengths))
+    np.testing.assert_array_equal(lanes, np.repeat(np.arange(rows) % ROWS, lengths))
 
 
 @pytest.mark.parametrize("blank", [0, 1])
 @pytest.mark.parametrize("k", WIDTHS)
-@pytest.mark.parametrize("rows", [1, LANES - 1, LANES, 2 * LANES + 5])
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 5])
 def test_all_rows_are_solved_as_by_separate_products_and_sweeps(rows: int, k: int, blank: int) -> None:
     p = Problem(rows, k)
     D = filled(p.D)[:rows]
@@ -90,7 +89,7 @@ def test_all_rows_are_solved_as_by_separate_products_and_sweeps(rows: int, k: in
 
 
 @pytest.mark.parametrize("k", WIDTHS)
-@pytest.mark.parametrize("rows", [1, LANES - 1, LANES, 2 * LANES + 5])
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 5])
 def test_some_rows_are_solved_and_withdrawn(rows: int, k: int) -> None:
     p = Problem(rows, k)
     slots = np.random.default_rng(0).permutation(rows)[: max(rows - 2, 1)]
@@ -111,20 +110,21 @@ def test_patterns_are_moved_in_all_columns_and_in_some(k: int) -> None:
     p = Problem(50, k)
     cross = p.dense.T @ p.D
     moved = hals_sweeps(p.Ct, cross, p.gram_D, 2, 0.0)
+    touched = np.array([30, 2, 36], np.int32)
     Ct, gram_C = filled(p.Ct), np.ones((k, k))
-    before, after = settle_all(Ct, filled(cross), p.gram_D, COLUMNS, 2, 0.0, gram_C)
+    before, after = settle(touched, COLUMNS, Ct, filled(cross), p.gram_D, 2, 0.0, gram_C)
     close(Ct[:COLUMNS, :k], moved)
     close(gram_C, moved.T @ moved)
     assert before == pytest.approx((p.Ct * cross).sum())
     assert after == pytest.approx((moved * cross).sum())
-    touched = np.array([30, 2, 36], np.int32)
     Ct, gram_C = filled(p.Ct), p.gram_C.copy()
-    fit = settle_some(touched, Ct, filled(cross), p.gram_D, 2, 0.0, gram_C)
+    before, after = settle(touched, 0, Ct, filled(cross), p.gram_D, 2, 0.0, gram_C)
     expected = p.Ct.copy()
     expected[touched] = moved[touched]
     close(Ct[:COLUMNS, :k], expected)
     close(gram_C, expected.T @ expected)
-    assert fit == pytest.approx((moved * cross)[touched].sum())
+    assert before == 0
+    assert after == pytest.approx((moved * cross)[touched].sum())
 
 
 def test_a_pass_tells_what_is_explained_before_and_after_the_patterns_move() -> None:

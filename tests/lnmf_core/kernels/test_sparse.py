@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 
 from lnmf_core import ExtrapolatedHals, Hals, Nndsvd, RandomStart, Stop
-from lnmf_core.kernels.sparse import ROWS, from_blocks, room, to_blocks
+from lnmf_core.kernels.sparse import from_blocks, to_blocks
+from lnmf_core.kernels.tiles import ROWS, room
 from lnmf_core.matrix import checked
 from lnmf_core.rules.sweep_plan import Pace
 from lnmf_core.solve import _iterate, _iterate_compiled

@@ -5,7 +5,22 @@ import pytest
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.vectors import WIDTH, load, multiply_add, positive, spread, store, total, turn, widened
+from lnmf_core.kernels.vectors import (
+    FOUR,
+    WIDTH,
+    fetch,
+    load,
+    load_four,
+    multiply_add,
+    positive,
+    spread,
+    spread_four,
+    store,
+    total,
+    turn,
+    turn_four,
+    widened,
+)
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
@@ -27,6 +42,20 @@ def wide_total(array: NDArray[Any], row: int, column: int) -> tuple[float, float
 @compiled
 def turned(source: NDArray[Any], row: int, column: int, out: NDArray[Any], to_row: int, to_column: int) -> None:
     turn(source, row, column, out, to_row, to_column)
+
+
+@compiled
+def four_times(array: NDArray[Any], number: float, row: int, column: int, out: NDArray[Any]) -> None:
+    fetch(array, row, column)
+    times = spread_four(array.dtype.type(number))
+    store(out, row, column, multiply_add(times, load_four(array, row, column), load_four(out, row, column)))
+
+
+@compiled
+def turned_four(
+    source: NDArray[Any], row: int, column: int, out: NDArray[Any], to_row: int, to_column: int
+) -> None:
+    turn_four(source, row, column, out, to_row, to_column)
 
 
 @DTYPES
@@ -61,4 +90,24 @@ def test_a_square_is_turned_and_nothing_else_is_touched(dtype: Any) -> None:
     turned(source, 5, 9, out, 3, 17)
     expected = np.full_like(out, -1)
     expected[3 : 3 + WIDTH, 17 : 17 + WIDTH] = source[5 : 5 + WIDTH, 9 : 9 + WIDTH].T
+    np.testing.assert_array_equal(out, expected)
+
+
+@DTYPES
+def test_four_numbers_are_moved_and_the_next_four_are_not(dtype: Any) -> None:
+    array = np.arange(24.0).reshape(2, 12).astype(dtype)
+    out = np.ones_like(array)
+    four_times(array, 3.0, 1, 5, out)
+    expected = np.ones_like(array)
+    expected[1, 5 : 5 + FOUR] += 3 * array[1, 5 : 5 + FOUR]
+    np.testing.assert_array_equal(out, expected)
+
+
+@DTYPES
+def test_a_square_of_four_is_turned(dtype: Any) -> None:
+    source = np.arange(8.0 * 12).reshape(8, 12).astype(dtype)
+    out = np.full((12, 16), -1, dtype)
+    turned_four(source, 2, 7, out, 5, 9)
+    expected = np.full_like(out, -1)
+    expected[5 : 5 + FOUR, 9 : 9 + FOUR] = source[2 : 2 + FOUR, 7 : 7 + FOUR].T
     np.testing.assert_array_equal(out, expected)

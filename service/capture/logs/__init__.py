@@ -1,0 +1,1 @@
+"""Logs of flows: text, one record a line."""
