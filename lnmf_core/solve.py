@@ -14,6 +14,7 @@ from lnmf_core.errors import FactorError
 from lnmf_core.factors import FLOATS, Array, Factors, Solution, StopReason
 from lnmf_core.kernels.loop import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.kernels.rows import count_positive
+from lnmf_core.kernels.sparse import sparse_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rules.base import Alternating, JointRule, Point, RuleChoice, Traits, UpdateRule
@@ -149,21 +150,14 @@ def _iterate_compiled(
     D, Ct = first.D.copy(), first.C.T.copy()
     errors = np.empty(stop.max_iterations + 1)
     pace, joint = plan.constants
-    count, ending = extrapolated_sweeps(
-        *matrix.parts(),
-        matrix.squared_norm,
-        D,
-        Ct,
-        plan.sweeps,
-        plan.momentum,
-        plan.period,
-        pace,
-        joint,
-        errors,
-        ROUNDINGS[matrix.dtype],
-        stop.tolerance,
-        MEMORY,
-    )
+    dense, indptr, indices, data = matrix.parts()
+    run = matrix.squared_norm, D, Ct, plan.sweeps, plan.momentum, plan.period, pace
+    stopping = errors, ROUNDINGS[matrix.dtype], stop.tolerance, MEMORY
+    # Two loops, so that whoever needs one does not wait until both are compiled.
+    if len(dense) or len(joint):
+        count, ending = extrapolated_sweeps(dense, indptr, indices, data, *run, joint, *stopping)
+    else:
+        count, ending = sparse_sweeps(indptr, indices, data, *run, *stopping)
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)
     return Factors.known(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)

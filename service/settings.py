@@ -30,7 +30,7 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free one")
     window: int = Field(60, ge=1, le=86400, description="length of a window in seconds")
     max_pairs: int = Field(
-        1 << 18, ge=1024, le=1 << 24, description="most (source, target, service) triples counted in one window"
+        1 << 17, ge=1024, le=1 << 24, description="most (source, target, service) triples counted in one window"
     )
     max_json_bytes: int = Field(16 << 20, ge=1, description="largest JSON body accepted")
     max_capture_bytes: int = Field(256 << 20, ge=1, description="largest capture file accepted over HTTP")

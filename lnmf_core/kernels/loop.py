@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
 from lnmf_core.kernels.joint import joint_step
-from lnmf_core.kernels.sparse import sparse_sweeps
 from lnmf_core.kernels.sums import csr_times, csr_transposed_times, relative_error
 from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "fb6649adcb161c9d"
+BUILT_ON = "aa6c4e2c21839bd3"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""
@@ -43,18 +42,13 @@ def extrapolated_sweeps(
 ) -> tuple[int, int]:
     """Run `solve._iterate` for a rule that is a `SweepPlan`; return the number of errors and how it ended.
 
-    X is `dense` (n × m), or CSR if `dense` is empty. D (n × k) and Ct (m × k), C-contiguous, become the best
-    pair. `errors` takes the start's relative error and then one after each iteration, until it is full
-    (BUDGET). `table`, `period`, `pace` and `joint` (may be empty) are those of the plan;
-    `rounding`, `tolerance` and `memory` those of the stopping test. Sweeps allocate next to
+    X is `dense` (n × m), or CSR if `dense` is empty; without joint steps `sparse_sweeps` is the loop for CSR.
+    D (n × k) and Ct (m × k), C-contiguous, become the best pair. `errors` takes the start's relative error and then
+    one after each iteration, until it is full (BUDGET). `table`, `period`, `pace` and `joint` (may be empty) are
+    those of the plan; `rounding`, `tolerance` and `memory` those of the stopping test. Sweeps allocate next to
     nothing.
     """
     sparse = dense.shape[0] == 0
-    if sparse and not len(joint):
-        return sparse_sweeps(
-            indptr, indices, data, squared_norm, D, Ct, sweeps, table, period, pace, errors, rounding, tolerance,
-            memory,
-        )  # fmt: skip
     least = np.finfo(D.dtype).tiny
     D_new, D_kept, D_before, D_next = D.copy(), D.copy(), D.copy(), D.copy()
     C_kept, C_before, C_from, C_next = Ct.copy(), Ct.copy(), Ct.copy(), Ct.copy()

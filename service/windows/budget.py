@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.capture.services import Means, means
+from service.windows import kernels
 from service.windows.counts import ServiceCounts, SourceTotals
 from service.windows.sorting import numbered
 
@@ -59,7 +60,7 @@ _SERIOUS = 3
 class Budget:
     """What one window may hold. Raises ValueError if `pairs` is below 2."""
 
-    pairs: int = 1 << 18
+    pairs: int = 1 << 17
     """Most distinct (source, target, service); so many sources too, at most."""
 
     def __post_init__(self) -> None:
@@ -88,35 +89,43 @@ class Relief:
     """Sources of which nothing is left."""
 
 
-def relieve(pairs: Pairs, zeros: Ints, budget: Budget) -> Relief:
-    """Choose at most half of the budget among p pairs.
-
-    `zeros` tells how many trailing zeros the hash of each (target, service) has: of a sample that was halved h
-    times those with at least h are left.
-    """
+def relieve(pairs: Pairs, budget: Budget) -> Relief:
+    """Choose at most half of the budget among p pairs."""
     sources, owner = numbered(pairs.source)
     sizes = np.bincount(owner, minlength=len(sources))
     before = np.zeros(len(sources), np.int64)
     before[owner] = pairs.halvings
-    silent = ~pairs.answered & ~pairs.expired
-    evidence = np.bincount(owner, silent, minlength=len(sources))
+    evidence = np.bincount(owner[~(pairs.answered | pairs.expired)], minlength=len(sources))
     goal = budget.pairs // 2
+    halvings, kept, left = before, np.ones(len(owner), np.bool_), sizes
     for spare, most in _LADDER:
         stays = evidence > spare
-        halvings = before if most is None else np.maximum(before, _halvings(owner, sizes, zeros, most))
-        kept = zeros >= halvings[owner]
-        left = np.bincount(owner[kept], minlength=len(sources))
+        if most is not None and left[stays].sum() > goal:
+            zeros = sample_ranks(pairs)
+            halvings = np.maximum(before, _halvings(owner, sizes, zeros, most))
+            kept = zeros >= halvings[owner]
+            left = np.bincount(owner[kept], minlength=len(sources))
         if left[stays].sum() <= goal:
             break
     else:
         stays &= _lucky(sources, np.where(stays, left, 0), goal)
     if spare >= _SERIOUS:
         # Of so many sources with so much evidence, some are better than none.
-        stays |= _lucky(
-            sources, np.where(stays | (evidence < _SERIOUS), 0, left), goal - int(left[stays].sum())
-        ) & (evidence >= _SERIOUS)
+        spare_room = goal - int(left[stays].sum())
+        others = np.where(stays | (evidence < _SERIOUS), 0, left)
+        stays |= _lucky(sources, others, spare_room) & (evidence >= _SERIOUS)
     mine = stays[owner]
     return Relief(kept & mine, mine & ~kept, sources[stays], halvings[stays], int(len(sources) - stays.sum()))
+
+
+def sample_ranks(pairs: Pairs) -> Ints:
+    """Return how many trailing zeros the hash of each (target, service) has.
+
+    Of a sample that was halved h times those with at least h are left.
+    """
+    zeros = np.empty(len(pairs.source), np.int64)
+    kernels.trailing_zeros(pairs.target, pairs.service, zeros)
+    return zeros
 
 
 def _halvings(owner: NDArray[np.intp], sizes: NDArray[np.intp], zeros: Ints, most: int) -> Ints:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.capture.batch import AttemptBatch
 from service.windows import kernels
-from service.windows.budget import Budget, relieve
+from service.windows.budget import Budget, relieve, sample_ranks
 from service.windows.counts import Shed
 
 _SMALLEST = 1 << 10
@@ -123,7 +123,7 @@ class PairTable:
         """Free half of the places, and account for what was in them."""
         rows = self._rows()
         pairs = self._pairs(rows)
-        relief = relieve(pairs, _zeros(pairs), self._budget)
+        relief = relieve(pairs, self._budget)
         gone = pairs.tries[~(relief.kept | relief.thinned)]
         thinned = pairs.tries[relief.thinned]
         self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(thinned.sum()))
@@ -138,7 +138,7 @@ class PairTable:
         sources = np.union1d(self._sampled, other._sampled)
         self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))
         pairs = self.pairs()
-        kept = _zeros(pairs) >= pairs.halvings
+        kept = sample_ranks(pairs) >= pairs.halvings
         self.shed += Shed(sampled=int(pairs.tries[~kept].sum()))
         self._rebuild(self._rows()[kept], len(self._table))
 
@@ -157,12 +157,6 @@ class PairTable:
 def _places(budget: Budget) -> int:
     """Return the size of a table that has room for the budget's pairs, and is at most half full."""
     return max(_SMALLEST, 1 << (2 * budget.pairs - 1).bit_length())
-
-
-def _zeros(pairs: Pairs) -> NDArray[np.int64]:
-    zeros = np.empty(len(pairs.source), np.int64)
-    kernels.trailing_zeros(pairs.target, pairs.service, zeros)
-    return zeros
 
 
 def _room(sources: int) -> int:

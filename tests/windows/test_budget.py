@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from service.capture.batch import AttemptBatch, Outcome
 from service.capture.services import Protocol, service_code
-from service.windows.budget import Budget, relieve
+from service.windows.budget import Budget, relieve, sample_ranks
 from service.windows.close import WindowName, close_window
 from service.windows.counts import WindowCounts
-from service.windows.kernels import trailing_zeros
 from service.windows.pairs import Pairs, PairTable
 from tests.windows.counting import HOSTS
 
@@ -124,9 +123,8 @@ def test_half_is_kept_at_most_and_of_a_source_all_or_a_sample(owner: list[int], 
         last=np.zeros(n, np.int64),
         halvings=np.zeros(n, np.int8),
     )
-    zeros = np.empty(n, np.int64)
-    trailing_zeros(pairs.target, pairs.service, zeros)
-    relief = relieve(pairs, zeros, Budget(max(n, 2)))
+    zeros = sample_ranks(pairs)
+    relief = relieve(pairs, Budget(max(n, 2)))
     assert relief.kept.sum() <= max(n, 2) // 2
     levels = dict(zip(relief.sources.tolist(), relief.halvings.tolist(), strict=True))
     for source in set(owner):
@@ -149,7 +147,7 @@ def test_a_source_that_may_be_named_stays_while_honest_ones_can_go() -> None:
         last=np.zeros(n, np.int64),
         halvings=np.zeros(n, np.int8),
     )
-    relief = relieve(pairs, np.zeros(n, np.int64), Budget(n))
+    relief = relieve(pairs, Budget(n))
     assert relief.sources.tolist() == [2]
     assert relief.kept.sum() == 12
 
