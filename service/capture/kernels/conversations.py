@@ -160,7 +160,11 @@ def follow(
             key = np.int64(1)
         at = _find(young, key)
         known = young[at, _KEY] != 0
-        if not known:
+        kind = event[i]
+        flag = np.int64(flags[i])
+        syn = kind == _TCP and flag & (_SYN | _ACK | _RST) == _SYN
+        # A SYN begins anew whatever was before: it need not be looked for.
+        if not known and not syn:
             before = _find(old, key)
             if old[before, _KEY] != 0:
                 young[at] = old[before]
@@ -168,8 +172,6 @@ def follow(
                 known = True
         state = young[at, _STATE] if known else np.int64(0)
         from_beginner = known and ((state & _LOW_BEGAN) != 0) == low_sends
-        kind = event[i]
-        flag = np.int64(flags[i])
         service = np.int64(protocol[i]) << 16 | target_port[i]
         attempt = False  # this packet's source tries to begin the conversation
         result = -1  # what this packet tells of the attempt before it
@@ -179,7 +181,7 @@ def follow(
             i += 1
             continue
         if kind == _TCP:
-            if flag & _SYN and not flag & (_ACK | _RST):
+            if syn:
                 attempt = True
                 state = begin_state
             elif flag & _SYN and flag & _ACK and not flag & _RST:
