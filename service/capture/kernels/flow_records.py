@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.kernels.hashing import mix64
+from service.capture.kernels.interning import intern
 from service.compiled import compiled
+
+BUILT_ON = "1a1febbd045697b6"
 
 SKIP, SOURCE4, TARGET4, SOURCE6, TARGET6, SOURCE_PORT, TARGET_PORT, PROTOCOL = 0, 1, 2, 3, 4, 5, 6, 7
 PACKETS, RETURNED, FLAGS, RETURNED_FLAGS, DIRECTION, EVENT, INITIATED, BOOT = 8, 9, 10, 11, 12, 13, 14, 15
@@ -36,28 +38,6 @@ _MS, _SECOND = 1_000_000, 1_000_000_000
 _LARGEST = 1 << 62
 _AHEAD = 600 * _SECOND  # a flow later than its export by more than this is dated wrong
 _NTP_TO_UNIX = 2_208_988_800
-
-
-@compiled
-def _intern(high: int, low: int, words: NDArray[np.int64], slots: NDArray[np.int32]) -> int:
-    """Return the number of an address, or -1 if the table is full; as in `service.capture.kernels.headers`."""
-    if high == 0 and low >> 32 == 0xFFFF and low & 0xFFFFFFFF < 0xF0000000:
-        return low & 0xFFFFFFFF
-    mask = len(slots) - 1
-    at = np.int64(mix64(np.int64(mix64(high)) + low) & np.uint64(mask))
-    while slots[at]:
-        held = slots[at]
-        if words[held, 0] == high and words[held, 1] == low:
-            return 0xF0000000 | (held - 1)
-        at = (at + 1) & mask
-    used = words[0, 0] + 1
-    if used == len(words):
-        return -1
-    words[0, 0] = used
-    words[used, 0] = high
-    words[used, 1] = low
-    slots[at] = used
-    return 0xF0000000 | (used - 1)
 
 
 @compiled
@@ -273,8 +253,8 @@ def decode(
             else:
                 tally[IP_PROTOCOL + (protocol & 0xFF)] += 1
                 continue
-            source = _intern(source_high, source_low, words, slots)
-            target = _intern(target_high, target_low, words, slots)
+            source = intern(source_high, source_low, words, slots)
+            target = intern(target_high, target_low, words, slots)
             if source < 0 or target < 0:
                 tally[ADDRESSES] += 1
                 continue
