@@ -64,6 +64,8 @@ class Reading:
     """Attempts that came after their window was closed and count in a later one."""
     mended: int = 0
     """Packets or flows whose time was absurd."""
+    forgotten: int = 0
+    """Conversations that were forgotten early, because there were too many: what follows is taken for new."""
     dropped: int | None = 0
     """Packets that the system dropped before they could be read; None if it does not say."""
 
@@ -92,7 +94,7 @@ def read_windows(
         _note_losses(reading, source)
     yield from beginnings.finish()
     yield from windows.finish()
-    reading.late, reading.mended = windows.late, beginnings.mended
+    reading.late, reading.mended, reading.forgotten = windows.late, beginnings.mended, beginnings.forgotten
 
 
 def read_live(
@@ -111,7 +113,7 @@ def read_live(
     yield from beginnings.finish()
     yield from windows.finish()
     _note_losses(reading, capture)
-    reading.late, reading.mended = windows.late, beginnings.mended
+    reading.late, reading.mended, reading.forgotten = windows.late, beginnings.mended, beginnings.forgotten
 
 
 class _Beginnings:
@@ -126,6 +128,10 @@ class _Beginnings:
     @property
     def mended(self) -> int:
         return self._packet_clock.mended + self._flow_clock.mended
+
+    @property
+    def forgotten(self) -> int:
+        return self._conversations.forgotten
 
     def add(self, batch: PacketBatch | FlowBatch) -> Iterator[WindowCounts]:
         if isinstance(batch, FlowBatch):

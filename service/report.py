@@ -159,6 +159,7 @@ def _figures(summary: Summary) -> str:
         ("attempts not counted, a window was full", summary.shed.attempts),
         ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),
+        ("conversations forgotten early, the table was full", summary.forgotten),
         ("packets or flows with an absurd time", summary.mended_times),
     ):
         if count:
@@ -191,6 +192,7 @@ def _summary(summary: Summary) -> dict[str, object]:
         "shed": asdict(summary.shed),
         "late": summary.late,
         **({"dropped": summary.dropped} if summary.live else {}),
+        "forgotten": summary.forgotten,
         "mended_times": summary.mended_times,
         "damage": [
             {"file": damage.file, "offset": damage.offset, "reason": damage.reason} for damage in summary.damage

@@ -51,6 +51,8 @@ class Summary:
     """What windows had no room for."""
     late: int
     """Attempts that came after their window was closed and count in a later one."""
+    forgotten: int
+    """Conversations that were forgotten early, because there were too many at a time."""
     mended_times: int
     """Packets or flows whose time was absurd and was replaced by that of the one before."""
     dropped: int | None
@@ -109,6 +111,7 @@ class Figures:
             tunnelled=reading.tunnelled,
             shed=self._shed,
             late=reading.late,
+            forgotten=reading.forgotten,
             mended_times=reading.mended,
             dropped=reading.dropped,
             live=live,

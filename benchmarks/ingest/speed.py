@@ -3,8 +3,8 @@
 Every contender reads the same file from the page cache, one after the other, in a process of its own whose CPU
 time counts, user and system, less that of a run over a file without packets: start and imports are not compared.
 Slow ones read a part of the file. scapy dissects, dpkt parses, tshark prints the fields that are needed; they stop
-there, while `whole way` goes on to directions, distinct targets and windows. Reading and decoding alone take about as
-long as the start that is taken off: those figures vary by half from run to run.
+there, while `whole way` goes on to directions, distinct targets and windows. Reading and decoding alone take about
+as long as the start that is taken off: those figures vary by half from run to run.
 """
 
 from __future__ import annotations

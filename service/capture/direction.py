@@ -66,6 +66,8 @@ class Conversations:
         self._cursor = np.zeros(2, dtype=np.int64)
         self._began = 0
         self._serves = known_services()
+        self.forgotten = 0
+        """Conversations that were forgotten before they were idle for long enough, because the table was full."""
 
     def follow(self, packets: PacketBatch) -> AttemptBatch:
         """Return the attempts that the packets make, and the outcomes that they tell."""
@@ -127,6 +129,8 @@ class Conversations:
         )
 
     def _rotate(self, now: int) -> None:
+        if now <= self._began + self._spec.idle:
+            self.forgotten += int(np.count_nonzero(self._old[:, 0]))
         self._young, self._old = self._old, self._young
         self._young[:] = 0
         if now > self._began + 2 * self._spec.idle:  # nothing was heard for so long that the old are dead too

@@ -293,6 +293,13 @@ def test_a_small_table_keeps_the_answers_of_recent_talks(slots: int) -> None:
     assert sum(one.outcome == "answered" for one in told) == 500 - delay
 
 
+@pytest.mark.parametrize(("talks", "pause", "forgotten"), [(4, 0.001, 0), (100, 0.001, 100 - 2 * 8), (100, 400, 0)])
+def test_talks_that_have_to_go_before_they_are_idle_are_counted(talks: int, pause: float, forgotten: int) -> None:
+    conversations = Conversations(ConversationSpec(slots=16))
+    conversations.follow(batch_of([tcp(SYN, time=i * pause, sport=1024 + i) for i in range(talks)]))
+    assert conversations.forgotten == pytest.approx(forgotten, abs=8)
+
+
 def test_talks_are_kept_for_the_idle_time_and_forgotten_after_twice_that() -> None:
     spec = ConversationSpec(idle=100 * SECOND)
 
