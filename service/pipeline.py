@@ -13,8 +13,8 @@ from service.alerts.suppress import GAP, ongoing, raise_alert
 from service.alerts.threshold import Thresholds
 from service.capture.batch import FlowBatch
 from service.capture.direction import Conversations, ConversationSpec
-from service.capture.file import CaptureFile
 from service.capture.flow_direction import FlowDirection
+from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
 from service.patterns.catalogue import FORGOTTEN, Followers, identify
@@ -184,9 +184,9 @@ class Pipeline:
             return [self._take(unit, counts) for counts in windows]
 
     def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
-        """Read a capture file, and analyse and store its windows, all or none.
+        """Read a capture or a log of flows, and analyse and store its windows, all or none.
 
-        Raises CaptureError if the file is no capture, and as `accept` does. A damaged file counts up to its
+        Raises CaptureError if the file is neither, and as `accept` does. A damaged file counts up to its
         damage.
         """
         reading = Reading()
@@ -194,7 +194,7 @@ class Pipeline:
 
         def counted() -> Iterator[WindowCounts]:
             nonlocal attempts
-            for counts in read_windows([CaptureFile(path, HostTable())], sensor, self._spec, reading):
+            for counts in read_windows([open_traffic(path, HostTable())], sensor, self._spec, reading):
                 attempts += counts.attempts
                 yield counts
 

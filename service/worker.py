@@ -1,4 +1,4 @@
-"""Replays a folder of captures into the store."""
+"""Replays a folder of captures and logs of flows into the store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WorkerSpec:
 class Worker:
     """Reads each capture of a folder once; windows that are stored already are left as they are.
 
-    Each file counts as a sensor of its own, named after it. A file that is no capture, or contradicts what is
+    Each file counts as a sensor of its own, named after it. A file that is neither, or contradicts what is
     stored, is logged and left alone until it changes.
     """
 

@@ -38,6 +38,13 @@ def test_each_file_is_replayed_once(worker: Worker, store: MemoryStore, example:
         assert unit.alerts(AlertQuery()).items == before
 
 
+def test_a_log_of_flows_is_replayed_too(worker: Worker, store: MemoryStore, tmp_path: Path) -> None:
+    rows = [f"1700000000.{i:03},192.0.2.9,10.0.0.{i},tcp/23,false" for i in range(1, 41)]
+    (tmp_path / "flows.csv").write_text("\n".join(["time,src_ip,dst_ip,service,answered", *rows]) + "\n")
+    worker.replay_all()
+    assert sensors(store) == {"flows.csv"}
+
+
 def test_a_file_is_left_alone_while_it_grows(
     worker: Worker, store: MemoryStore, example: Path, tmp_path: Path
 ) -> None:
