@@ -92,9 +92,7 @@ def read_windows(
             progress(done + position)
         done += position
         _note_losses(reading, source)
-    yield from beginnings.finish()
-    yield from windows.finish()
-    reading.late, reading.mended, reading.forgotten = windows.late, beginnings.mended, beginnings.forgotten
+    yield from beginnings.finish(reading)
 
 
 def read_live(
@@ -110,10 +108,8 @@ def read_live(
         yield from beginnings.add(batch)
         if not len(batch):
             yield from windows.advance(clock())
-    yield from beginnings.finish()
-    yield from windows.finish()
+    yield from beginnings.finish(reading)
     _note_losses(reading, capture)
-    reading.late, reading.mended, reading.forgotten = windows.late, beginnings.mended, beginnings.forgotten
 
 
 class _Beginnings:
@@ -125,14 +121,6 @@ class _Beginnings:
         self._flows = FlowDirection()
         self._packet_clock, self._flow_clock = SteadyClock(), SteadyClock(LOG_JUMP)
 
-    @property
-    def mended(self) -> int:
-        return self._packet_clock.mended + self._flow_clock.mended
-
-    @property
-    def forgotten(self) -> int:
-        return self._conversations.forgotten
-
     def add(self, batch: PacketBatch | FlowBatch) -> Iterator[WindowCounts]:
         if isinstance(batch, FlowBatch):
             time = self._flow_clock.steady(batch.time)
@@ -143,9 +131,14 @@ class _Beginnings:
             steady = replace(batch, time=self._packet_clock.steady(batch.time))
             yield from self._windows.add(self._conversations.follow(steady))
 
-    def finish(self) -> Iterator[WindowCounts]:
+    def finish(self, reading: Reading) -> Iterator[WindowCounts]:
+        """Yield what is still open, and tell `reading` what could not be followed as it should."""
         yield from self._windows.add(self._conversations.finish())
         yield from self._windows.add(self._flows.finish(), from_log=True)
+        yield from self._windows.finish()
+        reading.late = self._windows.late
+        reading.mended = self._packet_clock.mended + self._flow_clock.mended
+        reading.forgotten = self._conversations.forgotten
 
 
 def _note_losses(reading: Reading, source: TrafficSource) -> None:
