@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,11 @@ class Row:
     end: float
     state: int = 0
     directed: bool = False
+
+
+SYN = Row("192.0.2.1", 40000, "198.51.100.2", 80, "tcp", 1, -1, 2, 0, -3.0, -1.0)
+"""The flow of `v5_record()`."""
+NOW = replace(SYN, start=0.0, end=0.0)
 
 
 def rows_of(flows: FlowBatch, hosts: HostTable, origin: int = EXPORT) -> list[Row]:

@@ -10,6 +10,7 @@ from tests.capture.exports import (
     END_UPTIME,
     EXPORT,
     FLOW,
+    NOW,
     PACKETS,
     PROTOCOL,
     REVERSE,
@@ -17,6 +18,7 @@ from tests.capture.exports import (
     SOURCE4,
     SOURCE_PORT,
     START_UPTIME,
+    SYN,
     TARGET4,
     TARGET_PORT,
     UPTIME,
@@ -36,8 +38,6 @@ from tests.capture.exports import (
     v9_template,
 )
 
-SYN = Row("192.0.2.1", 40000, "198.51.100.2", 80, "tcp", 1, -1, 2, 0, -3.0, -1.0)
-NOW = replace(SYN, start=0.0, end=0.0)
 GROUP = 1 << 9
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,13 +8,14 @@ from service.capture.hosts import HostTable
 from service.capture.netflow import Exports, ExportSpec
 from tests.capture.exports import (
     FLOW,
+    NOW,
     PACKETS,
     PROTOCOL,
     SOURCE_PORT,
+    SYN,
     TARGET_PORT,
     FieldOf,
     Reader,
-    Row,
     a_set,
     address,
     flow,
@@ -29,10 +28,6 @@ from tests.capture.exports import (
     v9,
     v9_template,
 )
-
-SYN = Row("192.0.2.1", 40000, "198.51.100.2", 80, "tcp", 1, -1, 2, 0, -3.0, -1.0)
-NOW = replace(SYN, start=0.0, end=0.0)
-
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "truncated"),
