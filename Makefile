@@ -59,10 +59,7 @@ serve: install ## Serve the API on 127.0.0.1:8000 with the SQLite file yocho.db
 	  --editable '.[test,train,bench]'
 	@touch $@
 
-test-bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt and tshark: benchmarks/results/ingest
-	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.ingest.speed
-
-train: .venv-train/installed ## The tests that need torch: training and batches
+test-train: .venv-train/installed ## The tests that need torch: training and batches
 	.venv-train/bin/python -m pytest tests/lnmf_core tests/conformance/test_rules.py
 
 bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core
