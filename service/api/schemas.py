@@ -182,7 +182,7 @@ class CaptureAccepted(BaseModel):
 class RowOut(BaseModel):
     """What one source tried of one service in a window."""
 
-    model_config = _config({**examples.ROW, "probed": 39, **examples.SEEN})
+    model_config = _config({**examples.ROW, "probed": 39, "dark": 0, **examples.SEEN})
 
     source: Address
     service: Service
@@ -191,6 +191,8 @@ class RowOut(BaseModel):
     answered: int
     probed: int
     """Distinct targets that did not take part and were tried a few times only."""
+    dark: int
+    """Distinct targets that many sources tried and that answered nobody."""
     first_seen: TimeText
     last_seen: TimeText
 
@@ -236,7 +238,7 @@ class WindowOut(BaseModel):
             "attempts": 41,
             "source_count": 1,
             "row_count": 1,
-            "rows": [{**examples.ROW, "probed": 39, **examples.SEEN}],
+            "rows": [{**examples.ROW, "probed": 39, "dark": 0, **examples.SEEN}],
             "sources": [examples.TOTALS],
             "patterns": [examples.REFERENCE],
             "alerts": [examples.ALERT_REFERENCE],
