@@ -186,7 +186,8 @@ class Pipeline:
         def counted() -> Iterator[WindowCounts]:
             nonlocal attempts
             for counts in read_windows([open_traffic(path, HostTable())], sensor, self._spec, reading):
-                attempts += counts.attempts
+                if counts.end - counts.start == self._spec.windows.length:
+                    attempts += counts.attempts
                 yield counts
 
         receipts = self.accept_all(counted())
