@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.alerts.incidents import follow
 from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
+from service.capture.address import format_addresses
 from service.capture.batch import FlowBatch
 from service.capture.direction import Conversations, ConversationSpec
 from service.capture.flow_direction import FlowDirection
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
-    from service.capture.source import BadLines, Damage, TrafficSource
+    from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
     from service.windows.counts import WindowCounts
 
+
+_ASKED_BY_NAME = 256
+"""Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
 
 _FINDERS = 256
 """Sensors whose patterns are kept warm; of others the next window begins cold."""
@@ -43,8 +47,15 @@ class PipelineSpec:
 
     conversations: ConversationSpec = field(default_factory=ConversationSpec)
     windows: WindowSpec = field(default_factory=WindowSpec)
+    log_windows: WindowSpec | None = None
+    """Of recorded logs of flows, if other than `windows`: months of them have few flows a minute."""
     factorization: FactorizationSpec = field(default_factory=FactorizationSpec)
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def for_files(self, sources: Sequence[TrafficFile]) -> PipelineSpec:
+        """Return what recorded traffic is read by: as a log only if all of it is one."""
+        windows = self.log_windows if all(source.is_log for source in sources) else None
+        return replace(self, windows=windows or self.windows)
 
 
 @dataclass(slots=True)
@@ -185,8 +196,10 @@ class Pipeline:
 
         def counted() -> Iterator[WindowCounts]:
             nonlocal attempts
-            for counts in read_windows([open_traffic(path, HostTable())], sensor, self._spec, reading):
-                if counts.end - counts.start == self._spec.windows.length:
+            source = open_traffic(path, HostTable())
+            spec = self._spec.for_files([source])
+            for counts in read_windows([source], sensor, spec, reading):
+                if counts.end - counts.start == spec.windows.length:
                     attempts += counts.attempts
                 yield counts
 
@@ -215,10 +228,10 @@ class Pipeline:
         return self._analyse(unit, counts, digest)
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
-        shapes = self._finder(counts).find(count_matrix(counts))
-        followers = identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
+        followers = self._followers(unit, counts)
         verdicts = judge(counts, self._spec.thresholds)
-        known = unit.open_alerts(counts.sensor, counts.start)
+        names = format_addresses(counts.sources) if len(counts.sources) <= _ASKED_BY_NAME else None
+        known = unit.open_alerts(counts.sensor, counts.start, names)
         alerts = follow(counts, verdicts, known, _main_patterns(followers))
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
@@ -226,6 +239,12 @@ class Pipeline:
         unit.save_alerts(alerts)
         unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+
+    def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
+        if counts.rows.targets.sum() < self._spec.factorization.pairs:
+            return []
+        shapes = self._finder(counts).find(count_matrix(counts))
+        return identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
 
     def _finder(self, counts: WindowCounts) -> PatternFinder:
         """Return what is known of the patterns of a sensor's windows of this length."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from service.alerts.alert import LISTED_SERVICES, TECHNIQUES, Alert, Evidence, Kind
 from service.alerts.distinct import union
-from service.alerts.evidence import new_alert, with_reason
+from service.alerts.evidence import measured, with_reason
 from service.alerts.sources import Verdict, further_rows
 from service.capture.address import parse_address
 from service.capture.services import Means
@@ -37,7 +37,7 @@ def follow(
     before = _by_source(window, known)
     changed = []
     for verdict in verdicts:
-        found = new_alert(window, verdict, patterns.get(verdict.source))
+        found = measured(window, verdict, patterns.get(verdict.source))
         alert = _grown(before.pop((verdict.source, verdict.means), []), found)
         if alert is not None:
             changed.append(alert)
@@ -46,15 +46,16 @@ def follow(
         if len(rows) and alerts[-1].counted_until <= window.start:
             latest = alerts[-1]
             more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
-            changed.append(_added(latest, new_alert(window, more, patterns.get(source))))
+            changed.append(_added(latest, measured(window, more, patterns.get(source))))
     return changed
 
 
 def _by_source(window: WindowCounts, alerts: Iterable[Alert]) -> dict[Whose, list[Alert]]:
     """Return the alerts whose source occurs in a window, the latest last."""
-    places = {(high, low): i for i, (high, low) in enumerate(window.sources.tolist())}
+    alerts = sorted(alerts, key=lambda alert: alert.last_seen)
+    places = {(high, low): i for i, (high, low) in enumerate(window.sources.tolist())} if alerts else {}
     found: dict[Whose, list[Alert]] = defaultdict(list)
-    for alert in sorted(alerts, key=lambda alert: alert.last_seen):
+    for alert in alerts:
         place = places.get(parse_address(alert.sources[0]))
         if place is not None and alert.first_seen < window.end:
             found[place, means_of(alert)].append(alert)
@@ -75,7 +76,7 @@ def _grown(before: list[Alert], found: Alert) -> Alert | None:
         held = sum(alert.evidence.pairs for alert in overlapping)
         return _enlarged(overlapping[-1], found) if found.evidence.pairs - held >= found.threshold else None
     of_same = [alert for alert in before if _goes_on(alert, found)]
-    return _added(of_same[-1], found) if of_same else found
+    return _added(of_same[-1], found) if of_same else with_reason(found)
 
 
 def _goes_on(before: Alert, found: Alert) -> bool:
