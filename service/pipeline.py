@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.alerts.incidents import follow
+from service.alerts.incidents import begin, follow
 from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
 from service.capture.address import format_addresses
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from service.alerts.alert import Alert
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 _ASKED_BY_NAME = 256
 """Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
+
+_LOOK = 1_000_000_000
+"""ns between two looks at open windows."""
 
 _FINDERS = 256
 """Sensors whose patterns are kept warm; of others the next window begins cold."""
@@ -109,14 +113,21 @@ def read_live(
 ) -> Iterator[WindowCounts]:
     """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
 
-    While nothing comes, `clock`, ns since the epoch, closes windows that are over.
+    While nothing comes, `clock`, ns since the epoch, closes windows that are over. In between come looks at those
+    that are open, see `WindowCounts.seen_until`: every second, if they take no more than a twentieth of the time.
     """
     windows = Windows(sensor, spec.windows, capture.hosts)
     beginnings = _Beginnings(spec, windows)
+    looked = due = 0
     for batch in capture.batches():
         yield from beginnings.add(batch)
+        now = clock()
         if not len(batch):
-            yield from windows.advance(clock())
+            yield from windows.advance(now)
+        if now >= due:
+            yield from windows.look(looked)
+            looked = windows.latest
+            due = now + max(_LOOK, 20 * (clock() - now))
     yield from beginnings.finish(reading)
     _note_losses(reading, capture)
 
@@ -185,6 +196,16 @@ class Pipeline:
         with self._store.begin() as unit:
             return [self._take(unit, counts) for counts in windows]
 
+    def look(self, counts: WindowCounts) -> tuple[str, ...]:
+        """Store the scans that show in a window that is still open; return the ids of their alerts."""
+        verdicts = judge(counts, self._spec.thresholds)
+        if not verdicts:
+            return ()
+        with self._store.begin() as unit:
+            alerts = begin(counts, verdicts, _known(unit, counts))
+            unit.save_alerts(alerts)
+        return tuple(alert.id for alert in alerts)
+
     def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
         """Read a capture or a log of flows, and analyse and store its windows, all or none.
 
@@ -230,9 +251,7 @@ class Pipeline:
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
         followers = self._followers(unit, counts)
         verdicts = judge(counts, self._spec.thresholds)
-        names = format_addresses(counts.sources) if len(counts.sources) <= _ASKED_BY_NAME else None
-        known = unit.open_alerts(counts.sensor, counts.start, names)
-        alerts = follow(counts, verdicts, known, _main_patterns(followers))
+        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers))
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_patterns(found.pattern for found in followers)
@@ -254,6 +273,12 @@ class Pipeline:
         if len(self._finders) > _FINDERS:
             self._finders.popitem(last=False)
         return finder
+
+
+def _known(unit: Unit, counts: WindowCounts) -> Sequence[Alert]:
+    """Return the alerts that a window may go on with."""
+    names = format_addresses(counts.sources) if len(counts.sources) <= _ASKED_BY_NAME else None
+    return unit.open_alerts(counts.sensor, counts.start, names)
 
 
 def _main_patterns(followers: Sequence[Followers]) -> dict[int, str]:

@@ -53,7 +53,7 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None) -> Ale
             shed=window.shed.attempts,
         ),
         scale=window.end - window.start,
-        named_at=window.end,
+        named_at=window.end if window.seen_until is None else window.seen_until,
         named_after=pairs,
         counted_until=window.end,
         told=pairs,

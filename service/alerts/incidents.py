@@ -42,12 +42,26 @@ def follow(
         if alert is not None:
             changed.append(alert)
     for (source, by), alerts in before.items():
-        rows = further_rows(window, source, by)
-        if len(rows) and alerts[-1].counted_until <= window.start:
-            latest = alerts[-1]
+        rows, latest = further_rows(window, source, by), alerts[-1]
+        if len(rows):
             more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
-            changed.append(_added(latest, measured(window, more, patterns.get(source))))
+            found = measured(window, more, patterns.get(source))
+            if found.id == latest.id or latest.counted_until <= window.start:
+                changed.append(_added(latest, found))
     return changed
+
+
+def begin(window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert]) -> list[Alert]:
+    """Return the alerts that begin in a look at a window that is still open; `known` as in `follow`.
+
+    When the window is over, `follow` gives them all of its evidence.
+    """
+    before = _by_source(window, known)
+    return [
+        with_reason(measured(window, verdict, None))
+        for verdict in verdicts
+        if (verdict.source, verdict.means) not in before
+    ]
 
 
 def _by_source(window: WindowCounts, alerts: Iterable[Alert]) -> dict[Whose, list[Alert]]:
@@ -70,6 +84,9 @@ def means_of(alert: Alert) -> Means:
 
 def _grown(before: list[Alert], found: Alert) -> Alert | None:
     """Return what a verdict's alert becomes beside those of before, or None if they hold all of it."""
+    looked_at = [alert for alert in before if alert.id == found.id]
+    if looked_at:
+        return _added(looked_at[0], found)
     start = found.counted_until - found.scale
     overlapping = [alert for alert in before if alert.counted_until > start]
     if overlapping:
@@ -86,7 +103,9 @@ def _goes_on(before: Alert, found: Alert) -> bool:
 
 
 def _added(before: Alert, found: Alert) -> Alert:
-    """Return an alert with the evidence of a later window."""
+    """Return an alert with the evidence of a later window, or all of that in which a look has named it."""
+    if before.id == found.id:
+        return _joined(before, found, found.evidence)
     mine, more = before.evidence, found.evidence
     evidence = Evidence(
         attempts=mine.attempts + more.attempts,
