@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from service.alerts.allow import AllowList
 from service.alerts.incidents import begin, follow
 from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
@@ -55,6 +56,8 @@ class PipelineSpec:
     """Of recorded logs of flows, if other than `windows`: months of them have few flows a minute."""
     factorization: FactorizationSpec = field(default_factory=FactorizationSpec)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    allowed: AllowList = field(default_factory=AllowList)
+    """Sources whose scans are kept, and not told."""
 
     def for_files(self, sources: Sequence[TrafficFile]) -> PipelineSpec:
         """Return what recorded traffic is read by: as a log only if all of it is one."""
@@ -202,7 +205,7 @@ class Pipeline:
         if not verdicts:
             return ()
         with self._store.begin() as unit:
-            alerts = begin(counts, verdicts, _known(unit, counts))
+            alerts = begin(counts, verdicts, _known(unit, counts), self._spec.allowed)
             unit.save_alerts(alerts)
         return tuple(alert.id for alert in alerts)
 
@@ -251,7 +254,7 @@ class Pipeline:
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
         followers = self._followers(unit, counts)
         verdicts = judge(counts, self._spec.thresholds)
-        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers))
+        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers), self._spec.allowed)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_patterns(found.pattern for found in followers)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from service.alerts.alert import Alert
+    from service.alerts.allow import AllowList
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
@@ -196,8 +197,24 @@ class Yocho:
             length = seconds * _SECOND
             return WindowSpec(length=length, budget=budget, scales=usual_scales(length))
 
-        wanted = window or self._settings.window
-        return PipelineSpec(windows=windows(wanted), log_windows=windows(window or self._settings.log_window))
+        return PipelineSpec(
+            windows=windows(window or self._settings.window),
+            log_windows=windows(window or self._settings.log_window),
+            allowed=_read_allow_list(self._settings.allow_list),
+        )
+
+
+def _read_allow_list(name: str) -> AllowList:
+    """Return the list in a file, or an empty one if no file is named."""
+    from service.alerts.allow import AllowList, read_allow_list
+
+    if not name:
+        return AllowList()
+    try:
+        return read_allow_list(Path(name).read_text().splitlines(), name)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is no text"
+        raise SettingsError(f"{name}: {why}; YOCHO_ALLOW_LIST names a file of sources that may scan") from None
 
 
 def _stop_signals() -> threading.Event:
