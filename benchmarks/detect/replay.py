@@ -13,7 +13,6 @@ from service.capture.hosts import HostTable
 from service.pipeline import Pipeline, PipelineSpec
 from service.store.memory import MemoryStore
 from service.windows.assign import Windows, WindowSpec
-from service.windows.scales import usual_scales
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +63,7 @@ class Named:
 
 def live_spec() -> PipelineSpec:
     """Return what `yocho watch` uses."""
-    return PipelineSpec(windows=WindowSpec(length=MINUTE, scales=usual_scales(MINUTE)))
+    return PipelineSpec(windows=WindowSpec.usual())
 
 
 def named(tries: Sequence[Try], spec: PipelineSpec | None = None) -> dict[int, Named]:
