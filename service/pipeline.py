@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.alerts.allow import AllowList
-from service.alerts.incidents import begin, follow
 from service.alerts.sources import judge
+from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
 from service.capture.address import format_addresses
 from service.capture.batch import FlowBatch
