@@ -38,6 +38,8 @@ LEAST = 3
 """Fewer sources are no group."""
 LISTED_SERVICES = 64
 
+_FEWEST_TESTS = 100
+"""Counters that a window is taken to have, at least, while there is no past."""
 _CANDIDATES = 16
 """Of a channel and window, at most."""
 _SAME_SOURCES = 0.5
@@ -128,7 +130,9 @@ class Judged:
     """What a window says of groups, and what is to be kept of it."""
 
     verdicts: list[GroupVerdict]
-    candidates: list[Candidate]
+    """Groups, each once."""
+    candidates: list[GroupVerdict]
+    """All that was looked at, by channel and as it was found, also what is below its threshold."""
     past: Past
 
 
@@ -167,8 +171,9 @@ def judge_groups(
     found = _counters(seen, history)
     if propose is not None:
         found += _patterns(seen, history, propose)
-    verdicts = _joined([verdict for each in found if (verdict := _verdict(seen, each, history, budget))], seen)
-    return Judged(verdicts, found, _past(seen, len(window.sources)))
+    rated = [_rated(seen, each, history, budget) for each in found]
+    verdicts = _joined([verdict for verdict in rated if verdict.score >= verdict.threshold], seen)
+    return Judged(verdicts, rated, _past(seen, len(window.sources)))
 
 
 def remember(history: History, judged: Judged) -> None:
@@ -176,7 +181,7 @@ def remember(history: History, judged: Judged) -> None:
     past = judged.past
     for candidate in judged.candidates:
         if candidate.score >= FLOOR:
-            history.incidents.note(candidate.channel, candidate.services, candidate.score, past.start, past.end)
+            history.incidents.note(candidate.evidence, candidate.services, candidate.score, past.start, past.end)
     history.add(past)
 
 
@@ -242,6 +247,8 @@ def _counters(seen: _Window, history: History) -> list[Candidate]:
 def _patterns(seen: _Window, history: History, propose: Callable[[Rows], Sequence[Proposal]]) -> list[Candidate]:
     """Return the service sets with most followers beyond what the past explains, of like groups the best."""
     proposals = propose(seen.several)
+    if not proposals:
+        return []
     past = history.recall(seen.start)
     followed = follow(proposals, seen.several, past.rows, past.window, past.weights, LEAST)
     found: list[Candidate] = []
@@ -271,13 +278,12 @@ def _shared(a: Ints, b: Ints) -> float:
     return len(np.intersect1d(a, b, assume_unique=True)) / max(1, min(len(a), len(b)))
 
 
-def _verdict(seen: _Window, found: Candidate, history: History, budget: GroupBudget) -> GroupVerdict | None:
-    """Return the candidate as a verdict, if the budget lets it through."""
-    tests = max(100.0, len(seen.counted.ids)) * DAY / seen.length
-    tail, threshold = history.incidents.tail(found.channel, budget.of(found.channel, seen.length), tests)
-    if found.score < threshold:
-        return None
-    known = history.incidents.match(found.channel, found.services, seen.start, seen.length)
+def _rated(seen: _Window, found: Candidate, history: History, budget: GroupBudget) -> GroupVerdict:
+    """Return the candidate with what the budget and the tail of past scores say of it."""
+    incidents = history.incidents
+    tests = max(_FEWEST_TESTS, len(seen.counted.ids)) * DAY / seen.length
+    tail, threshold = incidents.tail(found.channel, budget.of(found.channel, seen.length), tests)
+    known = incidents.match(found.channel, found.services, seen.start, seen.length)
     return GroupVerdict(
         key=known.key if known else incident_key(found.channel, found.services, seen.start, seen.end),
         evidence=found.channel,
@@ -289,7 +295,7 @@ def _verdict(seen: _Window, found: Candidate, history: History, budget: GroupBud
         mean=found.mean,
         spread=found.spread,
         expected=tail.expected(found.score),
-        days=history.incidents.days,
+        days=incidents.days,
     )
 
 

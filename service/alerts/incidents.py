@@ -60,6 +60,8 @@ class Incidents:
     """The incidents of one sensor's windows of one length. Not safe for use by several threads."""
 
     _all: list[list[Incident]] = field(default_factory=lambda: [[] for _ in Channel])
+    _open: list[list[Incident]] = field(default_factory=lambda: [[] for _ in Channel])
+    """Those that may go on."""
     _observed: int = 0
     """ns, of which no part is counted twice."""
     _latest: int = 0
@@ -74,7 +76,7 @@ class Incidents:
         """Return the incident that a candidate of the window that begins at `start` continues."""
         mine = frozenset(services)
         gap = min(length, HOUR)
-        for known in self._all[channel]:
+        for known in self._open[channel]:
             if known.until + gap < start or known.first > start:
                 continue
             if known.services == mine or (
@@ -90,16 +92,33 @@ class Incidents:
             key = incident_key(channel, services, start, end)
             known = Incident(key, channel, frozenset(services), start, end, score)
             self._all[channel].append(known)
+            self._open[channel].append(known)
         elif score >= _NEAR_BEST * known.best:
             known.until = max(known.until, end)
         known.best = max(known.best, score)
         return known.key
 
+    @property
+    def observed(self) -> tuple[int, int]:
+        """Time that the scores are from, ns, of which no part is counted twice; and when it ended."""
+        return self._observed, self._latest
+
+    @classmethod
+    def of(cls, incidents: Iterable[Incident], observed: tuple[int, int]) -> Incidents:
+        """Return what holds these incidents, and `observed` as it was."""
+        made = cls(_observed=observed[0], _latest=observed[1])
+        for known in incidents:
+            made._all[known.channel].append(known)
+        made._find_open()
+        return made
+
+    def every(self) -> list[Incident]:
+        """Return all incidents, by channel, each channel's in the order in which they began."""
+        return [known for incidents in self._all for known in incidents]
+
     def copy(self) -> Incidents:
         """Return another one that goes on by itself."""
-        return Incidents(
-            [[replace(known) for known in incidents] for incidents in self._all], self._observed, self._latest
-        )
+        return Incidents.of(map(replace, self.every()), self.observed)
 
     def advance(self, start: int, end: int) -> None:
         """Account for a window's time, and forget what is old or low."""
@@ -112,7 +131,12 @@ class Incidents:
                 ended = sorted(kept, key=lambda known: (known.until + HOUR >= self._latest, known.best))
                 kept = sorted(ended[-KEPT:], key=lambda known: known.first)
             self._all[channel] = kept
+        self._find_open()
         self._tails.clear()
+
+    def _find_open(self) -> None:
+        gap = DAY + HOUR
+        self._open = [[known for known in each if known.until + gap >= self._latest] for each in self._all]
 
     def tail(self, channel: Channel, budget: float, tests: float) -> tuple[ScoreTail, float]:
         """Return the tail of a channel's scores, and the score of which at most `budget` are expected a day.

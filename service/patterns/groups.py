@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _SEED = 7
+_ROWS_PER_GROUP = 6
+_LEAST_SHARE = 0.25
+"""A row belongs to a group whose pattern explains at least this share of its square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class GroupSpec:
     """Cosine from which on a row is like a pattern."""
     alike: float = 0.95
     """Cosine from which on two proposals are one."""
-    weight: float = 0.3
+    weight: float = 0.2
     """Services with less than this share of a pattern's largest weight are not part of it."""
     rows: int = 4096
     """Rows that are factorised, at most: those with most services."""
@@ -81,6 +84,17 @@ class Proposal:
     """Their weights in the pattern; the largest is 1."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Rows that follow one pattern."""
+
+    pattern: Proposal
+    rows: Ints
+    """Ascending."""
+    shares: Floats
+    """The share of each row's square that the pattern explains, in (0, 1]."""
+
+
 def propose(rows: Rows, spec: GroupSpec) -> list[Proposal]:
     """Return the patterns of a window at all ranks, and its rows; those that are alike once."""
     matrix, services = unit_rows(rows, spec)
@@ -96,11 +110,40 @@ def propose(rows: Rows, spec: GroupSpec) -> list[Proposal]:
     ]
 
 
+def group(rows: Rows, spec: GroupSpec) -> list[Group]:
+    """Return the groups that the rows fall into, those with most rows first; a row may belong to two.
+
+    Here one rank has to serve, a large one: patterns that are alike merge, and those that few rows follow go.
+    """
+    matrix, services, present = _unit_rows(rows, spec)
+    if min(matrix.shape) < 2 or matrix.shape[0] < spec.least_rows:
+        return []
+    rank = min(max(2, matrix.shape[0] // _ROWS_PER_GROUP), *matrix.shape)
+    memberships = lnmf_core.Memberships(2, least_rows=spec.least_rows, seed=_SEED)
+    factors = lnmf_core.factorize_sparse_rows(matrix, rank, memberships).factors
+    patterns = np.asarray(factors.C, np.float64)
+    shares = np.asarray(factors.D * (matrix @ patterns.T), np.float64)
+    found = []
+    for pattern, share in zip(patterns, shares.T, strict=True):
+        mine = np.flatnonzero(share >= _LEAST_SHARE)
+        kept = pattern >= spec.weight * pattern.max()
+        if len(mine) >= spec.least_rows:
+            proposal = Proposal(services[kept], pattern[kept] / pattern.max())
+            found.append(Group(proposal, present[mine], np.minimum(share[mine], 1.0)))
+    return sorted(found, key=lambda group: -len(group.rows))
+
+
 def unit_rows(rows: Rows, spec: GroupSpec) -> tuple[csr_array, Ints]:
     """Return √attempts as unit rows over the services that two rows or more share, and those services, ascending.
 
     Rows that share nothing with others are left out.
     """
+    matrix, services, _ = _unit_rows(rows, spec)
+    return matrix, services
+
+
+def _unit_rows(rows: Rows, spec: GroupSpec) -> tuple[csr_array, Ints, Ints]:
+    """Return the same, and which rows are left."""
     services, column, sharing = np.unique(rows.services, return_inverse=True, return_counts=True)
     shared = sharing >= 2
     if shared.sum() > spec.columns:
@@ -118,7 +161,7 @@ def unit_rows(rows: Rows, spec: GroupSpec) -> tuple[csr_array, Ints]:
     row = np.searchsorted(present, row)
     norm = np.sqrt(np.bincount(row, values**2, minlength=len(present)))
     shape = len(present), int(shared.sum())
-    return csr_array((values / norm[row], (row, column)), shape=shape), services[shared]
+    return csr_array((values / norm[row], (row, column)), shape=shape), services[shared], present
 
 
 def _factorised(matrix: csr_array, spec: GroupSpec) -> list[Floats]:
