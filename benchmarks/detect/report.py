@@ -1,0 +1,198 @@
+"""The page of a run: what was found, whom it named, and how often the background alone raised an alarm."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.core.results import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.detect.trials import Outcome
+
+_Z = 1.959963985
+_ORDER = (
+    "Zeek's counts",
+    "threshold random walk",
+    "entropy of ports",
+    "Dark-NMF",
+    "surge alone",
+    "surge + breadth",
+    "… + itemsets",
+    "… + sampled rows",
+    "… + k-means++",
+    "… + HDBSCAN",
+    "… + all four of these",
+    "Yocho",
+    "Yocho, all lengths",
+)
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return how many were found, with Wilson's 95 % interval, and the mean F1 of those."""
+    n, found = len(outcomes), sum(outcome.found for outcome in outcomes)
+    scores = [outcome.f1 for outcome in outcomes if outcome.found and not math.isnan(outcome.f1)]
+    low, high = wilson(found, n)
+    return {"trials": n, "found": found, "low": low, "high": high, "f1": float(np.mean(scores)) if scores else None}
+
+
+def wilson(found: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927)."""
+    if not n:
+        return 0.0, 1.0
+    share, z2 = found / n, _Z**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def pooled(cells: Sequence[dict[str, Any]], column: str) -> dict[str, Any] | None:
+    """Return the same over several cells."""
+    parts = [cell["columns"][column] for cell in cells if column in cell["columns"]]
+    n, found = sum(part["trials"] for part in parts), sum(part["found"] for part in parts)
+    if not n:
+        return None
+    low, high = wilson(found, n)
+    scored = [(part["f1"], part["found"]) for part in parts if part["f1"] is not None and part["found"]]
+    f1 = sum(f * k for f, k in scored) / sum(k for _, k in scored) if scored else None
+    return {"trials": n, "found": found, "low": low, "high": high, "f1": f1}
+
+
+def words(value: dict[str, Any] | None) -> str:
+    """Write a share found, its interval and F1: ``97 (95–98) .91``."""
+    if value is None or not value["trials"]:
+        return "–"
+    share = f"{100 * value['found'] / value['trials']:.0f} ({100 * value['low']:.0f}–{100 * value['high']:.0f})"
+    return share if value["f1"] is None else f"{share} {value['f1']:.2f}"
+
+
+def lines_of(found: dict[str, Any]) -> list[str]:
+    """Return the page."""
+    return [
+        f"# Coordinated scans: {found['background']}",
+        "",
+        f"{found['attempts']} attempts in {found['days']:.1f} days; {found['trials']} trials a cell, seed "
+        f"{found['seed']}; {found['seconds'] / 60:.0f} min. Cells: % found (95 % interval) and the members' F1 of "
+        "what was found.",
+        "",
+        "## False alarms a day on the test days, without campaigns",
+        "",
+        *_false_alarms(found["false_alarms"]),
+        "",
+        "## What was asked for",
+        "",
+        *_musts(found["cells"]),
+        "",
+        *_by_kind(found["cells"]),
+        *_mixtures(found["cells"]),
+    ]
+
+
+def _false_alarms(measured: dict[str, Any]) -> list[str]:
+    rows = []
+    for name in _ORDER:
+        cells = [measured[span].get(name) for span in ("1 h", "24 h")]
+        if any(cells):
+            rows.append(
+                (name, *(f"{cell['nominal']:.2f} → {cell['equal']:.2f}" if cell else "–" for cell in cells))
+            )
+    lines = table(("column", "1 h: by its budget → as compared", "24 h"), rows)
+    for name in ("one a day", "one a week"):
+        by = ", ".join(
+            f"{minutes} min {rate:.3f}" for minutes, rate in measured[name]["by minutes of length"].items()
+        )
+        lines += ["", f"Yocho, all lengths, budget of {name}: {measured[name]['all']:.3f} a day ({by})."]
+    return lines
+
+
+def _select(cells: Sequence[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
+    """Return the cells whose fields are, or are among, what is wanted."""
+    return [
+        cell
+        for cell in cells
+        if all(
+            cell[name] in value if isinstance(value, tuple) else cell[name] == value
+            for name, value in wanted.items()
+        )
+    ]
+
+
+_MUSTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("rare port, S ≥ 10", "98 .85", {"kind": "rare", "sources": (10, 20, 50, 200)}),
+    ("pair, S ≥ 10", "98 .85", {"kind": "pair", "sources": (10, 20, 50, 200)}),
+    (
+        "rare list, A ≥ 3, S ≥ 10",
+        "95 .80",
+        {"kind": "rare list", "attempts": (3, 10), "sources": (10, 20, 50, 200)},
+    ),
+    ("usual list, A ≥ 3, S ≥ 20", "95 .80", {"kind": "usual list", "attempts": (3, 10), "sources": (20, 50, 200)}),
+    (
+        "blurred list, A ≥ 3, S ≥ 20",
+        "95 .80",
+        {"kind": "blurred list", "attempts": (3, 10), "sources": (20, 50, 200)},
+    ),
+    ("445, S = 20", "90 (1 h)", {"kind": "445", "sources": 20}),
+    ("23, S = 10", "85 (1 h)", {"kind": "23", "sources": 10}),
+    ("445, S = 10, bursts", "85 (24 h)", {"kind": "445", "sources": 10, "bursts": True}),
+    ("23, S = 10, bursts", "85 (24 h)", {"kind": "23", "sources": 10, "bursts": True}),
+)
+
+
+def _musts(cells: Sequence[dict[str, Any]]) -> list[str]:
+    rows = []
+    for name, wanted, which in _MUSTS:
+        row = [name, wanted]
+        for span in ("1 h", "24 h"):
+            mine = _select(cells, span=span, **which)
+            row += [words(pooled(mine, column)) for column in ("surge alone", "Yocho, all lengths")]
+        rows.append(tuple(row))
+    header = ("campaign", "asked for", "1 h: surge alone", "1 h: Yocho", "24 h: surge alone", "24 h: Yocho")
+    return table(header, rows)
+
+
+def _by_kind(cells: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a table of the columns for each span: all cells in which a column was asked."""
+    lines = []
+    kinds = list(dict.fromkeys(cell["kind"] for cell in cells if cell["kind"] != "mixture"))
+    views: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
+        ("all cells", lambda _: True),
+        (
+            "sources with several services, spread evenly, S ≤ 50",
+            lambda cell: "Yocho" in cell["columns"] and "… + itemsets" in cell["columns"],
+        ),
+    )
+    for span in ("1 h", "24 h"):
+        for title, which in views:
+            mine = [cell for cell in cells if cell["span"] == span and which(cell)]
+            shown = [kind for kind in kinds if _select(mine, kind=kind)]
+            rows = []
+            for name in _ORDER:
+                values = [words(pooled(_select(mine, kind=kind), name)) for kind in shown]
+                if any(value != "–" for value in values):
+                    rows.append((name, *values))
+            lines += [f"## {span}: {title}", "", *table(("column", *shown), rows), ""]
+    return lines
+
+
+def _mixtures(cells: Sequence[dict[str, Any]]) -> list[str]:
+    lines = []
+    for span in ("24 h", "1 h"):
+        mixed = _select(cells, span=span, kind="mixture")
+        blurs = sorted({cell["blur"] for cell in mixed})
+        rows = []
+        for name in _ORDER:
+            values = [words(pooled(_select(mixed, blur=blur), name)) for blur in blurs]
+            most = _select(mixed, blur=blurs[-1])
+            values += [
+                words(pooled(_select(most, services=m), name)) for m in sorted({cell["services"] for cell in most})
+            ]
+            if any(value != "–" for value in values):
+                rows.append((name, *values))
+        header = ["column", *(f"{blur:.0%} astray" for blur in blurs)]
+        header += [f"{blurs[-1]:.0%}, m = {m}" for m in sorted({cell["services"] for cell in mixed})]
+        lines += [f"## {span}: blurred mixtures of m common services, S = 3–5", "", *table(header, rows), ""]
+    return lines

@@ -1,0 +1,293 @@
+"""Campaigns of many small sources, injected into real background: `make bench-detect`.
+
+    python -m benchmarks.detect.run FILE … [--name honeypots] [--trials 200] [--jobs 2] [--output FOLDER]
+
+Files are captures or logs of flows of one sensor. The first half of their days is history; false alarms are counted
+on the second half, and campaigns are injected there. Every column gets the thresholds that let through one false
+alarm a day, measured on the very days of the trials; the service as shipped has its own, from its past alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.core import results
+from benchmarks.detect import campaigns, report, stream
+from benchmarks.detect.background import DAY, HOUR, load
+from benchmarks.detect.campaigns import Campaign, Ground
+from benchmarks.detect.columns import dark_nmf
+from benchmarks.detect.columns.grouping import COLUMNS, COUNTERS, OWN, SHIPPED, SURGE, WEEKLY, YOCHO
+from benchmarks.detect.stream import TEN_MINUTES, Site, Stream
+from benchmarks.detect.trials import DARK, Place, slice_of, trial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmarks.detect.background import Background
+    from benchmarks.detect.trials import Outcome
+
+FOLDER = Path("benchmarks/results/detect")
+SPANS = {"1 h": HOUR, "24 h": DAY}
+SOURCES = (5, 10, 20, 50, 200)
+ATTEMPTS = (1, 3, 10)
+MIXED = (3, 4, 6, 10)
+BLURS = (0.2, 0.4, 0.5)
+SITES_A_DAY = 2
+MOMENTS = 4
+BUDGETS = (1.0, 1 / 7)
+_SEED = 20260101
+SEVERAL = ("pair", "rare list", "usual list", "blurred list", "mixture")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One kind of campaign, in windows of one length."""
+
+    span: str
+    campaign: Campaign
+
+    @property
+    def compared(self) -> bool:
+        """Whether columns with patterns of their own are asked: where they can differ."""
+        campaign = self.campaign
+        return campaign.kind in SEVERAL and campaign.attempts > 1 and not campaign.bursts and campaign.sources <= 50
+
+
+def cells() -> list[Cell]:
+    """Return all cells."""
+    found = [
+        Cell(span, Campaign(kind, sources, attempts, bursts))
+        for span in SPANS
+        for kind in campaigns.KINDS
+        for sources in SOURCES
+        for attempts in ATTEMPTS
+        for bursts in (False, True)
+    ]
+    found += [
+        Cell(span, Campaign("mixture", sources, campaigns.MIXTURE_ATTEMPTS, bursts=False, services=m, blur=blur))
+        for span in SPANS
+        for blur in BLURS
+        for m in MIXED
+        for sources in (3, 4, 5)
+    ]
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spot:
+    """A test hour with its windows of all lengths."""
+
+    ground: dict[str, Ground]
+    places: dict[str, list[Place]]
+    shipped: dict[str, list[Place]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What trials need, and what was measured without campaigns."""
+
+    background: Background
+    spots: list[Spot]
+    multiples: dict[str, dict[str, float]]
+    false_alarms: dict[str, Any]
+
+
+def usual_services(background: Background, until: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return services by their sources before `until`, most first; and all services there ever are."""
+    early = background.attempts.time < until
+    source, service = background.attempts.source.astype(np.int64), background.attempts.service.astype(np.int64)
+    pairs = np.unique(np.stack([service[early], source[early]]), axis=1)
+    services, counts = np.unique(pairs[0], return_counts=True)
+    return services[np.argsort(-counts, kind="stable")], np.unique(service)
+
+
+def prepare(background: Background, step: int, console: Console) -> Prepared:
+    """Let all columns see the background, and stop at the test hours."""
+    first, last = background.start, background.end
+    test = (first + last) // 2 // DAY * DAY
+    chance = np.random.default_rng(_SEED)
+    hours = [
+        day + int(hour) * HOUR
+        for day in range(test + DAY, last // DAY * DAY, DAY)
+        for hour in sorted(chance.choice(24, SITES_A_DAY, replace=False))
+    ]
+    own = next(column for column in COLUMNS if column.name == YOCHO)
+    streams = {TEN_MINUTES: Stream(TEN_MINUTES, [own, *OWN])}
+    streams |= {length: Stream(length, [*COLUMNS, *OWN]) for length in (HOUR, DAY)}
+    sites: dict[int, dict[int, Site]] = {length: {} for length in streams}
+    near = {hour - moment * TEN_MINUTES for hour in hours for moment in range(6)}
+    for length, each in streams.items():
+        began = time.perf_counter()
+        stops = near if length == TEN_MINUTES else set(hours)
+        for seen in stream.follow(background, length, step if length == DAY else length, first, last - length):
+            if seen.window.end in stops:
+                sites[length][seen.window.end] = each.site(seen)
+            each.add(seen, test=seen.window.start >= test)
+        console.print(f"windows of {length // TEN_MINUTES * 10} min: {time.perf_counter() - began:.0f} s")
+    days = (last - test) / DAY
+    multiples = {}
+    for span, length in SPANS.items():
+        multiples[span] = {name: alarms.multiple(days) for name, alarms in streams[length].alarms.items()}
+        multiples[span][DARK] = _dark_multiple(background, test, last, length)
+    false_alarms = _false_alarms(streams, multiples, days)
+    usual, everything = usual_services(background, test)
+    targets = np.unique(background.attempts.target)
+    spots = [
+        _spot(end, sites, multiples, targets, usual, everything, chance)
+        for end in hours
+        if end in sites[DAY] and end in sites[HOUR]
+    ]
+    return Prepared(background, spots, multiples, false_alarms)
+
+
+def _spot(
+    end: int,
+    sites: dict[int, dict[int, Site]],
+    multiples: dict[str, dict[str, float]],
+    targets: NDArray[np.uint32],
+    usual: NDArray[np.int64],
+    everything: NDArray[np.int64],
+    chance: np.random.Generator,
+) -> Spot:
+    """Return a test hour: bursts begin in it, whether the campaign is of this hour or of its day."""
+    moments = end - HOUR + chance.integers(0, HOUR - campaigns.BURST, MOMENTS)
+    ten = [
+        Place(sites[TEN_MINUTES][at], {}) for i in range(6) if (at := end - i * TEN_MINUTES) in sites[TEN_MINUTES]
+    ]
+    hour, day = Place(sites[HOUR][end], {}), Place(sites[DAY][end], {})
+    grounds, places = {}, {}
+    for span, length in SPANS.items():
+        grounds[span] = Ground(end - length, length, moments, targets, usual, everything)
+        places[span] = [Place(sites[length][end], multiples[span])]
+    return Spot(grounds, places, {"1 h": [hour, *ten, day], "24 h": [day, hour, *ten]})
+
+
+def _dark_multiple(background: Background, first: int, last: int, length: int) -> float:
+    """Return one over the size from which on groups of Dark-NMF are one a day."""
+    sizes = []
+    for start in range(first, last - length + 1, length):
+        time_of, source = slice_of(background, start, start + length)
+        sizes += [size for size, _ in dark_nmf.groups(time_of, source, start, length)]
+    allowed = math.floor((last - first) / DAY)
+    ordered = sorted(sizes, reverse=True)
+    return 1 / (ordered[allowed] + 1) if allowed < len(ordered) else 1.0
+
+
+def _false_alarms(
+    streams: dict[int, Stream], multiples: dict[str, dict[str, float]], days: float
+) -> dict[str, Any]:
+    """Return how many alarms a day the background raised."""
+    found: dict[str, Any] = {"days": days}
+    for span, length in SPANS.items():
+        found[span] = {
+            name: {
+                "nominal": alarms.within(1.0) / days,
+                "equal": alarms.within(multiples[span][name]) / days,
+                "multiple": multiples[span][name],
+            }
+            for name, alarms in streams[length].alarms.items()
+            if name not in (SHIPPED, WEEKLY)
+        }
+    for name, column in (("one a day", SHIPPED), ("one a week", WEEKLY)):
+        by = {
+            str(length // TEN_MINUTES * 10): each.alarms[column].within(1.0) / days
+            for length, each in streams.items()
+        }
+        found[name] = {"by minutes of length": by, "all": sum(by.values())}
+    return found
+
+
+def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> list[tuple[int, dict[str, Outcome]]]:
+    """Return what the columns found in the trials of one test hour: (cell, column → outcome)."""
+    prepared, at, tasks = job
+    spot = prepared.spots[at]
+    light = [column for column in COLUMNS if column.name in (SURGE, COUNTERS)]
+    found = []
+    for number, cell, seed in tasks:
+        chance = np.random.default_rng((_SEED, number, seed))
+        attempts = campaigns.draw(cell.campaign, spot.ground[cell.span], chance)
+        columns = COLUMNS if cell.compared else light
+        outcome = trial(spot.places[cell.span], spot.shipped[cell.span], columns, attempts)
+        if seed % 5 == 0:
+            outcome[DARK] = spot.places[cell.span][0].dark(prepared.background, attempts)
+        found.append((number, outcome))
+    return found
+
+
+_PREPARED: Prepared | None = None
+
+
+def _work(job: tuple[int, list[tuple[int, Cell, int]]]) -> list[tuple[int, dict[str, Outcome]]]:
+    assert _PREPARED is not None  # noqa: S101  (the parent has set it before it forked)
+    return run_spot((_PREPARED, *job))
+
+
+def run_trials(prepared: Prepared, wanted: Sequence[Cell], trials: int, jobs: int) -> list[dict[str, Any]]:
+    """Run all cells; processes share what was prepared by forking."""
+    global _PREPARED  # noqa: PLW0603  (fork hands it on without copying)
+    _PREPARED = prepared
+    chance = np.random.default_rng(_SEED + 1)
+    tasks: list[list[tuple[int, Cell, int]]] = [[] for _ in prepared.spots]
+    for number, cell in enumerate(wanted):
+        for seed, at in enumerate(chance.integers(0, len(prepared.spots), trials).tolist()):
+            tasks[at].append((number, cell, seed))
+    outcomes: list[dict[str, list[Outcome]]] = [{} for _ in wanted]
+    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        for found in pool.imap_unordered(_work, list(enumerate(tasks))):
+            for number, by_column in found:
+                for name, outcome in by_column.items():
+                    outcomes[number].setdefault(name, []).append(outcome)
+    return [
+        {
+            "span": cell.span,
+            **asdict(cell.campaign),
+            "columns": {name: report.summary(each) for name, each in by_column.items()},
+        }
+        for cell, by_column in zip(wanted, outcomes, strict=True)
+    ]
+
+
+def main() -> None:
+    """Measure, and write NAME.json and NAME.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--name", default="honeypots")
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--step", type=int, default=1, help="hours between windows of a day")
+    parser.add_argument("--output", type=Path, default=FOLDER)
+    options = parser.parse_args()
+    console = Console(stderr=True)
+    began = time.perf_counter()
+    background = load(options.name, options.files)
+    prepared = prepare(background, options.step * HOUR, console)
+    console.print(f"prepared: {time.perf_counter() - began:.0f} s; {len(prepared.spots)} test hours")
+    rows = run_trials(prepared, cells(), options.trials, options.jobs)
+    found = {
+        **results.machine(("numpy", "scipy", "scikit-learn")),
+        "background": options.name,
+        "attempts": len(background.attempts),
+        "days": (background.end - background.start) / DAY,
+        "trials": options.trials,
+        "seed": _SEED,
+        "seconds": time.perf_counter() - began,
+        "false_alarms": prepared.false_alarms,
+        "cells": rows,
+    }
+    results.save(options.output, options.name, found, report.lines_of(found))
+    console.print(f"done: {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""Many sources, each small, one pattern: groups that a sensor's past does not explain.
+
+Three channels look at the sources of a window that are not loud by themselves: surges of a service, breadth
+(several targets, hours or services), and followers of the patterns that a factorisation proposes. Each has
+candidates with a score, −log₁₀ of a probability by the sensor's own past; which score is enough follows from a
+budget of false alarms a day and the tail that past scores have. What several channels say of the same sources is
+one verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.alerts import surge
+from service.alerts.following import follow
+from service.alerts.history import Past
+from service.alerts.incidents import DAY, FLOOR, HOUR, Channel, incident_key
+from service.alerts.surge import Counter
+from service.patterns.groups import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from service.alerts.history import History
+    from service.patterns.groups import Proposal
+    from service.windows.counts import WindowCounts
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+LEAST = 3
+"""Fewer sources are no group."""
+LISTED_SERVICES = 64
+
+_FEWEST_TESTS = 100
+"""Counters that a window is taken to have, at least, while there is no past."""
+_CANDIDATES = 16
+"""Of a channel and window, at most."""
+_SAME_SOURCES = 0.5
+"""Two candidates of the pattern channel with this share of the smaller one's sources in common are one."""
+_JOINED = 0.15
+"""The same for verdicts of any channel, with two sources in common at least."""
+_LIKELY = 0.5
+"""Sources that belong to a group with this probability or more stand for it, if there are enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBudget:
+    """False alarms that groups may raise, and how they are shared; a channel without a share is off.
+
+    Raises ValueError if a part is negative.
+    """
+
+    per_day: float = 1.0
+    surge: float = 0.5
+    breadth: float = 0.25
+    pattern: float = 0.25
+    short: float = 0.15
+    """Share of windows below an hour, ..."""
+    hour: float = 0.25
+    """... below a day, ..."""
+    day: float = 0.6
+    """... and of a day."""
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is negative")
+
+    def of(self, channel: Channel, length: int) -> float:
+        """Return the false alarms a day that a channel may raise in windows of `length` ns."""
+        share = (self.surge, self.breadth, self.pattern)[channel]
+        return self.per_day * share * (self.short if length < HOUR else self.hour if length < DAY else self.day)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """Sources of a window that may be a group."""
+
+    channel: Channel
+    services: tuple[int, ...]
+    """What they have in common, ascending; empty where it is only that they tried several."""
+    sources: Ints
+    """Indices in `WindowCounts.sources`, ascending."""
+    weights: Floats
+    """The probability of each to belong to the group, rather than to what the past explains."""
+    score: float
+    mean: float
+    """How many such sources the past leads to expect, ..."""
+    spread: float
+    """... and their standard deviation."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupVerdict:
+    """A group of sources that scans together."""
+
+    key: str
+    """The same in all windows that show the group."""
+    evidence: Channel
+    """The channel that says most."""
+    sources: Ints
+    """Indices in `WindowCounts.sources`, ascending."""
+    weights: Floats
+    """Each source's membership, in (0, 1]."""
+    services: tuple[int, ...]
+    """Numbers of services, those with most of the sources first; at most `LISTED_SERVICES`."""
+    score: float
+    """−log₁₀ of the probability of so many sources by the past of this very counter."""
+    threshold: float
+    """The score from which on the budget lets an alarm through."""
+    mean: float
+    """Sources that were to be expected, ..."""
+    spread: float
+    """... and their standard deviation."""
+    expected: float
+    """False alarms a day with such a score, by the tail of past scores."""
+    days: float
+    """Days of history that this rests on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What a window says of groups, and what is to be kept of it."""
+
+    verdicts: list[GroupVerdict]
+    """Groups, each once."""
+    candidates: list[GroupVerdict]
+    """All that was looked at, by channel and as it was found, also what is below its threshold."""
+    past: Past
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """A window as groups see it."""
+
+    start: int
+    end: int
+    rows: surge.Activity
+    counted: surge.Counted
+    several: Rows
+    """The sources with several services."""
+    several_sources: Ints
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
+def judge_groups(
+    window: WindowCounts,
+    history: History,
+    propose: Callable[[Rows], Sequence[Proposal]] | None,
+    budget: GroupBudget,
+    loud: Bools,
+    hours: Ints | None = None,
+) -> Judged:
+    """Return the groups of a window by what `history` holds of earlier ones; nothing is changed.
+
+    `loud` marks the sources that are named by themselves: they belong to no group. `hours` tells for each row in
+    how many hours the source tried the service, for windows of a day. `propose` names service sets that sources may
+    follow together; without it there is no pattern channel.
+    """
+    seen = _see(window, loud, hours)
+    found = _counters(seen, history)
+    if propose is not None:
+        found += _patterns(seen, history, propose)
+    rated = [_rated(seen, each, history, budget) for each in found]
+    verdicts = _joined([verdict for verdict in rated if verdict.score >= verdict.threshold], seen)
+    return Judged(verdicts, rated, _past(seen, len(window.sources)))
+
+
+def remember(history: History, judged: Judged) -> None:
+    """Take a judged window into the history: its counts, its rows and its scores."""
+    past = judged.past
+    for candidate in judged.candidates:
+        if candidate.score >= FLOOR:
+            history.incidents.note(candidate.evidence, candidate.services, candidate.score, past.start, past.end)
+    history.add(past)
+
+
+def _see(window: WindowCounts, loud: Bools, hours: Ints | None) -> _Window:
+    rows = surge.activity(window, loud, hours)
+    several = rows.services >= 2
+    source = rows.source[several]
+    starts = np.flatnonzero(np.diff(source, prepend=-1))
+    return _Window(
+        start=window.start,
+        end=window.end,
+        rows=rows,
+        counted=surge.count(rows),
+        several=Rows(
+            services=rows.service[several],
+            attempts=rows.attempts[several],
+            start=np.append(starts, len(source)),
+        ),
+        several_sources=source[starts],
+    )
+
+
+def _past(seen: _Window, sources: int) -> Past:
+    return Past(
+        start=seen.start,
+        end=seen.end,
+        sources=sources,
+        counted=seen.counted,
+        rows=seen.several,
+    )
+
+
+def _counters(seen: _Window, history: History) -> list[Candidate]:
+    """Return the surges and breadth counters with the highest scores, for each service the best."""
+    fit = history.baseline(seen.start, seen.length).fit(seen.counted.ids)
+    scores = surge.scores(seen.counted, fit, LEAST)
+    is_surge = seen.counted.ids >> 32 == Counter.SOURCES
+    found = []
+    for channel, which in ((Channel.SURGE, is_surge), (Channel.BREADTH, ~is_surge)):
+        at = np.flatnonzero(which & (scores > 0))
+        taken: set[int] = set()
+        for place in at[np.argsort(-scores[at], kind="stable")].tolist():
+            counter, _, service = surge.counter_parts(int(seen.counted.ids[place]))
+            if service in taken or len(taken) == _CANDIDATES:
+                continue
+            taken.add(service)
+            sources = surge.members(seen.rows, int(seen.counted.ids[place]))
+            excess = max(0.05, 1 - float(fit.mean[place]) / len(sources))
+            found.append(
+                Candidate(
+                    channel=channel,
+                    services=() if counter is Counter.SERVICES else (service,),
+                    sources=sources,
+                    weights=np.full(len(sources), excess),
+                    score=float(scores[place]),
+                    mean=float(fit.mean[place]),
+                    spread=float(fit.spread[place]),
+                )
+            )
+    return found
+
+
+def _patterns(seen: _Window, history: History, propose: Callable[[Rows], Sequence[Proposal]]) -> list[Candidate]:
+    """Return the service sets with most followers beyond what the past explains, of like groups the best."""
+    proposals = propose(seen.several)
+    if not proposals:
+        return []
+    past = history.recall(seen.start)
+    followed = follow(proposals, seen.several, past.rows, past.window, past.weights, LEAST)
+    found: list[Candidate] = []
+    for each in sorted(followed, key=lambda each: -each.score):
+        sources = seen.several_sources[each.rows]
+        if len(found) == _CANDIDATES:
+            break
+        if any(_shared(sources, other.sources) >= _SAME_SOURCES for other in found):
+            continue
+        excess = max(0.05, 1 - each.mean / len(sources))
+        found.append(
+            Candidate(
+                channel=Channel.PATTERN,
+                services=tuple(proposals[each.proposal].services.tolist()),
+                sources=sources,
+                weights=np.full(len(sources), excess),
+                score=each.score,
+                mean=each.mean,
+                spread=each.spread,
+            )
+        )
+    return found
+
+
+def _shared(a: Ints, b: Ints) -> float:
+    """Return which share of the smaller set lies in the other."""
+    return len(np.intersect1d(a, b, assume_unique=True)) / max(1, min(len(a), len(b)))
+
+
+def _rated(seen: _Window, found: Candidate, history: History, budget: GroupBudget) -> GroupVerdict:
+    """Return the candidate with what the budget and the tail of past scores say of it."""
+    incidents = history.incidents
+    tests = max(_FEWEST_TESTS, len(seen.counted.ids)) * DAY / seen.length
+    tail, threshold = incidents.tail(found.channel, budget.of(found.channel, seen.length), tests)
+    known = incidents.match(found.channel, found.services, seen.start, seen.length)
+    return GroupVerdict(
+        key=known.key if known else incident_key(found.channel, found.services, seen.start, seen.end),
+        evidence=found.channel,
+        sources=found.sources,
+        weights=found.weights,
+        services=found.services,
+        score=found.score,
+        threshold=threshold,
+        mean=found.mean,
+        spread=found.spread,
+        expected=tail.expected(found.score),
+        days=incidents.days,
+    )
+
+
+def _joined(verdicts: list[GroupVerdict], seen: _Window) -> list[GroupVerdict]:
+    """Return the verdicts, those that share sources as one."""
+    left = sorted(verdicts, key=lambda verdict: verdict.expected)
+    found = []
+    while left:
+        group, left = [left[0]], left[1:]
+        at = 0
+        while at < len(group):
+            near = [other for other in left if _overlap(group[at].sources, other.sources)]
+            left = [other for other in left if other not in near]
+            group += near
+            at += 1
+        found.append(_one(group, seen))
+    return found
+
+
+def _overlap(a: Ints, b: Ints) -> bool:
+    shared = len(np.intersect1d(a, b, assume_unique=True))
+    return shared >= max(2.0, _JOINED * min(len(a), len(b)))
+
+
+def _one(group: list[GroupVerdict], seen: _Window) -> GroupVerdict:
+    """Return what several verdicts say of one group: the first leads.
+
+    A source belongs to it unless all of them are wrong about it, 1 − Π (1 − w). Where enough sources are likely
+    members, the others are left to the past that explains them.
+    """
+    sources = np.unique(np.concatenate([verdict.sources for verdict in group]))
+    doubt = np.ones(len(sources))
+    for verdict in group:
+        doubt[np.searchsorted(sources, verdict.sources)] *= 1 - verdict.weights
+    weights = 1 - doubt
+    likely = weights >= _LIKELY
+    if likely.sum() >= LEAST:
+        sources, weights = sources[likely], weights[likely]
+    return replace(group[0], sources=sources, weights=weights, services=_services(group, sources, seen))
+
+
+def _services(group: list[GroupVerdict], sources: Ints, seen: _Window) -> tuple[int, ...]:
+    """Return the services that the verdicts name, or, if none does, those of several sources, widest first."""
+    named = {service for verdict in group for service in verdict.services}
+    mine = np.isin(seen.rows.source, sources)
+    services, followers = np.unique(seen.rows.service[mine], return_counts=True)
+    kept = np.isin(services, list(named)) if named else followers >= 2
+    order = np.lexsort((services[kept], -followers[kept]))[:LISTED_SERVICES]
+    return tuple(services[kept][order].tolist())
