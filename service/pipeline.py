@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.alerts.allow import AllowList
+from service.alerts.groups import SHORTEST, CoordinationSpec, groups_of
+from service.alerts.history import History
+from service.alerts.memory import from_bytes, to_bytes
 from service.alerts.sources import judge
 from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
@@ -20,7 +23,7 @@ from service.errors import WindowConflictError
 from service.patterns.catalogue import FORGOTTEN, Followers, identify
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
-from service.store.repository import Store, Unit, WindowRecord
+from service.store.repository import Memory, Store, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
 from service.windows.clock import LOG_JUMP, SteadyClock
 from service.windows.matrix import count_matrix
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.alerts.alert import Alert
+    from service.alerts.sources import Verdict
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
 
 _ASKED_BY_NAME = 256
 """Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
+
+_HISTORIES = 256
+"""Histories of sensors and lengths that are kept at hand; others are read from the store."""
 
 _LOOK = 250_000_000
 """ns between two looks at open windows."""
@@ -56,6 +63,7 @@ class PipelineSpec:
     """Of recorded logs of flows, if other than `windows`: months of them have few flows a minute."""
     factorization: FactorizationSpec = field(default_factory=FactorizationSpec)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    coordination: CoordinationSpec = field(default_factory=CoordinationSpec)
     allowed: AllowList = field(default_factory=AllowList)
     """Sources whose scans are kept, and not told."""
 
@@ -187,6 +195,7 @@ class Pipeline:
         self._spec = spec
         self._store = store
         self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
+        self._histories: OrderedDict[tuple[str, int], tuple[str, History]] = OrderedDict()
 
     def accept(self, counts: WindowCounts) -> Receipt:
         """Analyse and store a window; an identical one that is stored already is left as it is.
@@ -197,8 +206,14 @@ class Pipeline:
 
     def accept_all(self, windows: Iterable[WindowCounts]) -> list[Receipt]:
         """Analyse and store windows in order, all or none; raises as `accept` does."""
-        with self._store.begin() as unit:
-            return [self._take(unit, counts) for counts in windows]
+        try:
+            with self._store.begin() as unit:
+                return [self._take(unit, counts) for counts in windows]
+        except BaseException:
+            # What these windows taught is not in the store.
+            self._finders.clear()
+            self._histories.clear()
+            raise
 
     def look(self, counts: WindowCounts) -> tuple[str, ...]:
         """Store the scans that show in a window that is still open; return the ids of their alerts."""
@@ -255,7 +270,10 @@ class Pipeline:
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
         followers = self._followers(unit, counts)
         verdicts = judge(counts, self._spec.thresholds)
-        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers), self._spec.allowed)
+        known = _known(unit, counts)
+        alerts = follow(counts, verdicts, known, _main_patterns(followers), self._spec.allowed)
+        if counts.end - counts.start >= SHORTEST:
+            alerts += self._groups(unit, counts, verdicts, known)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_patterns(found.pattern for found in followers)
@@ -268,6 +286,29 @@ class Pipeline:
             return []
         shapes = self._finder(counts).find(count_matrix(counts))
         return identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
+
+    def _groups(
+        self, unit: Unit, counts: WindowCounts, verdicts: Sequence[Verdict], known: Sequence[Alert]
+    ) -> list[Alert]:
+        """Return the alerts of groups; the history that they rest on goes on with this window."""
+        key = counts.sensor, counts.end - counts.start
+        history = self._history(unit, key)
+        alerts = groups_of(counts, history, self._spec.coordination, verdicts, known)
+        self._histories[key] = counts.id, history
+        if len(self._histories) > _HISTORIES:
+            self._histories.popitem(last=False)
+        if self._store.durable:
+            unit.save_memory(*key, Memory(counts.id, to_bytes(history)))
+        return alerts
+
+    def _history(self, unit: Unit, key: tuple[str, int]) -> History:
+        """Return what is remembered of windows: as it is at hand, if no other process has gone on with it."""
+        held = self._histories.pop(key, None)
+        if held is not None and (not self._store.durable or unit.memory_window(*key) == held[0]):
+            return held[1]
+        memory = unit.memory(*key)
+        spec = self._spec.coordination.history
+        return History(spec) if memory is None else from_bytes(memory.document, spec)
 
     def _finder(self, counts: WindowCounts) -> PatternFinder:
         """Return what is known of the patterns of a sensor's windows of this length."""

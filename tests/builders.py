@@ -33,6 +33,7 @@ def a_window(sensor: str = "edge", start: int = START, attempts: int = 3) -> Win
             answered=np.array([0, 1, 1], dtype=np.int64),
             probed=np.array([3, 3, 0], dtype=np.int64),
             dark=np.array([0, 0, 0], dtype=np.int64),
+            hours=np.array([0, 0, 0], dtype=np.int64),
             first=np.array([start, start + 1, start + 2], dtype=np.int64),
             last=np.array([start + 5, start + 6, start + MINUTE - 1], dtype=np.int64),
         ),

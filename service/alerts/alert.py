@@ -12,6 +12,7 @@ class Kind(StrEnum):
     VERTICAL = "vertical"
     HORIZONTAL = "horizontal"
     BLOCK = "block"
+    COORDINATED = "coordinated"
 
 
 class Ground(StrEnum):
@@ -27,6 +28,12 @@ class Ground(StrEnum):
     """Targets of an ICMP request."""
     ASKED = "asked"
     """Unanswered targets of ARP requests."""
+    SURGE = "surge"
+    """More sources of a service than the sensor's past explains."""
+    BREADTH = "breadth"
+    """More sources that try a service broadly, or several services, than the past explains."""
+    PATTERN = "pattern"
+    """More sources that follow one pattern of services than the past explains."""
 
 
 TECHNIQUES = {
@@ -34,6 +41,7 @@ TECHNIQUES = {
     Kind.VERTICAL: "T1046",
     Kind.HORIZONTAL: "T1595.001",
     Kind.BLOCK: "T1595.001",
+    Kind.COORDINATED: "T1595.001",
 }
 
 GAP = 600 * 1_000_000_000
@@ -41,6 +49,7 @@ GAP = 600 * 1_000_000_000
 
 LISTED_SERVICES = 64
 LISTED_TARGETS = 10
+LISTED_SOURCES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,22 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the sensor's past let expect of a group."""
+
+    sources: float
+    """So many sources, ..."""
+    spread: float
+    """... with this standard deviation."""
+    alarms: float
+    """False alarms a day of such a score, by the tail of past scores."""
+    days: float
+    """Days of history that this rests on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """One scan by one source, from its first to its latest window.
+    """One scan by one source, or by a group of them, from its first to its latest window.
 
     Raises ValueError if it names no source, ends before it begins, or lies below its threshold.
     """
@@ -90,6 +113,7 @@ class Alert:
     sensor: str
     kind: Kind
     sources: tuple[str, ...]
+    """One, or of a group at most `LISTED_SOURCES`, the surest members first."""
     services: tuple[str, ...]
     """The services with most targets, at most `LISTED_SERVICES`; `evidence.services.count` counts all."""
     targets_sample: tuple[str, ...]
@@ -122,6 +146,10 @@ class Alert:
     """How often the scan has doubled, in pairs, since it was named or the last update."""
     told: int = 0
     """The pairs at the last update."""
+    memberships: tuple[float, ...] = ()
+    """Of a group: how sure each of the sources is a member, in (0, 1]."""
+    baseline: Baseline | None = None
+    """Of a group: what was to be expected."""
     allowed_by: str | None = None
     """The rules of the allow-list that let its source do all of this, or None: somebody should be told."""
 
@@ -138,6 +166,8 @@ class Alert:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources: an alert names at least one")
+        if self.memberships and len(self.memberships) != len(self.sources):
+            raise ValueError(f"memberships: {len(self.memberships)} of {len(self.sources)} sources")
         if self.last_seen < self.first_seen:
             raise ValueError(f"last_seen: {self.last_seen} is before first_seen {self.first_seen}")
         if self.score < self.threshold:

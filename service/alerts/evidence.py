@@ -8,16 +8,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.alerts.alert import LISTED_SERVICES, LISTED_TARGETS, TECHNIQUES, Alert, Distinct, Evidence
-from service.alerts.distinct import distinct
+from service.alerts.alert import (
+    LISTED_SERVICES,
+    LISTED_SOURCES,
+    LISTED_TARGETS,
+    TECHNIQUES,
+    Alert,
+    Baseline,
+    Distinct,
+    Evidence,
+    Ground,
+    Kind,
+)
+from service.alerts.distinct import distinct, union
+from service.alerts.incidents import Channel
 from service.alerts.reason import explain
-from service.capture.address import format_address
+from service.capture.address import format_address, format_addresses
 from service.capture.services import Means, format_service
 
 if TYPE_CHECKING:
     from service.alerts.allow import AllowList
+    from service.alerts.coordinated import GroupVerdict
     from service.alerts.sources import Verdict
     from service.windows.counts import WindowCounts
+
+
+_GROUNDS = {
+    Channel.SURGE: Ground.SURGE,
+    Channel.BREADTH: Ground.BREADTH,
+    Channel.PATTERN: Ground.PATTERN,
+}
 
 
 def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowed: AllowList) -> Alert:
@@ -60,6 +80,76 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowe
         counted_until=window.end,
         told=pairs,
         allowed_by=allowed.covering(high, low, rows.service[mine].tolist()),
+    )
+
+
+def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
+    """Return the alert of a group that is known from one window only, but for its reason."""
+    rows = window.rows
+    mine = np.flatnonzero(np.isin(rows.source, verdict.sources) & np.isin(rows.service, verdict.services))
+    order = np.argsort(-verdict.weights, kind="stable")[:LISTED_SOURCES]
+    pairs = int(rows.targets[mine].sum())
+    return Alert(
+        id="a" + hashlib.sha256(f"{window.sensor}\0{verdict.key}".encode()).hexdigest()[:20],
+        sensor=window.sensor,
+        kind=Kind.COORDINATED,
+        sources=tuple(format_addresses(window.sources[verdict.sources[order]])),
+        services=tuple(map(format_service, verdict.services[:LISTED_SERVICES])),
+        targets_sample=(),
+        first_seen=int(rows.first[mine].min()),
+        last_seen=int(rows.last[mine].max()),
+        ground=_GROUNDS[verdict.evidence],
+        score=verdict.score,
+        threshold=verdict.threshold,
+        technique=TECHNIQUES[Kind.COORDINATED],
+        pattern=None,
+        reason="",
+        evidence=Evidence(
+            attempts=int(rows.attempts[mine].sum()),
+            pairs=pairs,
+            answered=int(rows.answered[mine].sum()),
+            targets=_targets_of_group(window, verdict),
+            services=distinct(len(verdict.services), list(verdict.services)),
+            windows=1,
+            estimated=bool(window.halvings[verdict.sources].any()),
+            shed=window.shed.attempts,
+        ),
+        scale=window.end - window.start,
+        named_at=window.end,
+        named_after=pairs,
+        counted_until=window.end,
+        told=pairs,
+        memberships=tuple(verdict.weights[order].tolist()),
+        baseline=Baseline(verdict.mean, verdict.spread, verdict.expected, verdict.days),
+    )
+
+
+def _targets_of_group(window: WindowCounts, verdict: GroupVerdict) -> Distinct:
+    """Return the union of the members' targets, at any of their services."""
+    found = Distinct(0, exact=True, sample=())
+    for source in verdict.sources.tolist():
+        members = [high << 64 | low for high, low in window.samples.of(source, Means.PORTS).tolist()]
+        if members:
+            count = max(len(members), int(window.totals.targets[source]))
+            found = union(found, distinct(count, members)) if found.count else distinct(count, members)
+    return found
+
+
+def united(mine: Evidence, more: Evidence, *, added: bool) -> Evidence:
+    """Return the evidence of windows that follow one another, or else of one that holds the other."""
+
+    def both(a: int, b: int) -> int:
+        return a + b if added else max(a, b)
+
+    return Evidence(
+        attempts=both(mine.attempts, more.attempts),
+        pairs=both(mine.pairs, more.pairs),
+        answered=both(mine.answered, more.answered),
+        targets=union(mine.targets, more.targets),
+        services=union(mine.services, more.services),
+        windows=mine.windows + added,
+        estimated=mine.estimated or more.estimated,
+        shed=both(mine.shed, more.shed),
     )
 
 

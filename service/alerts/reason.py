@@ -8,7 +8,7 @@ from service.alerts.alert import Ground
 from service.alerts.ranges import format_services
 
 if TYPE_CHECKING:
-    from service.alerts.alert import Alert, Distinct
+    from service.alerts.alert import Alert, Baseline, Distinct
 
 _SECOND = 1_000_000_000
 _WORDS = 40
@@ -22,8 +22,17 @@ _DECIDED = {
 }
 
 
+_UNUSUAL = {
+    Ground.SURGE: "tried it",
+    Ground.BREADTH: "tried so broadly",
+    Ground.PATTERN: "followed this pattern",
+}
+
+
 def explain(alert: Alert) -> str:
     """Return one sentence with the numbers that decided."""
+    if alert.baseline is not None:
+        return _explain_group(alert, alert.baseline)
     evidence = alert.evidence
     about = "about " if evidence.estimated else ""
     what = name_services(evidence.services, _WORDS)
@@ -35,6 +44,26 @@ def explain(alert: Alert) -> str:
         f"{about}{evidence.answered} of {evidence.pairs} pairs of target and service answered; "
         f"{alert.score:.0f} {tried} within {_scale(alert.scale)}, from {alert.threshold:.0f} on it is {scan}."
     )
+
+
+def _explain_group(alert: Alert, baseline: Baseline) -> str:
+    evidence = alert.evidence
+    what = name_services(evidence.services, _WORDS)
+    days = f"{baseline.days:.0f} days" if baseline.days >= 2 else f"{24 * baseline.days:.0f} h"
+    return (
+        f"{len(alert.sources)} sources, none of them loud by itself, tried {what} on "
+        f"{_count(evidence.targets, 'target')} in {_time(alert.last_seen - alert.first_seen)}; within "
+        f"{_scale(alert.scale)} {baseline.sources:.1f} ± {baseline.spread:.1f} were to be expected that "
+        f"{_UNUSUAL[alert.ground]}, by {days} of history, and so many are an accident once in "
+        f"{_rarity(baseline.alarms)}."
+    )
+
+
+def _rarity(alarms: float) -> str:
+    days = 1 / max(alarms, 1e-9)
+    if days < 1:
+        return f"{24 * days:.1f} h"
+    return f"{days:.0f} days" if days < 1000 else "over 1000 days"
 
 
 def name_services(services: Distinct, longest: int) -> str:

@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.alerts.alert import LISTED_SERVICES, TECHNIQUES, Alert, Evidence, Kind
-from service.alerts.distinct import union
-from service.alerts.evidence import measured, with_reason
+from service.alerts.evidence import measured, united, with_reason
 from service.alerts.sources import Verdict, further_rows
 from service.capture.address import parse_address
 from service.capture.services import Means
@@ -78,7 +77,8 @@ def _by_source(window: WindowCounts, alerts: Iterable[Alert]) -> dict[Whose, lis
     found: dict[Whose, list[Alert]] = defaultdict(list)
     for alert in alerts:
         place = places.get(parse_address(alert.sources[0]))
-        if place is not None and alert.first_seen < window.end:
+        of_one = alert.kind is not Kind.COORDINATED
+        if of_one and place is not None and alert.first_seen < window.end:
             found[place, means_of(alert)].append(alert)
     return found
 
@@ -113,34 +113,12 @@ def _added(before: Alert, found: Alert) -> Alert:
     """Return an alert with the evidence of a later window, or all of that in which a look has named it."""
     if before.id == found.id:
         return _joined(before, found, found.evidence)
-    mine, more = before.evidence, found.evidence
-    evidence = Evidence(
-        attempts=mine.attempts + more.attempts,
-        pairs=mine.pairs + more.pairs,
-        answered=mine.answered + more.answered,
-        targets=union(mine.targets, more.targets),
-        services=union(mine.services, more.services),
-        windows=mine.windows + 1,
-        estimated=mine.estimated or more.estimated,
-        shed=mine.shed + more.shed,
-    )
-    return _joined(before, found, evidence)
+    return _joined(before, found, united(before.evidence, found.evidence, added=True))
 
 
 def _enlarged(before: Alert, found: Alert) -> Alert:
     """Return an alert with the evidence of a longer window that holds its own, and more."""
-    mine, more = before.evidence, found.evidence
-    evidence = Evidence(
-        attempts=max(mine.attempts, more.attempts),
-        pairs=max(mine.pairs, more.pairs),
-        answered=max(mine.answered, more.answered),
-        targets=union(mine.targets, more.targets),
-        services=union(mine.services, more.services),
-        windows=mine.windows,
-        estimated=mine.estimated or more.estimated,
-        shed=max(mine.shed, more.shed),
-    )
-    return _joined(before, found, evidence)
+    return _joined(before, found, united(before.evidence, found.evidence, added=False))
 
 
 def _joined(before: Alert, found: Alert, evidence: Evidence) -> Alert:

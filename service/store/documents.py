@@ -27,7 +27,7 @@ _LEVEL = 1
 _ALERT = TypeAdapter(Alert)
 _PATTERN = TypeAdapter(Pattern)
 _NARROW = {"source", "service"}
-_ADDED = {"dark"}
+_ADDED = {"dark", "hours"}
 """Columns that documents of earlier versions lack: nothing is known, 0."""
 
 Part = TypeVar("Part", ServiceCounts, SourceTotals)

@@ -12,7 +12,7 @@ from service.alerts.alert import Alert
 from service.errors import WindowConflictError
 from service.patterns.pattern import Pattern
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
+from service.store.repository import AlertQuery, Memory, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -53,10 +53,15 @@ class _MemoryUnit:
     shelved_alerts: _Shelf[Alert]
     alerts_of: dict[str, tuple[tuple[int, str], ...]]
     """Source → the place and the id of each of its alerts."""
+    memories: dict[tuple[str, int], Memory]
 
     def copy(self) -> _MemoryUnit:
         return _MemoryUnit(
-            dict(self.stored), self.shelved_patterns.copy(), self.shelved_alerts.copy(), dict(self.alerts_of)
+            dict(self.stored),
+            self.shelved_patterns.copy(),
+            self.shelved_alerts.copy(),
+            dict(self.alerts_of),
+            dict(self.memories),
         )
 
     def window(self, window_id: str) -> WindowRecord | None:
@@ -94,6 +99,16 @@ class _MemoryUnit:
                 )
             self.shelved_alerts.save([alert])
 
+    def memory(self, sensor: str, length: int) -> Memory | None:
+        return self.memories.get((sensor, length))
+
+    def memory_window(self, sensor: str, length: int) -> str | None:
+        memory = self.memories.get((sensor, length))
+        return None if memory is None else memory.window
+
+    def save_memory(self, sensor: str, length: int, memory: Memory) -> None:
+        self.memories[sensor, length] = memory
+
     def alert(self, alert_id: str) -> Alert | None:
         return self.shelved_alerts.items.get(alert_id)
 
@@ -126,9 +141,11 @@ class MemoryStore:
     read before therefore never changes, and readers need no lock.
     """
 
+    durable = False
+
     def __init__(self, most_windows: int | None = None) -> None:
         self._most_windows = most_windows
-        self._state = _MemoryUnit({}, _Shelf("patterns"), _Shelf("alerts"), {})
+        self._state = _MemoryUnit({}, _Shelf("patterns"), _Shelf("alerts"), {}, {})
         self._writing = threading.Lock()
 
     @contextmanager

@@ -77,6 +77,15 @@ class Page(Generic[Item]):
     next: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a sensor's windows of one length, after one of them."""
+
+    window: str
+    """Its id."""
+    document: bytes
+
+
 class Reader(Protocol):
     """Reads of one transaction: all of them see the store as it was at one moment."""
 
@@ -97,6 +106,14 @@ class Reader(Protocol):
 
         Those with one of `sources`, addresses in canonical form, if these are given.
         """
+        ...
+
+    def memory(self, sensor: str, length: int) -> Memory | None:
+        """Return what was saved last of a sensor's windows of a length, ns, or None."""
+        ...
+
+    def memory_window(self, sensor: str, length: int) -> str | None:
+        """Return the window of what was saved last, without reading the rest, or None."""
         ...
 
     def alert(self, alert_id: str) -> Alert | None:
@@ -127,6 +144,10 @@ class Unit(Reader, Protocol):
         """Add patterns, or replace those with the same id, which keep their place in listings."""
         ...
 
+    def save_memory(self, sensor: str, length: int, memory: Memory) -> None:
+        """Keep what is remembered of a sensor's windows of a length, ns, in place of what was before."""
+        ...
+
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         """Add alerts, or replace those with the same id, which keep their place in listings."""
         ...
@@ -134,6 +155,9 @@ class Unit(Reader, Protocol):
 
 class Store(Protocol):
     """Keeps windows, patterns and alerts. Raises StoreError where the database fails."""
+
+    durable: bool
+    """Whether what it keeps outlives the process."""
 
     def begin(self) -> AbstractContextManager[Unit]:
         """Open a transaction: committed at the end of the block, undone if the block raises.

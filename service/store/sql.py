@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, insert, inspect, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
@@ -14,7 +14,7 @@ from service.errors import StoreError, WindowConflictError
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
+from service.store.repository import AlertQuery, Memory, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -99,6 +99,22 @@ class _SqlUnit:
         self._save(tables.alerts, rows)
         self._save_sources(latest)
 
+    def memory(self, sensor: str, length: int) -> Memory | None:
+        table = tables.memories
+        query = select(table.c.window, table.c.document).where(*_memory_of(sensor, length))
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else Memory(row.window, row.document)
+
+    def memory_window(self, sensor: str, length: int) -> str | None:
+        query = select(tables.memories.c.window).where(*_memory_of(sensor, length))
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def save_memory(self, sensor: str, length: int, memory: Memory) -> None:
+        table = tables.memories
+        self._connection.execute(delete(table).where(*_memory_of(sensor, length)))
+        row = {"sensor": sensor, "length_ns": length, "window": memory.window, "document": memory.document}
+        self._connection.execute(insert(table), row)
+
     def alert(self, alert_id: str) -> Alert | None:
         document = self._document(tables.alerts, alert_id)
         return None if document is None else documents.read_alert(document)
@@ -164,12 +180,18 @@ class _SqlUnit:
         return Page(tuple(read(row.document) for row in found[: query.limit]), following)
 
 
+def _memory_of(sensor: str, length: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return tables.memories.c.sensor == sensor, tables.memories.c.length_ns == length
+
+
 class SqlStore:
     """Keeps everything in the database at a URL, such as ``sqlite:///yocho.db``; makes the file if need be.
 
     Writers of one process queue here; those of several processes wait up to `wait_seconds` for one another.
     Raises StoreError if the database can't be opened, is not ours, or was made by a newer Yocho.
     """
+
+    durable = True
 
     def __init__(self, url: str, wait_seconds: float = 30.0) -> None:
         self._wait_seconds = wait_seconds

@@ -70,6 +70,15 @@ alerts = Table(
     sqlite_autoincrement=True,
 )
 
+memories = Table(
+    "memories",
+    metadata,
+    Column("sensor", String, primary_key=True),
+    Column("length_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("window", String, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+
 alert_sources = Table(
     "alert_sources",
     metadata,

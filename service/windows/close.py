@@ -92,6 +92,7 @@ def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> Serv
         answered=total(pairs.answered),
         probed=total(silent & (pairs.tries <= PROBE_TRIES)),
         dark=total(dark),
+        hours=np.zeros(len(start), np.int64),
         first=np.minimum.reduceat(pairs.first[order], start) if len(start) else np.empty(0, np.int64),
         last=np.maximum.reduceat(pairs.last[order], start) if len(start) else np.empty(0, np.int64),
     )

@@ -46,6 +46,9 @@ class ServiceCounts:
     path: traceroute's probes are not among them."""
     dark: Ints
     """Distinct targets that are dark, see `DARK_SOURCES`."""
+    hours: Ints
+    """Parts of an overlapping window, such as the hours of a day, in which it was tried; 0 where none were told
+    apart."""
     first: Ints
     """Time of the first attempt, ns since the epoch."""
     last: Ints

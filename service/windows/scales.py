@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
@@ -12,8 +14,11 @@ from service.windows.pairs import PairTable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from numpy.typing import NDArray
+
     from service.capture.hosts import HostTable
     from service.windows.counts import WindowCounts
+    from service.windows.pairs import Pairs
 
 _SECOND = 1_000_000_000
 _PANES_SHARE = 4
@@ -122,7 +127,9 @@ class ScaledWindows:
         panes = [self._panes[begin] for begin in sorted(self._panes) if begin < end]
         if min(p.first for p in panes) // self._finer < max(p.last for p in panes) // self._finer:
             table = self._united(panes)
-            yield close_window(WindowName(self._sensor, start, end), table.pairs(), self._hosts, table.shed)
+            pairs = table.pairs()
+            counts = close_window(WindowName(self._sensor, start, end), pairs, self._hosts, table.shed)
+            yield _with_hours(counts, pairs, panes) if self._scale.step < self._scale.length else counts
         if self._scale.step == self._scale.length:
             del self._panes[start]
 
@@ -133,3 +140,18 @@ class ScaledWindows:
         for pane in panes:
             table.merge(pane.table)
         return table
+
+
+def _with_hours(counts: WindowCounts, pairs: Pairs, panes: list[_Pane]) -> WindowCounts:
+    """Return the counts of pairs with the number of panes in which each row's source tried its service."""
+    tried = np.concatenate([np.unique(_keys(pane.table.pairs())) for pane in panes])
+    keys, panes_of = np.unique(tried, return_counts=True)
+    hosts = np.unique(pairs.source).astype(np.int64)
+    rows = counts.rows
+    place = np.searchsorted(keys, hosts[rows.source] << 24 | rows.service)
+    return replace(counts, rows=replace(rows, hours=panes_of[place].astype(np.int64)))
+
+
+def _keys(pairs: Pairs) -> NDArray[np.int64]:
+    """Return a number for the source and the service of each pair."""
+    return pairs.source.astype(np.int64) << 24 | pairs.service

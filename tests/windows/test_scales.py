@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -94,6 +96,7 @@ def test_slow_scans_add_up_within_a_day() -> None:
     assert [counts.attempts for counts in day][:22] == list(range(3, 47, 2))
     assert {counts.attempts for counts in day[24:-1]} == {48}
     assert {counts.rows.targets[0] for counts in day[24:-1]} == {48}
+    assert {counts.rows.hours[0] for counts in day[24:-1]} == {24}
 
 
 @pytest.mark.parametrize(
@@ -138,3 +141,27 @@ def test_scales_become_longer() -> None:
 def test_a_scale_does_not_cut_the_windows_it_is_made_of() -> None:
     with pytest.raises(ValueError, match="scales"):
         WindowSpec(scales=(Scale(90 * SECOND, 90 * SECOND),))
+
+
+def test_a_day_knows_in_how_many_hours_each_source_tried_each_service() -> None:
+    told = [replace(at(600 * i, source, i + 1), service=service) for source, service, tries in TRIES for i in tries]
+    day = by_length(sorted(told), WindowSpec(scales=USUAL))[24 * 60 * MINUTE][-1]
+    found = {
+        (int(day.sources[day.rows.source[i], 1]) & 0xFF, int(day.rows.service[i]) & 0xFFFF): int(day.rows.hours[i])
+        for i in range(len(day.rows))
+    }
+    begun = {one.time // (60 * MINUTE) for one in told}
+    hours = {
+        (source, int(service.partition("/")[2])): len({(START + 600 * i * SECOND) // (60 * MINUTE) for i in tries})
+        for source, service, tries in TRIES
+    }
+    assert len(begun) > 5
+    assert found == hours
+
+
+TRIES = [
+    (1, "tcp/23", range(6)),
+    (1, "tcp/80", range(0, 60, 7)),
+    (2, "tcp/23", range(3, 40)),
+    (3, "tcp/22", [5]),
+]

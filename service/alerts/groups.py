@@ -1,0 +1,112 @@
+"""Groups from window to window: what the sensor's past says of each, and one alert for what is one campaign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.alerts.alert import LISTED_SERVICES, LISTED_SOURCES, Alert, Kind
+from service.alerts.coordinated import GroupBudget, judge_groups, remember
+from service.alerts.evidence import measured_group, united, with_reason
+from service.alerts.history import History, HistorySpec
+from service.capture.address import parse_address
+from service.patterns.groups import GroupSpec, propose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from service.alerts.sources import Verdict
+    from service.windows.counts import WindowCounts
+
+SHORTEST = 600 * 1_000_000_000
+"""In shorter windows, ns, hardly two of a group's sources meet."""
+_SHARED = 0.5
+"""Alerts of which the smaller shares so many of its sources with the other, and a service, are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinationSpec:
+    """How groups are looked for."""
+
+    budget: GroupBudget = field(default_factory=GroupBudget)
+    proposals: GroupSpec = field(default_factory=GroupSpec)
+    history: HistorySpec = field(default_factory=HistorySpec)
+
+
+def groups_of(
+    window: WindowCounts,
+    history: History,
+    spec: CoordinationSpec,
+    verdicts: Sequence[Verdict],
+    known: Iterable[Alert],
+) -> list[Alert]:
+    """Return the alerts of groups that begin or go on in a window, and take the window into the history.
+
+    `verdicts` are of the window, `known` the alerts that were open when it began: whoever is named alone
+    is part of no group.
+    """
+    known = list(known)
+    probing = _probing(window)
+    loud = _loud(window, verdicts, known)
+    hours = probing.rows.hours if probing.rows.hours.any() else None
+    judged = judge_groups(probing, history, partial(propose, spec=spec.proposals), spec.budget, loud, hours)
+    remember(history, judged)
+    before = [alert for alert in known if alert.kind is Kind.COORDINATED]
+    return [_followed(before, measured_group(probing, verdict)) for verdict in judged.verdicts]
+
+
+def _probing(window: WindowCounts) -> WindowCounts:
+    """Return a window with the rows that are in vain for the most part: a crowd that is served is no scan."""
+    rows = window.rows
+    in_vain = np.flatnonzero(2 * rows.probed >= rows.targets)
+    kept = {part.name: getattr(rows, part.name)[in_vain] for part in fields(rows)}
+    return replace(window, rows=type(rows)(**kept))
+
+
+def _loud(window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert]) -> NDArray[np.bool_]:
+    loud = np.zeros(len(window.sources), np.bool_)
+    loud[[verdict.source for verdict in verdicts]] = True
+    named = {parse_address(alert.sources[0]) for alert in known if alert.kind is not Kind.COORDINATED}
+    if named:
+        loud |= np.array([(high, low) in named for high, low in window.sources.tolist()], np.bool_)
+    return loud
+
+
+def _followed(before: Sequence[Alert], found: Alert) -> Alert:
+    """Return the alert of before that a group goes on with, enlarged, or a new one."""
+    same = next((alert for alert in before if alert.id == found.id or _alike(alert, found)), None)
+    return with_reason(found if same is None else _grown(same, found))
+
+
+def _alike(before: Alert, found: Alert) -> bool:
+    shared = len(set(before.sources) & set(found.sources))
+    enough = shared >= _SHARED * min(len(before.sources), len(found.sources))
+    return enough and bool(set(before.services) & set(found.services))
+
+
+def _grown(before: Alert, found: Alert) -> Alert:
+    """Return an alert with what a later or longer window knows; the verdict that decided stays."""
+    later = before.counted_until <= found.counted_until - found.scale
+    members = dict(zip(found.sources, found.memberships, strict=True))
+    for source, membership in zip(before.sources, before.memberships, strict=True):
+        members[source] = max(membership, members.get(source, 0.0))
+    ranked = sorted(members.items(), key=lambda member: (-member[1], member[0]))[:LISTED_SOURCES]
+    evidence = united(before.evidence, found.evidence, added=later)
+    doubled = evidence.pairs >= 2 * before.told
+    return replace(
+        before,
+        sources=tuple(source for source, _ in ranked),
+        memberships=tuple(membership for _, membership in ranked),
+        services=tuple(dict.fromkeys((*before.services, *found.services)))[:LISTED_SERVICES],
+        first_seen=min(before.first_seen, found.first_seen),
+        last_seen=max(before.last_seen, found.last_seen),
+        counted_until=max(before.counted_until, found.counted_until),
+        evidence=evidence,
+        updates=before.updates + doubled,
+        told=evidence.pairs if doubled else before.told,
+    )
