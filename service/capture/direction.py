@@ -62,7 +62,7 @@ class Conversations:
         self._young = np.zeros((spec.slots, 4), dtype=np.int64)
         self._old = np.zeros((spec.slots, 4), dtype=np.int64)
         self._used = 0
-        self._pending = np.zeros((spec.pending, 5), dtype=np.int64)
+        self._pending = np.zeros((spec.pending, 6), dtype=np.int64)
         self._cursor = np.zeros(2, dtype=np.int64)
         self._began = 0
         self._serves = known_services()
@@ -99,6 +99,7 @@ class Conversations:
                 out.target,
                 out.service,
                 out.outcome,
+                out.tools,
             )
             if ended == kernels.ROTATE:
                 now = int(packets.time[at])
@@ -126,6 +127,7 @@ class Conversations:
             out.target,
             out.service,
             out.outcome,
+            out.tools,
         )
 
     def _rotate(self, now: int) -> None:

@@ -13,7 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from service.alerts.alert import Alert
 from service.errors import StoreError
 from service.patterns.pattern import Pattern
-from service.windows.counts import ServiceCounts, Shed, SourceTotals, TargetSamples, WindowCounts
+from service.windows.counts import (
+    ServiceCounts,
+    Shed,
+    SourceTotals,
+    TargetSamples,
+    ToolCounts,
+    WindowCounts,
+)
 
 if TYPE_CHECKING:
     from service.capture.address import Addresses
@@ -28,7 +35,7 @@ _ALERT = TypeAdapter(Alert)
 _PATTERN = TypeAdapter(Pattern)
 _NARROW = {"source", "service"}
 
-Part = TypeVar("Part", ServiceCounts, SourceTotals)
+Part = TypeVar("Part", ServiceCounts, SourceTotals, ToolCounts)
 
 
 def write_alert(alert: Alert) -> str:
@@ -60,6 +67,7 @@ def write_counts(counts: WindowCounts) -> bytes:
         "sources": _write_addresses(counts.sources),
         "rows": _write_part(counts.rows),
         "totals": _write_part(counts.totals),
+        "tools": _write_part(counts.tools),
         "samples": {
             "start": counts.samples.start.tolist(),
             "targets": _write_addresses(counts.samples.targets),
@@ -92,6 +100,8 @@ def read_counts(sensor: str, start: int, end: int, compressed: bytes) -> WindowC
             exact=document["exact"],
             shed=Shed(**document["shed"]),
             halvings=np.array(document["halvings"], dtype=np.int8),
+            # Documents that older versions wrote know of no tools.
+            tools=_read_part(ToolCounts, document["tools"]) if "tools" in document else ToolCounts.none(0),
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error) as error:
         raise StoreError(
@@ -116,7 +126,7 @@ def _read_addresses(words: list[int]) -> Addresses:
     return np.array(words, dtype=np.uint64).reshape(-1, 2)
 
 
-def _write_part(part: ServiceCounts | SourceTotals) -> dict[str, list[int]]:
+def _write_part(part: ServiceCounts | SourceTotals | ToolCounts) -> dict[str, list[int]]:
     return {field.name: getattr(part, field.name).tolist() for field in fields(part)}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.services import Means, Protocol, means, service_code
+from service.windows import kernels
 from service.windows.budget import scaled_up
 from service.windows.counts import (
     PROBE_TRIES,
@@ -19,6 +20,7 @@ from service.windows.counts import (
     Shed,
     SourceTotals,
     TargetSamples,
+    ToolCounts,
     WindowCounts,
 )
 from service.windows.sorting import argsort, numbered, starts
@@ -63,7 +65,14 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
         samples=samples,
         shed=shed,
         halvings=halvings,
+        tools=_tool_counts(len(sources), source, pairs),
     )
+
+
+def _tool_counts(n: int, source: Ints, pairs: Pairs) -> ToolCounts:
+    counts = np.zeros((len(fields(ToolCounts)), n), np.int64)
+    kernels.count_tools(source, pairs.service, pairs.tools, counts)
+    return ToolCounts(*counts)
 
 
 def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,12 @@ class Pairs:
     last: NDArray[np.int64]
     halvings: NDArray[np.int8]
     """How often the sample of the source's pairs was halved; 0: all are here."""
+    tools: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    """`service.capture.tools.Marks` that all attempts of the pair have; left out, none has any."""
+
+    def __post_init__(self) -> None:
+        if not len(self.tools):
+            object.__setattr__(self, "tools", np.zeros(len(self.source), np.uint8))
 
 
 class PairTable:
@@ -58,6 +64,7 @@ class PairTable:
                 attempts.target,
                 attempts.service,
                 attempts.outcome,
+                attempts.tools,
                 self._table,
                 self._used,
                 self._budget.pairs,
@@ -83,7 +90,9 @@ class PairTable:
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
-        return self._pairs(self._rows())
+        rows = self._rows()
+        tools = rows[:, kernels.COUNTS] >> kernels.TOOLS_SHIFT & kernels.TOOLS_MASK
+        return replace(self._pairs(rows), tools=tools.astype(np.uint8))
 
     def _pairs(self, rows: NDArray[np.int64]) -> Pairs:
         ends, counts = rows[:, kernels.ENDS].view(np.uint64), rows[:, kernels.COUNTS]

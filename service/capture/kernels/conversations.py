@@ -22,9 +22,11 @@ _REFUSED = 4
 _PENDING = 8  # a bare ACK: an attempt only if nothing follows
 _SILENT = 16  # begun before the capture did, or only its answers are seen: no attempt
 _PROBE = 32  # begun by a TCP packet that begins nothing honest: FIN, NULL, Xmas
+_TOOLS = 8  # from this bit on: the tools' marks of a pending one
 
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
-_PAYLOAD, _GROUP = 1 << 8, 1 << 9  # service.capture.kernels.headers
+_PAYLOAD, _GROUP, _MARKS = 1 << 8, 1 << 9, 10  # service.capture.kernels.headers
+_SHOWN = 1 << 5  # service.capture.tools.Marks
 _TCP, _UDP, _REQUEST, _REPLY, _UNREACHABLE = 0, 1, 2, 3, 4
 _ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW = 0, 1, 2, 3  # service.capture.batch.Outcome
 
@@ -74,6 +76,7 @@ def settle(
     out_target: NDArray[np.uint32],
     out_service: NDArray[np.int32],
     out_outcome: NDArray[np.uint8],
+    out_tools: NDArray[np.uint8],
 ) -> int:
     """Decide on the bare ACKs seen before `until`, and on more of the oldest until `free` places are free.
 
@@ -91,6 +94,7 @@ def settle(
             out_target[rows] = oldest[3]
             out_service[rows] = oldest[4]
             out_outcome[rows] = _ATTEMPT_ROW
+            out_tools[rows] = oldest[5]
             rows += 1
     return rows
 
@@ -120,6 +124,7 @@ def follow(
     out_target: NDArray[np.uint32],
     out_service: NDArray[np.int32],
     out_outcome: NDArray[np.uint8],
+    out_tools: NDArray[np.uint8],
 ) -> tuple[int, int, int, int]:
     """Follow packets from `first` on, until the end or until a young table has to be begun.
 
@@ -147,6 +152,7 @@ def follow(
                 out_target,
                 out_service,
                 out_outcome,
+                out_tools,
             )
         here = np.int64(source[i]) << 16 | source_port[i]
         there = np.int64(target[i]) << 16 | target_port[i]
@@ -162,6 +168,7 @@ def follow(
         known = young[at, _KEY] != 0
         kind = event[i]
         flag = np.int64(flags[i])
+        tools = flag >> _MARKS | _SHOWN
         syn = kind == _TCP and flag & (_SYN | _ACK | _RST) == _SYN
         # A SYN begins anew whatever was before: it need not be looked for.
         if not known and not syn:
@@ -259,6 +266,7 @@ def follow(
             out_target[rows] = target[i]
             out_service[rows] = service
             out_outcome[rows] = _ATTEMPT_ROW
+            out_tools[rows] = tools
             rows += 1
         elif state & _PENDING and not known:
             young[at, _BEGAN] = time[i]
@@ -268,6 +276,8 @@ def follow(
             pending[last, 2] = source[i]
             pending[last, 3] = target[i]
             pending[last, 4] = service
+            pending[last, 5] = tools
+            state |= tools << _TOOLS
             cursor[WAITING] += 1
         elif result >= 0 and state & _SILENT == 0:
             mark = _ANSWERED if result == _ANSWERED_ROW else _REFUSED
@@ -283,6 +293,7 @@ def follow(
                 out_target[rows] = asked
                 out_service[rows] = service
                 out_outcome[rows] = _ATTEMPT_ROW
+                out_tools[rows] = state >> _TOOLS
                 rows += 1
             if state & (_ANSWERED | mark) == 0:
                 state |= mark
@@ -291,6 +302,7 @@ def follow(
                 out_target[rows] = asked
                 out_service[rows] = service
                 out_outcome[rows] = result
+                out_tools[rows] = 0
                 rows += 1
         young[at, _STATE] = state
         i += 1

@@ -47,7 +47,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "b2a0af83f14319ae"
+BUILT_ON = "72751a2d9963ebec"
 
 NO_TUNNEL = -1
 
