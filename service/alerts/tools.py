@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 LEAST_PAIRS = 5
 LEAST_SHARE = 0.1
-"""Of what might carry a mark, at least so much has to. Together these leave less than 10⁻¹⁷ to chance for a source of a
-window, however many pairs it has (`Tool.chance`). The rest may be other software on the same host, or other hosts
-behind the same address."""
+"""Of what might carry a mark, at least so much has to. Together these leave less than 10⁻¹⁷ to chance for a source
+of a window, however many pairs it has (`Tool.chance`). The rest may be other software on the same host, or other
+hosts behind the same address."""
 
 
 class ToolName(StrEnum):
