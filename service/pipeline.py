@@ -6,10 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from service.alerts.incidents import follow
 from service.alerts.sources import judge
-from service.alerts.suppress import GAP, ongoing, raise_alert
 from service.alerts.threshold import Thresholds
 from service.capture.batch import FlowBatch
 from service.capture.direction import Conversations, ConversationSpec
@@ -188,7 +186,8 @@ class Pipeline:
         def counted() -> Iterator[WindowCounts]:
             nonlocal attempts
             for counts in read_windows([open_traffic(path, HostTable())], sensor, self._spec, reading):
-                attempts += counts.attempts
+                if counts.end - counts.start == self._spec.windows.length:
+                    attempts += counts.attempts
                 yield counts
 
         receipts = self.accept_all(counted())
@@ -218,17 +217,9 @@ class Pipeline:
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
         shapes = self._finder(counts).find(count_matrix(counts))
         followers = identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
-        open_alerts = ongoing(counts, unit.open_alerts(counts.sensor, counts.start - GAP))
-        verdicts = judge(counts, self._spec.thresholds, set(open_alerts))
-        alerts = [
-            raise_alert(
-                counts,
-                verdict,
-                _pattern_of(verdict.source, followers),
-                open_alerts.get((verdict.source, verdict.means)),
-            )
-            for verdict in verdicts
-        ]
+        verdicts = judge(counts, self._spec.thresholds)
+        known = unit.open_alerts(counts.sensor, counts.start)
+        alerts = follow(counts, verdicts, known, _main_patterns(followers))
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_patterns(found.pattern for found in followers)
@@ -246,9 +237,11 @@ class Pipeline:
         return finder
 
 
-def _pattern_of(source: int, followers: Sequence[Followers]) -> str | None:
-    """Return the id of the pattern that explains most of a source's row."""
-    shares = [found.shares.get(source, 0.0) for found in followers]
-    if not shares or max(shares) == 0.0:
-        return None
-    return followers[int(np.argmax(shares))].pattern.id
+def _main_patterns(followers: Sequence[Followers]) -> dict[int, str]:
+    """Return the id of the pattern that explains most of a source's row, by the source's index in the window."""
+    most: dict[int, tuple[float, str]] = {}
+    for found in followers:
+        for source, share in found.shares.items():
+            if share > most.get(source, (0.0, ""))[0]:
+                most[source] = share, found.pattern.id
+    return {source: pattern for source, (_, pattern) in most.items()}

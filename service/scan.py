@@ -79,16 +79,19 @@ class Report:
 
 
 class Figures:
-    """Adds up windows as they go by."""
+    """Adds up windows of one length, ns, as they go by; longer ones tell of the same attempts again."""
 
-    def __init__(self) -> None:
+    def __init__(self, length: int) -> None:
+        self._length = length
         self._attempts = self._windows = 0
         self._shed = Shed()
         self._sources = Cardinality()
         self._services: set[int] = set()
 
     def add(self, counts: WindowCounts) -> None:
-        """Count a window."""
+        """Count a window, unless it is longer."""
+        if counts.end - counts.start > self._length:
+            return
         self._attempts += counts.attempts
         self._windows += 1
         self._shed += counts.shed
@@ -138,7 +141,7 @@ def scan_captures(
     folder holds none, and WindowConflictError if the store holds other windows of the same sensor and times.
     """
     sources, skipped = _open_all(paths, tunnels, kind)
-    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures()
+    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures(spec.windows.length)
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
     for counts in read_windows(sources, sensor, spec, reading, progress):

@@ -33,7 +33,7 @@ def watch_interface(
     window how many packets the system has dropped, if they have become more. `clock` gives ns since the epoch: it
     closes windows when nothing comes. Raises WindowConflictError if the store holds other windows of these times.
     """
-    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures()
+    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures(spec.windows.length)
     told: dict[str, None] = {}
     dropped = 0
     for counts in read_live(capture, sensor, spec, reading, clock):

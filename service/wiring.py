@@ -188,9 +188,11 @@ class Yocho:
         from service.pipeline import PipelineSpec
         from service.windows.assign import WindowSpec
         from service.windows.budget import Budget
+        from service.windows.scales import usual_scales
 
         length = (window or self._settings.window) * _SECOND
-        return PipelineSpec(windows=WindowSpec(length=length, budget=Budget(self._settings.max_pairs)))
+        budget = Budget(self._settings.max_pairs)
+        return PipelineSpec(windows=WindowSpec(length=length, budget=budget, scales=usual_scales(length)))
 
 
 def _stop_signals() -> threading.Event:

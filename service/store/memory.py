@@ -76,7 +76,7 @@ class _MemoryUnit:
 
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
         alerts = self.shelved_alerts.items.values()
-        return [alert for alert in alerts if alert.sensor == sensor and alert.last_seen >= since]
+        return [alert for alert in alerts if alert.sensor == sensor and alert.open_until >= since]
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         self.shelved_alerts.save(alerts)

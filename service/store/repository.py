@@ -91,7 +91,7 @@ class Reader(Protocol):
         ...
 
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        """Return the sensor's alerts with `last_seen` at or after `since`, in the order of first saving."""
+        """Return the sensor's alerts with `open_until` at or after `since`, in the order of first saving."""
         ...
 
     def alert(self, alert_id: str) -> Alert | None:

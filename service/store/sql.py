@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select
+from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, insert, inspect, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
@@ -59,7 +59,8 @@ class _SqlUnit:
             raise WindowConflictError(f"window {counts.id}: stored already") from error
 
     def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
-        return self._seen_since(tables.patterns, sensor, since, documents.read_pattern)
+        table = tables.patterns
+        return self._since(table, table.c.last_seen_ns, sensor, since, documents.read_pattern)
 
     def save_patterns(self, patterns: Iterable[Pattern]) -> None:
         rows = {
@@ -74,7 +75,8 @@ class _SqlUnit:
         self._save(tables.patterns, list(rows.values()))
 
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        return self._seen_since(tables.alerts, sensor, since, documents.read_alert)
+        table = tables.alerts
+        return self._since(table, table.c.open_until_ns, sensor, since, documents.read_alert)
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
@@ -84,6 +86,7 @@ class _SqlUnit:
                 "sensor": alert.sensor,
                 "kind": alert.kind.value,
                 "last_seen_ns": alert.last_seen,
+                "open_until_ns": alert.open_until,
                 "document": documents.write_alert(alert),
             }
             for alert in latest.values()
@@ -119,12 +122,10 @@ class _SqlUnit:
             rows = rows.where(table.c.sensor == query.sensor)
         return self._page(table, rows, query, documents.read_pattern)
 
-    def _seen_since(self, table: Table, sensor: str, since: int, read: Callable[[str], Item]) -> list[Item]:
-        query = (
-            select(table.c.document)
-            .where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
-            .order_by(table.c.sequence)
-        )
+    def _since(
+        self, table: Table, time: Column[int], sensor: str, since: int, read: Callable[[str], Item]
+    ) -> list[Item]:
+        query = select(table.c.document).where(table.c.sensor == sensor, time >= since).order_by(table.c.sequence)
         return [read(document) for document in self._connection.scalars(query)]
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -226,10 +227,11 @@ class SqlStore:
             version = connection.execute(select(tables.layout.c.version)).scalar()
         if version is None or version < 1:
             raise StoreError(f"database {self._name}: is no Yocho database; name another file")
-        if version > tables.VERSION:
+        if version != tables.VERSION:
+            other = "a newer" if version > tables.VERSION else "an older"
             raise StoreError(
                 f"database {self._name}: has layout {version}, this Yocho knows {tables.VERSION}; "
-                "use a newer Yocho or name another file"
+                f"use {other} Yocho or name another file"
             )
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,9 @@ class WindowSpec:
         for name in ("lateness", "log_lateness"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} ns is negative")
+        lengths = [self.length, *(scale.length for scale in self.scales)]
+        if any(longer <= shorter for shorter, longer in pairwise(lengths)):
+            raise ValueError(f"scales: {lengths[1:]} ns are not longer and longer than {self.length} ns")
         for scale in self.scales:
             if scale.step % self.length:
                 raise ValueError(f"scales: steps of {scale.step} ns cut windows of {self.length} ns")
@@ -64,7 +68,11 @@ class Windows:
         self._open: dict[int, PairTable] = {}
         self._closed_before = -1  # index of the first window that may still be open, even if nothing is in it
         self._latest = 0
-        self._scales = [ScaledWindows(sensor, scale, spec.budget, hosts) for scale in spec.scales]
+        finer = (spec.length, *(scale.length for scale in spec.scales))
+        self._scales = [
+            ScaledWindows(sensor, scale, shorter, spec.budget, hosts)
+            for scale, shorter in zip(spec.scales, finer, strict=False)
+        ]
         self.late = 0
         """Attempts that came after their window was closed, and count in the oldest open one."""
 

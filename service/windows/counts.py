@@ -18,6 +18,12 @@ PROBE_TRIES = 4
 """A target that was tried more often than this is being retried, not probed: cloud clients make about 8
 tries at a dead address, scanners 1 or 2."""
 
+DARK_SOURCES = 10
+DARK_SERVICES = 5
+"""A target that so many sources tried at so many services, that answered none and began nothing is dark: as in
+the empty address space that network telescopes watch, nobody has an honest reason to try it (Moore et al.,
+"Network Telescopes", 2004). One service alone could be one that is down."""
+
 SAMPLE_SIZE = 1024
 """Targets kept for a source: those with the smallest hash, so that samples of windows can be joined."""
 
@@ -38,6 +44,8 @@ class ServiceCounts:
     probed: Ints
     """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
     path: traceroute's probes are not among them."""
+    dark: Ints
+    """Distinct targets that are dark, see `DARK_SOURCES`."""
     first: Ints
     """Time of the first attempt, ns since the epoch."""
     last: Ints

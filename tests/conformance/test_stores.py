@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.alerts.alert import Kind
+from service.alerts.alert import GAP, Kind
 from service.errors import NotFoundError, WindowConflictError
 from service.store.memory import MemoryStore
 from service.store.repository import AlertQuery, PatternQuery, Store
@@ -263,17 +263,18 @@ def test_the_last_of_two_with_one_id_counts(store: Store) -> None:
         assert all_alerts(reader, AlertQuery(source="192.0.2.9")) == []
 
 
-def test_open_alerts_are_those_of_the_sensor_seen_since(store: Store) -> None:
+def test_open_alerts_are_those_of_the_sensor_that_may_go_on(store: Store) -> None:
     with store.begin() as unit:
         unit.save_alerts(
             [
                 an_alert(id="old", last_seen=START + 9),
                 an_alert(id="now", last_seen=START + 10),
+                an_alert(id="slow", last_seen=START, scale=GAP + 10),
                 an_alert(id="elsewhere", sensor="core", last_seen=START + 10),
             ]
         )
     with store.read() as reader:
-        assert [alert.id for alert in reader.open_alerts("edge", START + 10)] == ["now"]
+        assert [alert.id for alert in reader.open_alerts("edge", START + 10 + GAP)] == ["now", "slow"]
 
 
 def test_live_patterns_are_those_of_the_sensor_seen_since(store: Store) -> None:
