@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # Traceroute's classic port range: 33434 and the 100 after it, together one service.
 TRACEROUTE_FIRST = service_code(Protocol.UDP, 33434)
 TRACEROUTE_LAST = service_code(Protocol.UDP, 33534)
+_HTTPS, _QUIC = service_code(Protocol.TCP, 443), service_code(Protocol.UDP, 443)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,6 @@ def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> Serv
     order = argsort(key)
     key = key[order]
     start = starts(key)
-    silent = ~pairs.answered & ~pairs.expired
 
     def total(column: NDArray[np.bool_] | Ints) -> Ints:
         return np.add.reduceat(column[order], start, dtype=np.int64) if len(start) else np.empty(0, np.int64)
@@ -95,11 +95,24 @@ def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> Serv
         attempts=total(pairs.tries),
         targets=np.diff(start, append=len(key)),
         answered=total(pairs.answered),
-        probed=total(silent & (pairs.tries <= PROBE_TRIES)),
+        probed=total(_in_vain(pairs) & (pairs.tries <= PROBE_TRIES)),
         dark=total(dark),
         first=np.minimum.reduceat(pairs.first[order], start) if len(start) else np.empty(0, np.int64),
         last=np.maximum.reduceat(pairs.last[order], start) if len(start) else np.empty(0, np.int64),
     )
+
+
+def _in_vain(pairs: Pairs) -> NDArray[np.bool_]:
+    """Return which pairs were tried in vain, length p: unanswered, at the end of a path, and not for want of QUIC.
+
+    Browsers try HTTP/3 first; where UDP is filtered, they go on over TCP with the same server (RFC 9114, 3.1).
+    """
+    found: NDArray[np.bool_] = ~pairs.answered & ~pairs.expired
+    quic = np.flatnonzero(found & (pairs.service == _QUIC))
+    if len(quic):
+        ends = pairs.source.astype(np.int64) << 32 | pairs.target
+        found[quic[np.isin(ends[quic], ends[pairs.answered & (pairs.service == _HTTPS)])]] = False
+    return found
 
 
 def _to_dark_targets(pairs: Pairs) -> NDArray[np.bool_]:
@@ -151,7 +164,7 @@ def _services_by_target(pairs: Pairs, order: NDArray[np.intp], start: NDArray[np
     if not len(start):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     service = pairs.service[order]
-    silent = (~pairs.answered & ~pairs.expired)[order]
+    silent = _in_vain(pairs)[order]
     route = (service >= TRACEROUTE_FIRST) & (service <= TRACEROUTE_LAST)
     unanswered = np.add.reduceat(silent & ~route, start, dtype=np.int64)
     unanswered += np.logical_or.reduceat(silent & route, start)

@@ -8,7 +8,7 @@ MINUTES = 60.0
 
 
 def resolver() -> Truth:
-    """A recursive resolver: thousands of name servers, 4 % of them dead or lame, answers over TCP where they are long."""
+    """A recursive resolver: thousands of name servers, 4 % of them dead or lame, long answers over TCP."""
     scene, me = Scene(1), "10.0.0.53"
     servers = [host("198.18.0.0", scene.random.randrange(1 << 16)) for _ in range(1500)]
     dead = set(servers[::25])
@@ -124,9 +124,12 @@ def nat_gateway() -> Truth:
             scene.talk(time, me, site, port, seconds=scene.random.expovariate(0.05))
     for time in scene.moments(200, 20 * MINUTES):
         scene.ask(time, me, scene.random.choice(("198.51.100.1", "198.51.100.2")), 53)
-    for time in scene.moments(30, 20 * MINUTES):  # calls: STUN, and media to where the other side may be
-        for port in range(3):
-            scene.udp(time, me, 40000 + port, host("198.19.0.0", scene.random.randrange(60000)), 50000 + port)
+    for time in scene.moments(4, 20 * MINUTES):  # calls: the other side may be here or there, and one way is open
+        ports, peer = [scene.random.randrange(16384, 65000) for _ in range(3)], scene.random.randrange(60000)
+        ways = [host("192.168.1.0", 2 + peer % 250), host("10.0.0.0", peer), host("198.19.0.0", peer)]
+        for way, port in zip(ways[:2], ports, strict=False):
+            scene.ask_in_vain(time, me, way, port, gaps=(0, 0.1, 0.3, 0.7, 1.5))
+        scene.ask(time, me, ways[2], ports[2])
     return Truth(scene)
 
 

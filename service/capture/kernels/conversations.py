@@ -34,8 +34,10 @@ _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation se
 
 DONE, ROTATE = 0, 1
 
-HEAD, WAITING = 0, 1
-"""Fields of the cursor of the ring of bare ACKs: the oldest one, and how many there are."""
+HEAD, WAITING, ASKED = 0, 1, 2
+"""Fields of the cursor: of the ring of bare ACKs the oldest one, and how many there are; whether any host has asked a
+group."""
+_DHCP, _DHCP_CLIENT, _DHCP6, _DHCP6_CLIENT = 67, 68, 547, 546
 
 
 @compiled
@@ -46,6 +48,18 @@ def _find(table: NDArray[np.int64], key: int) -> int:
     while table[at, _KEY] != 0 and table[at, _KEY] != key:
         at = (at + 1) & mask
     return at
+
+
+@compiled
+def _asker(end: int) -> int:
+    """Return the key that stands for a host's port which has asked a group."""
+    return np.int64(mix64(np.int64(mix64(end)) - 1) | np.uint64(1))
+
+
+@compiled
+def _asked(end: int, young: NDArray[np.int64], old: NDArray[np.int64]) -> bool:
+    key = _asker(end)
+    return young[_find(young, key), _KEY] != 0 or old[_find(old, key), _KEY] != 0
 
 
 @compiled
@@ -156,6 +170,19 @@ def follow(
             )
         here = np.int64(source[i]) << 16 | source_port[i]
         there = np.int64(target[i]) << 16 | target_port[i]
+        kind = event[i]
+        flag = np.int64(flags[i])
+        if flag & _GROUP:
+            if kind == _UDP:  # who answers such a question, from whichever port, begins nothing
+                key = _asker(here)
+                at = _find(young, key)
+                if young[at, _KEY] == 0:
+                    young[at, _KEY] = key
+                    used += 1
+                young[at, _STATE] = _SILENT
+                cursor[ASKED] = 1
+            i += 1
+            continue
         low_sends = here <= there
         if low_sends:
             mixed = mix64(np.int64(mix64(here)) + there)
@@ -166,8 +193,6 @@ def follow(
             key = np.int64(1)
         at = _find(young, key)
         known = young[at, _KEY] != 0
-        kind = event[i]
-        flag = np.int64(flags[i])
         tools = flag >> _MARKS | _SHOWN
         syn = kind == _TCP and flag & (_SYN | _ACK | _RST) == _SYN
         # A SYN begins anew whatever was before: it need not be looked for.
@@ -184,9 +209,6 @@ def follow(
         result = -1  # what this packet tells of the attempt before it
         begin_state = np.int64(_LOW_BEGAN if low_sends else 0)
 
-        if flag & _GROUP:
-            i += 1
-            continue
         if kind == _TCP:
             if syn:
                 attempt = True
@@ -236,7 +258,14 @@ def follow(
                     state &= ~_REFUSED
             else:
                 a, b = source_port[i], target_port[i]
-                if (a < 1024 and b >= 1024) or (serves[a] and not serves[b] and b >= 1024):
+                if (
+                    (a < 1024 and b >= 1024)
+                    or (serves[a] and not serves[b] and b >= 1024)
+                    or (a == _DHCP and b == _DHCP_CLIENT)
+                    or (a == _DHCP6 and b == _DHCP6_CLIENT)
+                    # A sweep of the port from which hosts ask groups comes from another one than that.
+                    or (cursor[ASKED] and (not serves[b] or a == b) and _asked(there, young, old))
+                ):
                     state = _SILENT | (0 if low_sends else _LOW_BEGAN)
                 else:
                     attempt = True
