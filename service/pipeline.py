@@ -6,9 +6,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.alerts.incidents import follow
+from service.alerts.incidents import begin, follow
 from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
+from service.capture.address import format_addresses
 from service.capture.batch import FlowBatch
 from service.capture.direction import Conversations, ConversationSpec
 from service.capture.flow_direction import FlowDirection
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from service.alerts.alert import Alert
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
-    from service.capture.source import BadLines, Damage, TrafficSource
+    from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
     from service.windows.counts import WindowCounts
 
+
+_ASKED_BY_NAME = 256
+"""Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
+
+_LOOK = 1_000_000_000
+"""ns between two looks at open windows."""
 
 _FINDERS = 256
 """Sensors whose patterns are kept warm; of others the next window begins cold."""
@@ -43,8 +51,15 @@ class PipelineSpec:
 
     conversations: ConversationSpec = field(default_factory=ConversationSpec)
     windows: WindowSpec = field(default_factory=WindowSpec)
+    log_windows: WindowSpec | None = None
+    """Of recorded logs of flows, if other than `windows`: months of them have few flows a minute."""
     factorization: FactorizationSpec = field(default_factory=FactorizationSpec)
     thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def for_files(self, sources: Sequence[TrafficFile]) -> PipelineSpec:
+        """Return what recorded traffic is read by: as a log only if all of it is one."""
+        windows = self.log_windows if all(source.is_log for source in sources) else None
+        return replace(self, windows=windows or self.windows)
 
 
 @dataclass(slots=True)
@@ -98,14 +113,21 @@ def read_live(
 ) -> Iterator[WindowCounts]:
     """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
 
-    While nothing comes, `clock`, ns since the epoch, closes windows that are over.
+    While nothing comes, `clock`, ns since the epoch, closes windows that are over. In between come looks at those
+    that are open, see `WindowCounts.seen_until`: every second, if they take no more than a twentieth of the time.
     """
     windows = Windows(sensor, spec.windows, capture.hosts)
     beginnings = _Beginnings(spec, windows)
+    looked = due = 0
     for batch in capture.batches():
         yield from beginnings.add(batch)
+        now = clock()
         if not len(batch):
-            yield from windows.advance(clock())
+            yield from windows.advance(now)
+        if now >= due:
+            yield from windows.look(looked)
+            looked = windows.latest
+            due = now + max(_LOOK, 20 * (clock() - now))
     yield from beginnings.finish(reading)
     _note_losses(reading, capture)
 
@@ -174,6 +196,16 @@ class Pipeline:
         with self._store.begin() as unit:
             return [self._take(unit, counts) for counts in windows]
 
+    def look(self, counts: WindowCounts) -> tuple[str, ...]:
+        """Store the scans that show in a window that is still open; return the ids of their alerts."""
+        verdicts = judge(counts, self._spec.thresholds)
+        if not verdicts:
+            return ()
+        with self._store.begin() as unit:
+            alerts = begin(counts, verdicts, _known(unit, counts))
+            unit.save_alerts(alerts)
+        return tuple(alert.id for alert in alerts)
+
     def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
         """Read a capture or a log of flows, and analyse and store its windows, all or none.
 
@@ -185,8 +217,10 @@ class Pipeline:
 
         def counted() -> Iterator[WindowCounts]:
             nonlocal attempts
-            for counts in read_windows([open_traffic(path, HostTable())], sensor, self._spec, reading):
-                if counts.end - counts.start == self._spec.windows.length:
+            source = open_traffic(path, HostTable())
+            spec = self._spec.for_files([source])
+            for counts in read_windows([source], sensor, spec, reading):
+                if counts.end - counts.start == spec.windows.length:
                     attempts += counts.attempts
                 yield counts
 
@@ -215,17 +249,21 @@ class Pipeline:
         return self._analyse(unit, counts, digest)
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
-        shapes = self._finder(counts).find(count_matrix(counts))
-        followers = identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
+        followers = self._followers(unit, counts)
         verdicts = judge(counts, self._spec.thresholds)
-        known = unit.open_alerts(counts.sensor, counts.start)
-        alerts = follow(counts, verdicts, known, _main_patterns(followers))
+        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers))
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_patterns(found.pattern for found in followers)
         unit.save_alerts(alerts)
         unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+
+    def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
+        if counts.rows.targets.sum() < self._spec.factorization.pairs:
+            return []
+        shapes = self._finder(counts).find(count_matrix(counts))
+        return identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
 
     def _finder(self, counts: WindowCounts) -> PatternFinder:
         """Return what is known of the patterns of a sensor's windows of this length."""
@@ -235,6 +273,12 @@ class Pipeline:
         if len(self._finders) > _FINDERS:
             self._finders.popitem(last=False)
         return finder
+
+
+def _known(unit: Unit, counts: WindowCounts) -> Sequence[Alert]:
+    """Return the alerts that a window may go on with."""
+    names = format_addresses(counts.sources) if len(counts.sources) <= _ASKED_BY_NAME else None
+    return unit.open_alerts(counts.sensor, counts.start, names)
 
 
 def _main_patterns(followers: Sequence[Followers]) -> dict[int, str]:

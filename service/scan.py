@@ -141,6 +141,7 @@ def scan_captures(
     folder holds none, and WindowConflictError if the store holds other windows of the same sensor and times.
     """
     sources, skipped = _open_all(paths, tunnels, kind)
+    spec = spec.for_files(sources)
     pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures(spec.windows.length)
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}

@@ -190,9 +190,14 @@ class Yocho:
         from service.windows.budget import Budget
         from service.windows.scales import usual_scales
 
-        length = (window or self._settings.window) * _SECOND
         budget = Budget(self._settings.max_pairs)
-        return PipelineSpec(windows=WindowSpec(length=length, budget=budget, scales=usual_scales(length)))
+
+        def windows(seconds: int) -> WindowSpec:
+            length = seconds * _SECOND
+            return WindowSpec(length=length, budget=budget, scales=usual_scales(length))
+
+        wanted = window or self._settings.window
+        return PipelineSpec(windows=windows(wanted), log_windows=windows(window or self._settings.log_window))
 
 
 def _stop_signals() -> threading.Event:

@@ -19,51 +19,49 @@ if TYPE_CHECKING:
     from service.windows.counts import WindowCounts
 
 
-def new_alert(window: WindowCounts, verdict: Verdict, pattern: str | None) -> Alert:
-    """Return the alert of a scan that is known from one window only."""
+def measured(window: WindowCounts, verdict: Verdict, pattern: str | None) -> Alert:
+    """Return the alert of a scan that is known from one window only, but for its reason."""
     rows = window.rows
     mine = verdict.rows
     source = format_address(*window.sources[verdict.source].tolist())
     pairs = int(rows.targets[mine].sum())
-    return with_reason(
-        Alert(
-            id=_new_id(window, source, verdict.means),
-            sensor=window.sensor,
-            kind=verdict.kind,
-            sources=(source,),
-            services=_services(window, verdict),
-            targets_sample=(),
-            first_seen=int(rows.first[mine].min()),
-            last_seen=int(rows.last[mine].max()),
-            ground=verdict.ground,
-            score=verdict.score,
-            threshold=verdict.threshold,
-            technique=TECHNIQUES[verdict.kind],
-            pattern=pattern,
-            reason="",
-            evidence=Evidence(
-                attempts=int(rows.attempts[mine].sum()),
-                pairs=pairs,
-                answered=int(rows.answered[mine].sum()),
-                targets=_targets(window, verdict),
-                services=replace(
-                    distinct(len(mine), rows.service[mine].tolist()), exact=not window.halvings[verdict.source]
-                ),
-                windows=1,
-                estimated=bool(window.halvings[verdict.source]),
-                shed=window.shed.attempts,
+    return Alert(
+        id=_new_id(window, source, verdict.means),
+        sensor=window.sensor,
+        kind=verdict.kind,
+        sources=(source,),
+        services=_services(window, verdict),
+        targets_sample=(),
+        first_seen=int(rows.first[mine].min()),
+        last_seen=int(rows.last[mine].max()),
+        ground=verdict.ground,
+        score=verdict.score,
+        threshold=verdict.threshold,
+        technique=TECHNIQUES[verdict.kind],
+        pattern=pattern,
+        reason="",
+        evidence=Evidence(
+            attempts=int(rows.attempts[mine].sum()),
+            pairs=pairs,
+            answered=int(rows.answered[mine].sum()),
+            targets=_targets(window, verdict),
+            services=replace(
+                distinct(len(mine), rows.service[mine].tolist()), exact=not window.halvings[verdict.source]
             ),
-            scale=window.end - window.start,
-            named_at=window.end,
-            named_after=pairs,
-            counted_until=window.end,
-            told=pairs,
-        )
+            windows=1,
+            estimated=bool(window.halvings[verdict.source]),
+            shed=window.shed.attempts,
+        ),
+        scale=window.end - window.start,
+        named_at=window.end if window.seen_until is None else window.seen_until,
+        named_after=pairs,
+        counted_until=window.end,
+        told=pairs,
     )
 
 
 def with_reason(alert: Alert) -> Alert:
-    """Fill in what follows from the rest."""
+    """Return an alert with the targets and the sentence that follow from its evidence."""
     targets = tuple(
         format_address(member >> 64, member & (1 << 64) - 1)
         for member in alert.evidence.targets.sample[:LISTED_TARGETS]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from service.alerts.alert import LISTED_SERVICES, TECHNIQUES, Alert, Evidence, Kind
 from service.alerts.distinct import union
-from service.alerts.evidence import new_alert, with_reason
+from service.alerts.evidence import measured, with_reason
 from service.alerts.sources import Verdict, further_rows
 from service.capture.address import parse_address
 from service.capture.services import Means
@@ -37,24 +37,39 @@ def follow(
     before = _by_source(window, known)
     changed = []
     for verdict in verdicts:
-        found = new_alert(window, verdict, patterns.get(verdict.source))
+        found = measured(window, verdict, patterns.get(verdict.source))
         alert = _grown(before.pop((verdict.source, verdict.means), []), found)
         if alert is not None:
             changed.append(alert)
     for (source, by), alerts in before.items():
-        rows = further_rows(window, source, by)
-        if len(rows) and alerts[-1].counted_until <= window.start:
-            latest = alerts[-1]
+        rows, latest = further_rows(window, source, by), alerts[-1]
+        if len(rows):
             more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
-            changed.append(_added(latest, new_alert(window, more, patterns.get(source))))
+            found = measured(window, more, patterns.get(source))
+            if found.id == latest.id or latest.counted_until <= window.start:
+                changed.append(_added(latest, found))
     return changed
+
+
+def begin(window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert]) -> list[Alert]:
+    """Return the alerts that begin in a look at a window that is still open; `known` as in `follow`.
+
+    When the window is over, `follow` gives them all of its evidence.
+    """
+    before = _by_source(window, known)
+    return [
+        with_reason(measured(window, verdict, None))
+        for verdict in verdicts
+        if (verdict.source, verdict.means) not in before
+    ]
 
 
 def _by_source(window: WindowCounts, alerts: Iterable[Alert]) -> dict[Whose, list[Alert]]:
     """Return the alerts whose source occurs in a window, the latest last."""
-    places = {(high, low): i for i, (high, low) in enumerate(window.sources.tolist())}
+    alerts = sorted(alerts, key=lambda alert: alert.last_seen)
+    places = {(high, low): i for i, (high, low) in enumerate(window.sources.tolist())} if alerts else {}
     found: dict[Whose, list[Alert]] = defaultdict(list)
-    for alert in sorted(alerts, key=lambda alert: alert.last_seen):
+    for alert in alerts:
         place = places.get(parse_address(alert.sources[0]))
         if place is not None and alert.first_seen < window.end:
             found[place, means_of(alert)].append(alert)
@@ -69,13 +84,16 @@ def means_of(alert: Alert) -> Means:
 
 def _grown(before: list[Alert], found: Alert) -> Alert | None:
     """Return what a verdict's alert becomes beside those of before, or None if they hold all of it."""
+    looked_at = [alert for alert in before if alert.id == found.id]
+    if looked_at:
+        return _added(looked_at[0], found)
     start = found.counted_until - found.scale
     overlapping = [alert for alert in before if alert.counted_until > start]
     if overlapping:
         held = sum(alert.evidence.pairs for alert in overlapping)
         return _enlarged(overlapping[-1], found) if found.evidence.pairs - held >= found.threshold else None
     of_same = [alert for alert in before if _goes_on(alert, found)]
-    return _added(of_same[-1], found) if of_same else found
+    return _added(of_same[-1], found) if of_same else with_reason(found)
 
 
 def _goes_on(before: Alert, found: Alert) -> bool:
@@ -85,7 +103,9 @@ def _goes_on(before: Alert, found: Alert) -> bool:
 
 
 def _added(before: Alert, found: Alert) -> Alert:
-    """Return an alert with the evidence of a later window."""
+    """Return an alert with the evidence of a later window, or all of that in which a look has named it."""
+    if before.id == found.id:
+        return _joined(before, found, found.evidence)
     mine, more = before.evidence, found.evidence
     evidence = Evidence(
         attempts=mine.attempts + more.attempts,

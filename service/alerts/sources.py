@@ -105,7 +105,8 @@ def _enough_targets(window: WindowCounts, thresholds: Thresholds) -> NDArray[np.
     """Return how many unanswered targets make a sweep of each row."""
     rows = window.rows
     once = rows.attempts <= thresholds.tries * rows.targets
-    once |= window.end - window.start >= thresholds.long
+    # In a look at one that is open, whoever will retry has not yet.
+    once |= window.whole and window.end - window.start >= thresholds.long
     return np.where(once, thresholds.targets, thresholds.targets_retried)
 
 

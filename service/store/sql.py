@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, insert, inspect, select
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
@@ -17,7 +17,7 @@ from service.store.cursor import read_cursor, write_cursor
 from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Row
 
@@ -60,7 +60,8 @@ class _SqlUnit:
 
     def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
         table = tables.patterns
-        return self._since(table, table.c.last_seen_ns, sensor, since, documents.read_pattern)
+        rows = select(table.c.document).where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
+        return list(map(documents.read_pattern, self._connection.scalars(rows.order_by(table.c.sequence))))
 
     def save_patterns(self, patterns: Iterable[Pattern]) -> None:
         rows = {
@@ -74,9 +75,12 @@ class _SqlUnit:
         }
         self._save(tables.patterns, list(rows.values()))
 
-    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        table = tables.alerts
-        return self._since(table, table.c.open_until_ns, sensor, since, documents.read_alert)
+    def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
+        table, named = tables.alerts, tables.alert_sources
+        rows = select(table.c.document).where(table.c.sensor == sensor, table.c.open_until_ns >= since)
+        if sources is not None:
+            rows = rows.where(table.c.id.in_(select(named.c.alert).where(named.c.source.in_(sources))))
+        return list(map(documents.read_alert, self._connection.scalars(rows.order_by(table.c.sequence))))
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
@@ -121,12 +125,6 @@ class _SqlUnit:
         if query.sensor is not None:
             rows = rows.where(table.c.sensor == query.sensor)
         return self._page(table, rows, query, documents.read_pattern)
-
-    def _since(
-        self, table: Table, time: Column[int], sensor: str, since: int, read: Callable[[str], Item]
-    ) -> list[Item]:
-        query = select(table.c.document).where(table.c.sensor == sensor, time >= since).order_by(table.c.sequence)
-        return [read(document) for document in self._connection.scalars(query)]
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:

@@ -150,6 +150,8 @@ class WindowCounts:
     the source are estimates."""
     tools: ToolCounts = field(default_factory=lambda: ToolCounts.none(0))
     """What the packets show of the tools that sent them; left out, nothing."""
+    seen_until: int | None = None
+    """Of a look at a window that is still open, its time: it holds of some sources what is decided by then."""
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
@@ -169,6 +171,11 @@ class WindowCounts:
             raise ValueError(f"samples: do not describe {n} sources")
         if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
             raise ValueError("rows.source: points outside of the sources")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the window is over."""
+        return self.seen_until is None
 
     @property
     def attempts(self) -> int:

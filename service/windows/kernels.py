@@ -15,12 +15,12 @@ from service.compiled import compiled
 ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
 
 # COUNTS: 20 bits of service, 32 bits of tries, 12 bits of marks; of those 6 are `service.capture.tools.Marks`.
-SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 3
+SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 4
 TRIES_MASK = (1 << 32) - 1
-USED, ANSWERED, EXPIRED = 1, 2, 4
+USED, ANSWERED, EXPIRED, REFUSED = 1, 2, 4, 8
 TOOLS_MASK = 63
 
-_ATTEMPT, _ANSWERED, _EXPIRED = 0, 1, 3  # service.capture.batch.Outcome
+_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
 _SHOWN = 32  # service.capture.tools.Marks
 _TCP, _ARP = 0, 4  # service.capture.services.Protocol
 
@@ -167,6 +167,8 @@ def count(
             strayed += 1
         elif outcome[i] == _ANSWERED:
             table[at, COUNTS] = held | ANSWERED
+        elif outcome[i] == _REFUSED:
+            table[at, COUNTS] = held | REFUSED
         elif outcome[i] == _EXPIRED:
             table[at, COUNTS] = held | EXPIRED
     return len(time), used, sampled, strayed
@@ -200,7 +202,8 @@ def merge(
             table[at] = rows[i]
             continue
         tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
-        marks = (held | counts) & (USED | ANSWERED | EXPIRED) | held & counts & TOOLS_MASK << TOOLS_SHIFT
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED)
+        marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
         table[at, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
         table[at, FIRST] = min(table[at, FIRST], rows[i, FIRST])
         table[at, LAST] = max(table[at, LAST], rows[i, LAST])

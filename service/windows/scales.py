@@ -10,7 +10,7 @@ from service.windows.close import WindowName, close_window
 from service.windows.pairs import PairTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from service.capture.hosts import HostTable
     from service.windows.counts import WindowCounts
@@ -88,6 +88,22 @@ class ScaledWindows:
             pane = self._panes[begin] = _Pane(start, start, PairTable(self._pane_budget))
         pane.first, pane.last = min(pane.first, start), max(pane.last, start)
         pane.table.merge(part)
+
+    def so_far(self, parts: Mapping[int, PairTable]) -> Iterator[tuple[WindowName, PairTable]]:
+        """Yield the pairs of windows that began and that parts still open, by their start, would go on with.
+
+        Of overlapping windows, none.
+        """
+        if self._scale.step < self._scale.length:
+            return
+        for begin, pane in self._panes.items():
+            end = begin + self._scale.step
+            mine = [part for start, part in parts.items() if begin <= start < end]
+            if mine:
+                table = PairTable(self._budget)
+                for part in (pane.table, *mine):
+                    table.merge(part)
+                yield WindowName(self._sensor, begin, end), table
 
     def close(self, before: int) -> Iterator[WindowCounts]:
         """Yield the windows that end at or before a time, oldest first, if their last step brought anything."""

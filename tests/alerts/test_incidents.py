@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.alerts.alert import Alert, Kind
-from service.alerts.incidents import follow
+from service.alerts.incidents import begin, follow
 from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
 from service.windows.counts import WindowCounts
@@ -175,3 +177,36 @@ def test_however_a_sweep_is_spread_all_lengths_together_never_count_twice(
         assert alerts
     within_a_gap = all(size > 0 for size in sizes)
     assert not within_a_gap or len(alerts) <= 1
+
+
+def test_a_scan_that_a_look_has_named_gets_the_evidence_of_its_window_once() -> None:
+    early = replace(slow_sweep(1, 12, 1, 1), seen_until=START + 9 * SECOND)
+    whole = slow_sweep(1, 40, 1, 1)
+    (named,) = begin(early, judge(early, Thresholds()), [])
+    assert (named.named_at, named.named_after, named.evidence.pairs) == (START + 9 * SECOND, 12, 12)
+    assert begin(early, judge(early, Thresholds()), [named]) == []
+    (alert,) = follow(whole, judge(whole, Thresholds()), [named], {0: "p1"})
+    assert (alert.id, alert.named_at, alert.named_after, alert.pattern) == (named.id, START + 9 * SECOND, 12, "p1")
+    assert (alert.evidence.pairs, alert.evidence.windows, alert.updates) == (40, 1, 1)
+
+
+def test_a_scan_that_a_look_has_named_stays_named_if_its_window_would_not() -> None:
+    early = replace(slow_sweep(1, 12, 1, 1), seen_until=START + 9 * SECOND)
+    (named,) = begin(early, judge(early, Thresholds()), [])
+    late_answers = window(sweep(SCANNER, "tcp/23", 12, answered=9))
+    assert judge(late_answers, Thresholds()) == []
+    (alert,) = follow(late_answers, [], [named], {})
+    assert (alert.id, alert.evidence.pairs, alert.evidence.answered) == (named.id, 12, 9)
+
+
+def test_a_look_at_a_longer_window_names_it_before_the_shorter_ones_are_over() -> None:
+    early = replace(slow_sweep(1, 11, 10, 10), seen_until=START + 130 * SECOND)
+    (named,) = begin(early, judge(early, Thresholds()), [])
+    minutes = [slow_sweep(12 + 2 * i, 2, i + 3, 1) for i in range(8)]
+    alerts = [named]
+    for counts in minutes:
+        alerts = follow(counts, judge(counts, Thresholds()), alerts, {}) or alerts
+    assert alerts[0].evidence.pairs == 11
+    whole = slow_sweep(1, 27, 10, 10)
+    (alert,) = follow(whole, judge(whole, Thresholds()), alerts, {})
+    assert (alert.id, alert.evidence.pairs) == (named.id, 27)

@@ -414,3 +414,19 @@ def test_a_cursor_of_another_listing_is_refused(store: Store) -> None:
         assert page.next is not None
         with refused():
             reader.alerts(AlertQuery(cursor=page.next))
+
+
+def test_open_alerts_of_some_sources(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(id=f"a{i}", sources=(f"192.0.2.{i % 3}", "192.0.2.9")) for i in range(6)])
+        unit.save_alerts([an_alert(id="a4", sources=("192.0.2.1", "192.0.2.9"), score=99.0)])
+    with store.read() as reader:
+
+        def found(*sources: str) -> list[str]:
+            return [alert.id for alert in reader.open_alerts("edge", 0, sources)]
+
+        assert found("192.0.2.1") == ["a1", "a4"]
+        assert found("192.0.2.1", "192.0.2.0", "203.0.113.1") == ["a0", "a1", "a3", "a4"]
+        assert found("192.0.2.9") == ["a0", "a1", "a2", "a3", "a4", "a5"]
+        assert found() == []
+        assert reader.open_alerts("edge", 0, ["192.0.2.1"])[1].score == 99.0

@@ -132,7 +132,14 @@ def test_slow_scans_add_up_within_a_day() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "lengths"),
-    [(1, [600, 3600, 86400]), (60, [600, 3600, 86400]), (7, []), (600, [3600, 86400]), (3600, [86400]), (86400, [])],
+    [
+        (1, [600, 3600, 86400]),
+        (60, [600, 3600, 86400]),
+        (7, []),
+        (600, [3600, 86400]),
+        (3600, [86400]),
+        (86400, []),
+    ],
 )
 def test_usual_scales_are_those_that_windows_add_up_to(seconds: int, lengths: list[int]) -> None:
     scales = usual_scales(seconds * SECOND)
