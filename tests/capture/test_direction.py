@@ -129,13 +129,13 @@ STORIES: dict[str, tuple[list[Packet], list[str]]] = {
     "a host that speaks to itself": ([tcp(SYN, target=A, sport=23)], [f"attempt {A} tcp/23 {A}"]),
     "multicast": ([replace(udp(), group=True)], []),
     "who answers a question to all begins nothing": (
-        [group(), udp(sport=50000, dport=40000, source=C, target=A), udp(sport=1900, dport=40000, source=B, target=A)],
+        [group(), *(udp(sport=port, dport=40000, source=C, target=A) for port in (50000, 1900))],
         [],
     ),
     "who comes to another port does": (
         [group(), udp(sport=50000, dport=40001, source=C, target=A)], [f"attempt {C} udp/40001 {A}"],
     ),
-    "a service answers a service that asked all": ([group(5353), udp(sport=5353, dport=5353, source=C, target=A)], []),
+    "a service answers one that asked all": ([group(5353), udp(sport=5353, dport=5353, source=C, target=A)], []),
     "a sweep of services that ask all": (
         [group(5353), udp(sport=50000, dport=5353, source=C, target=A)], [f"attempt {C} udp/5353 {A}"],
     ),

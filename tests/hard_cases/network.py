@@ -23,29 +23,30 @@ def traceroute() -> Truth:
     scene, me = Scene(40), "10.20.0.9"
     office(scene, 20 * MINUTES)
     for number in range(6):
-        target, port, sport = host("198.51.100.0", 10 + number), 33434, scene.port(me)
-        for hop in range(1, 31):
-            for probe in range(3):
-                time = number * 120 + hop * 0.9 + probe * 0.3
-                scene.udp(time, me, sport, target, port, hops=hop)
-                if hop < 14:
-                    router = host("10.99.0.0", 16 * number + hop)
-                    scene.udp_error(time + 0.02, router, TIME_EXCEEDED, me, sport, target, port)
-                elif number % 2 == 0 and hop == 14:  # the others drop it
-                    scene.udp_error(time + 0.02, target, PORT_UNREACHABLE, me, sport, target, port)
-                port += 1
-            if number % 2 == 0 and hop == 14:
-                break
+        _trace(scene, number * 120, me, number, tells=number % 2 == 0)
     for turn in range(600):
         for hop in range(1, 12):
-            time = 700 + turn * 0.8 + hop * 0.05
-            scene.echo(time, me, "198.51.100.99", hops=hop)
-            if hop == 11:
-                scene.echo(time + 0.02, "198.51.100.99", me, reply=True)
+            scene.echo(700 + turn * 0.8 + hop * 0.05, me, "198.51.100.99", hops=hop)
+        scene.echo(700 + turn * 0.8 + 0.57, "198.51.100.99", me, reply=True)
     for hop in range(1, 20):
         scene.tcp(1150 + hop, me, 40000 + hop, "198.51.100.98", 443, SYN)
     scene.tcp(1170.1, "198.51.100.98", 443, me, 40019, SYN | ACK)
     return Truth(scene)
+
+
+def _trace(scene: Scene, begin: float, me: str, number: int, *, tells: bool) -> None:
+    """Send three datagrams for each hop; the target, 14 hops away, tells that it is one, or drops them."""
+    target, port, sport = host("198.51.100.0", 10 + number), 33434, scene.port(me)
+    for hop in range(1, 15 if tells else 31):
+        for probe in range(3):
+            time = begin + hop * 0.9 + probe * 0.3
+            scene.udp(time, me, sport, target, port, hops=hop)
+            if hop < 14:
+                router = host("10.99.0.0", 16 * number + hop)
+                scene.udp_error(time + 0.02, router, TIME_EXCEEDED, me, sport, target, port)
+            elif tells:
+                scene.udp_error(time + 0.02, target, PORT_UNREACHABLE, me, sport, target, port)
+            port += 1
 
 
 def backscatter() -> Truth:
@@ -85,7 +86,7 @@ def syn_flood() -> Truth:
 
 
 def syn_flood_of_ports() -> Truth:
-    """The same from few forged sources, to all ports of the server: forged or not, that is a scan of each."""
+    """The same to all ports of the server: no source comes twice."""
     scene, server = Scene(43), "10.0.0.80"
     office(scene, 10 * MINUTES, 4)
     for i in range(30_000):
@@ -95,7 +96,7 @@ def syn_flood_of_ports() -> Truth:
 
 
 def reflection() -> Truth:
-    """We are hit: 3000 resolvers, NTP and memcached servers, CLDAP and SSDP devices send answers nobody asked for."""
+    """We are hit: 3000 resolvers, NTP and memcached servers and devices send answers that nobody asked for."""
     scene, victim = Scene(44), "10.0.0.99"
     office(scene, 10 * MINUTES, 4)
     reflectors = [
@@ -135,7 +136,7 @@ def guessing() -> Truth:
 
 
 def router_of_a_scan() -> Truth:
-    """Somebody outside sweeps our network: the router asks for each host of it, mostly in vain. It does not scan."""
+    """Somebody outside sweeps our network: the router asks for each host, mostly in vain, and does not scan."""
     scene, scanner, router = Scene(47), "198.51.100.200", "10.82.0.1"
     office(scene, 10 * MINUTES)
     for number in range(2, 1000):

@@ -44,7 +44,7 @@ def decoys() -> Truth:
 
 
 def idle_scan() -> Truth:
-    """nmap -sI: the zombie's address is forged into the probes. Who forges it only asks the zombie for its counter."""
+    """nmap -sI: the probes have the zombie's address. Who sends them only asks the zombie for its counter."""
     scene, scanner, zombie, target = Scene(61), "198.51.100.7", "10.0.0.200", "10.0.0.22"
     office(scene, 10 * MINUTES)
     for number, port in enumerate(range(1, 301)):
@@ -127,7 +127,7 @@ def udp_from_53_to_high_ports() -> Truth:
 
 
 def ipv6_sweeps() -> Truth:
-    """Low numbers and well-known words of an IPv6 network, by TCP and by echo, beside honest IPv6 and its discovery."""
+    """Low numbers and words in an IPv6 network, by TCP and by echo, beside honest IPv6 and its discovery."""
     scene = Scene(66)
     office(scene, 10 * MINUTES)
     guesses = [*range(1, 200), 0xCAFE, 0xBEEF, 0xDEAD, 0xFACE, 0x53, 0x80, 0x443]

@@ -8,14 +8,14 @@ MINUTES = 60.0
 
 
 def monitoring() -> Truth:
-    """Every minute each of 150 hosts: three pings and its service, on three hosts down for now in vain."""
+    """Every minute each of 100 hosts: three pings and its service, on three hosts down for now in vain."""
     scene, me = Scene(20), "10.0.0.10"
-    office(scene, 60 * MINUTES, 4)
-    hosts = [host("10.30.0.0", number) for number in range(1, 151)]
+    office(scene, 30 * MINUTES, 4)
+    hosts = [host("10.30.0.0", number) for number in range(1, 101)]
     services = (22, 80, 443, 3306, 5432, 25)
-    for minute in range(60):
+    for minute in range(30):
         for number, target in enumerate(hosts):
-            time, down = minute * 60 + number * 0.35, number % 50 == 7
+            time, down = minute * 60 + number * 0.55, number % 50 == 7
             scene.ping(time, me, target, answered=not down, count=3)
             port = services[number % len(services)]
             if down:
@@ -30,8 +30,8 @@ def monitoring() -> Truth:
 def monitoring_with_single_pings() -> Truth:
     """One ping to each host every minute: only that it comes again and again tells it from a sweep."""
     scene, me = Scene(21), "10.0.0.10"
-    office(scene, 60 * MINUTES, 4)
-    for minute in range(60):
+    office(scene, 30 * MINUTES, 4)
+    for minute in range(30):
         for number in range(1, 101):
             scene.ping(minute * 60 + number * 0.5, me, host("10.30.0.0", number), answered=number % 40 != 7)
     return Truth(scene)
@@ -59,7 +59,7 @@ def health_checks() -> Truth:
 
 
 def cdn() -> Truth:
-    """Edges of a content network: thousands of clients, connections that outlive our memory, pushes to the origin."""
+    """Edges of a content network: thousands of clients, talks that outlive our memory, calls to the origin."""
     scene = Scene(23)
     edges = [host("203.0.113.0", number) for number in range(1, 5)]
     for time in scene.moments(250, 20 * MINUTES):
@@ -106,7 +106,7 @@ def restart() -> Truth:
 
 
 def dhcp_storm() -> Truth:
-    """After a power cut 400 hosts ask for addresses, through a relay, look whether they are free, and announce them."""
+    """After a power cut 400 hosts ask for addresses through a relay, look whether they are free, announce them."""
     scene, relay, server = Scene(25), "10.60.0.1", "10.0.0.67"
     for number in range(400):
         client = host("10.60.0.0", 10 + number)

@@ -35,8 +35,8 @@ _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation se
 DONE, ROTATE = 0, 1
 
 HEAD, WAITING, ASKED = 0, 1, 2
-"""Fields of the cursor: of the ring of bare ACKs the oldest one, and how many there are; whether any host has asked a
-group."""
+"""Fields of the cursor: of the ring of bare ACKs the oldest one, and how many there are; whether anyone has asked
+a group."""
 _DHCP, _DHCP_CLIENT, _DHCP6, _DHCP6_CLIENT = 67, 68, 547, 546
 
 
