@@ -1,4 +1,4 @@
-"""Each hard case, the whole way from bytes to alerts, in windows of a minute, ten minutes, an hour, and all of those.
+"""Each hard case, the whole way from bytes to alerts, in windows of a minute, of ten, of an hour, and all of those.
 
 - Decoys do what the scanner does, packet by packet: all of them are named, and nothing could tell who is real.
 - Of an idle scan the zombie is named, and of an FTP bounce the server: theirs are the addresses that probe.

@@ -38,9 +38,14 @@ def u32(data: NDArray[np.uint8], at: int) -> int:
 
 
 @compiled
-def swapped(number: int) -> int:
-    """Return 32 bits with their bytes in the other order."""
-    return number >> 24 | (number >> 8 & 0xFF00) | (number << 8 & 0xFF0000) | (number << 24 & 0xFF000000)
+def u32_little(data: NDArray[np.uint8], at: int) -> int:
+    """Return the 32 bits that begin at `at`, little-endian."""
+    return (
+        (np.int64(data[at + 3]) << 24)
+        | (np.int64(data[at + 2]) << 16)
+        | (np.int64(data[at + 1]) << 8)
+        | np.int64(data[at])
+    )
 
 
 @compiled

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.kernels.fields import AT, END, ETHER, FORM, swapped, u16, u32
+from service.capture.kernels.fields import AT, END, ETHER, FORM, u16, u32, u32_little
 from service.capture.kernels.interning import intern
 from service.capture.kernels.reasons import (
     ADDRESSES,
@@ -27,7 +27,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "c92a284042e53146"
+BUILT_ON = "db01a665ab3d1b35"
 
 # What a packet does in its conversation.
 TCP, UDP, REQUEST, REPLY, UNREACHABLE, TIME_EXCEEDED = 0, 1, 2, 3, 4, 5
@@ -387,8 +387,8 @@ def decode_plain(
         # What scanners leave in their probes; see `service.capture.tools`.
         if event == TCP:
             low = flags & 0x3F
-            place = (source * 0x9E3779B1 >> 16) & (RECENT - 1)
             if low == 2 and version == 4:
+                place = (source * 0x9E3779B1 >> 16) & (RECENT - 1)
                 number, sequence, both = u16(data, network + 4), u32(data, at + 4), u32(data, at)
                 if number == 54321:
                     flags |= ZMAP
@@ -396,7 +396,8 @@ def decode_plain(
                     flags |= MASSCAN
                 if sequence == target_low:
                     flags |= MIRAI
-                key = source << 32 | (sequence ^ swapped(target_low) ^ (both << 16 & 0xFFFF0000) ^ both >> 16)
+                turned = u32_little(data, network + 16) ^ (both << 16 & 0xFFFF0000) ^ both >> 16
+                key = source << 32 | (sequence ^ turned)
                 if recent[place, 0] == key and recent[place, 1] != sequence:  # the same again is a retry
                     flags |= UNICORNSCAN
                 recent[place, 0] = key
@@ -411,6 +412,7 @@ def decode_plain(
                             low == 0 or low == 1 or low == 0x29 or (low == 0x10 and not flags & PAYLOAD)
                         )
                     if ours:
+                        place = (source * 0x9E3779B1 >> 16) & (RECENT - 1)
                         masked = u32(data, at + 8) if low == 0x10 else u32(data, at + 4)
                         mask = source << 17 | 1 << 16 | (masked >> 16 ^ masked & 0xFFFF)
                         if recent[place, 2] == mask:

@@ -15,7 +15,7 @@ from service.capture.kernels.headers import decode_plain
 from service.capture.kernels.tunnels import unwrap
 from service.compiled import compiled
 
-BUILT_ON = "66da387ac807dafc"
+BUILT_ON = "d565595971b4a976"
 
 
 @compiled

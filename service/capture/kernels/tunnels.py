@@ -47,7 +47,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "72751a2d9963ebec"
+BUILT_ON = "11fa3bdc9d0fed87"
 
 NO_TUNNEL = -1
 
