@@ -25,7 +25,7 @@ class Decoder:
         self._hosts = hosts
         self._inside = tunnels is Tunnels.INNER
         self._tally = new_tally()
-        self._recent = np.zeros((RECENT, 3), dtype=np.int64)
+        self._recent = np.zeros((RECENT, 4), dtype=np.int64)
         self.packets = 0
         """All packets up to now, followed or not."""
 

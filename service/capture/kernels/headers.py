@@ -40,9 +40,9 @@ MARKS = 10
 """From this bit of `flags` on: what scanners leave in their probes, see `service.capture.tools`."""
 ZMAP, MASSCAN, MIRAI, NMAP, UNICORNSCAN = (1 << MARKS + mark for mark in range(5))
 
-RECENT = 1024
-"""Rows of `recent`: what the latest probe of a source showed, as it takes two to know nmap or unicornscan. Of three
-numbers each: source and unicornscan's key; the sequence number; source and nmap's mask."""
+RECENT = 256
+"""Rows of `recent`: what the latest probe of a source showed, as it takes two to know nmap or unicornscan. Of four
+numbers each: source and unicornscan's key; the sequence number; source and nmap's mask; nothing."""
 
 ETHERNET, RAW_BSD, RAW_OPENBSD, RAW, NULL, LOOP, COOKED, COOKED2, RAW4, RAW6 = (
     1,

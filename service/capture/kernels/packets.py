@@ -15,7 +15,7 @@ from service.capture.kernels.headers import decode_plain
 from service.capture.kernels.tunnels import unwrap
 from service.compiled import compiled
 
-BUILT_ON = "d565595971b4a976"
+BUILT_ON = "514a6b10a90aa528"
 
 
 @compiled
