@@ -6,8 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.alerts.incidents import begin, follow
+from service.alerts.allow import AllowList
 from service.alerts.sources import judge
+from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
 from service.capture.address import format_addresses
 from service.capture.batch import FlowBatch
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _ASKED_BY_NAME = 256
 """Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
 
-_LOOK = 1_000_000_000
+_LOOK = 250_000_000
 """ns between two looks at open windows."""
 
 _FINDERS = 256
@@ -55,6 +56,8 @@ class PipelineSpec:
     """Of recorded logs of flows, if other than `windows`: months of them have few flows a minute."""
     factorization: FactorizationSpec = field(default_factory=FactorizationSpec)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    allowed: AllowList = field(default_factory=AllowList)
+    """Sources whose scans are kept, and not told."""
 
     def for_files(self, sources: Sequence[TrafficFile]) -> PipelineSpec:
         """Return what recorded traffic is read by: as a log only if all of it is one."""
@@ -114,7 +117,8 @@ def read_live(
     """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
 
     While nothing comes, `clock`, ns since the epoch, closes windows that are over. In between come looks at those
-    that are open, see `WindowCounts.seen_until`: every second, if they take no more than a twentieth of the time.
+    that are open, see `WindowCounts.seen_until`: four times a second, if they take no more
+    than a twentieth of the time.
     """
     windows = Windows(sensor, spec.windows, capture.hosts)
     beginnings = _Beginnings(spec, windows)
@@ -202,7 +206,7 @@ class Pipeline:
         if not verdicts:
             return ()
         with self._store.begin() as unit:
-            alerts = begin(counts, verdicts, _known(unit, counts))
+            alerts = begin(counts, verdicts, _known(unit, counts), self._spec.allowed)
             unit.save_alerts(alerts)
         return tuple(alert.id for alert in alerts)
 
@@ -251,7 +255,7 @@ class Pipeline:
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
         followers = self._followers(unit, counts)
         verdicts = judge(counts, self._spec.thresholds)
-        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers))
+        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers), self._spec.allowed)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_patterns(found.pattern for found in followers)

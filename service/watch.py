@@ -34,18 +34,18 @@ def watch_interface(
     closes windows when nothing comes. Raises WindowConflictError if the store holds other windows of these times.
     """
     pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures(spec.windows.length)
-    told: dict[str, None] = {}
+    told: dict[str, bool] = {}
     dropped = 0
     for counts in read_live(capture, sensor, spec, reading, clock):
         if counts.whole:
             figures.add(counts)
         found = pipeline.accept(counts).alerts if counts.whole else pipeline.look(counts)
         fresh = [alert for alert in found if alert not in told]
-        told.update(dict.fromkeys(fresh))
         with store.read() as unit:
-            for alert in map(unit.alert, fresh):
-                if alert is not None:
+            for alert in filter(None, map(unit.alert, fresh)):
+                told[alert.id] = alert.allowed_by is None
+                if told[alert.id]:
                     tell(alert)
         if (now := capture.losses().dropped or 0) > dropped:
             tell_drops(dropped := now)
-    return figures.summary(reading, len(told), live=True)
+    return figures.summary(reading, sum(told.values()), len(told) - sum(told.values()), live=True)

@@ -122,6 +122,8 @@ class Alert:
     """How often the scan has doubled, in pairs, since it was named or the last update."""
     told: int = 0
     """The pairs at the last update."""
+    allowed_by: str | None = None
+    """The rules of the allow-list that let its source do all of this, or None: somebody should be told."""
 
     @property
     def rate(self) -> float:

@@ -15,15 +15,17 @@ from service.capture.address import format_address
 from service.capture.services import Means, format_service
 
 if TYPE_CHECKING:
+    from service.alerts.allow import AllowList
     from service.alerts.sources import Verdict
     from service.windows.counts import WindowCounts
 
 
-def measured(window: WindowCounts, verdict: Verdict, pattern: str | None) -> Alert:
+def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowed: AllowList) -> Alert:
     """Return the alert of a scan that is known from one window only, but for its reason."""
     rows = window.rows
     mine = verdict.rows
-    source = format_address(*window.sources[verdict.source].tolist())
+    high, low = window.sources[verdict.source].tolist()
+    source = format_address(high, low)
     pairs = int(rows.targets[mine].sum())
     return Alert(
         id=_new_id(window, source, verdict.means),
@@ -57,6 +59,7 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None) -> Ale
         named_after=pairs,
         counted_until=window.end,
         told=pairs,
+        allowed_by=allowed.covering(high, low, rows.service[mine].tolist()),
     )
 
 

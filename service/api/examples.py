@@ -67,4 +67,5 @@ ALERT: Example = {
     "technique": "T1595.001",
     "pattern": REFERENCE["id"],
     "reason": "192.0.2.1 tried tcp/23 on 39 targets in vain.",
+    "allowed_by": None,
 }

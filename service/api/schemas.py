@@ -129,6 +129,8 @@ class AlertFilter(Filter):
     source: Annotated[str, Field(max_length=64), AfterValidator(_canonical)] | None = None
     """An IPv4 or IPv6 address."""
     since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
+    allowed: bool = False
+    """Those that the allow-list covers, instead of all others."""
 
 
 # Out
@@ -362,6 +364,8 @@ class AlertOut(BaseModel):
     """Id of the pattern that the source followed most."""
     reason: str
     """One sentence that says why."""
+    allowed_by: str | None
+    """The rules of the allow-list that cover it, or null."""
 
 
 class AlertPage(BaseModel):

@@ -55,6 +55,7 @@ def alert_document(alert: Alert) -> Document:
         "technique": alert.technique,
         "pattern": alert.pattern,
         "reason": alert.reason,
+        "allowed_by": alert.allowed_by,
     }
 
 

@@ -104,6 +104,7 @@ class _MemoryUnit:
                 and (query.source is None or query.source in alert.sources)
                 and (query.since is None or alert.last_seen >= query.since)
                 and (query.sensor is None or alert.sensor == query.sensor)
+                and (alert.allowed_by is not None) == query.allowed
             )
 
         return self.shelved_alerts.page(matches, query.limit, query.cursor)

@@ -42,6 +42,8 @@ class AlertQuery:
     limit: int = 100
     cursor: str | None = None
     """`Page.next` of the page before."""
+    allowed: bool = False
+    """Whether alerts are wanted that an allow-list covers: those, or all others."""
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)

@@ -91,6 +91,7 @@ class _SqlUnit:
                 "kind": alert.kind.value,
                 "last_seen_ns": alert.last_seen,
                 "open_until_ns": alert.open_until,
+                "allowed": alert.allowed_by is not None,
                 "document": documents.write_alert(alert),
             }
             for alert in latest.values()
@@ -104,7 +105,7 @@ class _SqlUnit:
 
     def alerts(self, query: AlertQuery) -> Page[Alert]:
         table, sources = tables.alerts, tables.alert_sources
-        rows = select(table.c.sequence, table.c.document)
+        rows = select(table.c.sequence, table.c.document).where(table.c.allowed.is_(query.allowed))
         if query.kind is not None:
             rows = rows.where(table.c.kind == query.kind.value)
         if query.source is not None:

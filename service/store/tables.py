@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -61,6 +62,7 @@ alerts = Table(
     Column("kind", String, nullable=False),
     Column("last_seen_ns", BigInteger, nullable=False),
     Column("open_until_ns", BigInteger, nullable=False),
+    Column("allowed", Boolean, nullable=False),
     Column("document", Text, nullable=False),
     Index("alerts_of_sensor", "sensor", "open_until_ns"),
     Index("alerts_of_kind", "kind", "sequence"),

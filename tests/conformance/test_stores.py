@@ -430,3 +430,12 @@ def test_open_alerts_of_some_sources(store: Store) -> None:
         assert found("192.0.2.9") == ["a0", "a1", "a2", "a3", "a4", "a5"]
         assert found() == []
         assert reader.open_alerts("edge", 0, ["192.0.2.1"])[1].score == 99.0
+
+
+def test_alerts_on_the_allow_list_are_listed_apart(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(id="told"), an_alert(id="allowed", allowed_by="192.0.2.1")])
+    with store.read() as reader:
+        assert [alert.id for alert in reader.alerts(AlertQuery()).items] == ["told"]
+        assert [alert.id for alert in reader.alerts(AlertQuery(allowed=True)).items] == ["allowed"]
+        assert [alert.id for alert in reader.open_alerts("edge", 0)] == ["told", "allowed"]

@@ -55,6 +55,7 @@ def test_an_alert_says_all_it_knows() -> None:
         "technique": "T1595.001",
         "pattern": "p1",
         "reason": "192.0.2.1 tried tcp/23 on 41 targets in vain.",
+        "allowed_by": None,
     }
     assert json.loads(json.dumps(document)) == document
 

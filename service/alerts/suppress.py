@@ -20,6 +20,7 @@ from service.capture.services import Means
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from service.alerts.allow import AllowList
     from service.windows.counts import WindowCounts
 
 Whose = tuple[int, Means]
@@ -27,7 +28,11 @@ Whose = tuple[int, Means]
 
 
 def follow(
-    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], patterns: Mapping[int, str]
+    window: WindowCounts,
+    verdicts: Sequence[Verdict],
+    known: Iterable[Alert],
+    patterns: Mapping[int, str],
+    allowed: AllowList,
 ) -> list[Alert]:
     """Return the alerts that begin or go on in a window.
 
@@ -37,7 +42,7 @@ def follow(
     before = _by_source(window, known)
     changed = []
     for verdict in verdicts:
-        found = measured(window, verdict, patterns.get(verdict.source))
+        found = measured(window, verdict, patterns.get(verdict.source), allowed)
         alert = _grown(before.pop((verdict.source, verdict.means), []), found)
         if alert is not None:
             changed.append(alert)
@@ -45,20 +50,22 @@ def follow(
         rows, latest = further_rows(window, source, by), alerts[-1]
         if len(rows):
             more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
-            found = measured(window, more, patterns.get(source))
+            found = measured(window, more, patterns.get(source), allowed)
             if found.id == latest.id or latest.counted_until <= window.start:
                 changed.append(_added(latest, found))
     return changed
 
 
-def begin(window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert]) -> list[Alert]:
+def begin(
+    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], allowed: AllowList
+) -> list[Alert]:
     """Return the alerts that begin in a look at a window that is still open; `known` as in `follow`.
 
     When the window is over, `follow` gives them all of its evidence.
     """
     before = _by_source(window, known)
     return [
-        with_reason(measured(window, verdict, None))
+        with_reason(measured(window, verdict, None, allowed))
         for verdict in verdicts
         if (verdict.source, verdict.means) not in before
     ]
@@ -155,5 +162,13 @@ def _joined(before: Alert, found: Alert, evidence: Evidence) -> Alert:
             updates=before.updates + doubled,
             told=evidence.pairs if doubled else before.told,
             evidence=evidence,
+            allowed_by=_both(before.allowed_by, found.allowed_by),
         )
     )
+
+
+def _both(mine: str | None, more: str | None) -> str | None:
+    """Return the rules that allow two parts of a scan, or None if one is not allowed."""
+    if mine is None or more is None:
+        return None
+    return ", ".join(dict.fromkeys((*mine.split(", "), *more.split(", "))))
