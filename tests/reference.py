@@ -235,12 +235,10 @@ class Pair:
     times: list[int] = field(default_factory=list)
     answered: bool = False
     expired: bool = False
-    over_tcp: bool = False
-    """QUIC was tried, and the target took part over TCP instead."""
 
     @property
     def in_vain(self) -> bool:
-        return not (self.answered or self.expired or self.over_tcp)
+        return not self.answered and not self.expired
 
 
 @dataclass(frozen=True)
@@ -284,8 +282,8 @@ def windows_of(told: Iterable[Told], length: int = 60 * SECOND) -> dict[int, Win
 
 def _window(pairs: dict[tuple[str, str, str], Pair]) -> Window:
     for (source, target, service), pair in pairs.items():
-        instead = pairs.get((source, target, "tcp/443"))
-        pair.over_tcp = service == "udp/443" and instead is not None and instead.answered
+        instead = pairs.get((source, target, "tcp/443"))  # of QUIC
+        pair.answered |= service == "udp/443" and instead is not None and instead.answered
     rows: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     dark_pairs: dict[tuple[str, str], int] = defaultdict(int)
     dark = _dark(pairs)

@@ -133,7 +133,7 @@ def _write_part(part: ServiceCounts | SourceTotals | ToolCounts) -> dict[str, li
 
 
 def _read_part(kind: type[Part], document: dict[str, Any]) -> Part:
-    added = {name: [0] * len(next(iter(document.values()))) for name in _ADDED}
+    added = {name: [0] * len(next(iter(dict(document).values()), [])) for name in _ADDED}
     columns: dict[str, Any] = {
         field.name: np.array((added | document)[field.name], dtype=np.int32 if field.name in _NARROW else np.int64)
         for field in fields(kind)

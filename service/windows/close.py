@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +55,7 @@ def close_window(
     A window that shed something knows of no dark targets: answers may have been among what it dropped. Neither does
     a look at what was `seen_until` a time.
     """
+    pairs = _over_tcp(pairs)
     sources, source = numbered(pairs.source)
     dark = _to_dark_targets(pairs) if seen_until is None and shed == Shed() else np.zeros(len(source), np.bool_)
     rows = _service_counts(source, pairs, dark)
@@ -89,6 +90,7 @@ def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> Serv
     order = argsort(key)
     key = key[order]
     start = starts(key)
+    silent = ~pairs.answered & ~pairs.expired
 
     def total(column: NDArray[np.bool_] | Ints) -> Ints:
         return np.add.reduceat(column[order], start, dtype=np.int64) if len(start) else np.empty(0, np.int64)
@@ -99,24 +101,25 @@ def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> Serv
         attempts=total(pairs.tries),
         targets=np.diff(start, append=len(key)),
         answered=total(pairs.answered),
-        probed=total(_in_vain(pairs) & (pairs.tries <= PROBE_TRIES)),
+        probed=total(silent & (pairs.tries <= PROBE_TRIES)),
         dark=total(dark),
         first=np.minimum.reduceat(pairs.first[order], start) if len(start) else np.empty(0, np.int64),
         last=np.maximum.reduceat(pairs.last[order], start) if len(start) else np.empty(0, np.int64),
     )
 
 
-def _in_vain(pairs: Pairs) -> NDArray[np.bool_]:
-    """Return which pairs were tried in vain, length p: unanswered, at the end of a path, and not for want of QUIC.
+def _over_tcp(pairs: Pairs) -> Pairs:
+    """Take QUIC for answered where the target took part over TCP instead.
 
     Browsers try HTTP/3 first; where UDP is filtered, they go on over TCP with the same server (RFC 9114, 3.1).
     """
-    found: NDArray[np.bool_] = ~pairs.answered & ~pairs.expired
-    quic = np.flatnonzero(found & (pairs.service == _QUIC))
-    if len(quic):
-        ends = pairs.source.astype(np.int64) << 32 | pairs.target
-        found[quic[np.isin(ends[quic], ends[pairs.answered & (pairs.service == _HTTPS)])]] = False
-    return found
+    quic = np.flatnonzero(~pairs.answered & (pairs.service == _QUIC))
+    if not len(quic):
+        return pairs
+    ends = pairs.source.astype(np.int64) << 32 | pairs.target
+    answered = pairs.answered.copy()
+    answered[quic[np.isin(ends[quic], ends[pairs.answered & (pairs.service == _HTTPS)])]] = True
+    return replace(pairs, answered=answered)
 
 
 def _to_dark_targets(pairs: Pairs) -> NDArray[np.bool_]:
@@ -168,7 +171,7 @@ def _services_by_target(pairs: Pairs, order: NDArray[np.intp], start: NDArray[np
     if not len(start):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     service = pairs.service[order]
-    silent = _in_vain(pairs)[order]
+    silent = (~pairs.answered & ~pairs.expired)[order]
     route = (service >= TRACEROUTE_FIRST) & (service <= TRACEROUTE_LAST)
     unanswered = np.add.reduceat(silent & ~route, start, dtype=np.int64)
     unanswered += np.logical_or.reduceat(silent & route, start)

@@ -40,7 +40,7 @@ class ServiceCounts:
     targets: Ints
     """Distinct targets."""
     answered: Ints
-    """Distinct targets that took part."""
+    """Distinct targets that took part; in QUIC also those that did so over TCP instead."""
     probed: Ints
     """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
     path: traceroute's probes are not among them."""

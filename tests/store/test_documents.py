@@ -107,6 +107,7 @@ def damaged() -> list[bytes]:
         zlib.compress(json.dumps(plain | {"sources": [1, 2**64]}).encode()),
         zlib.compress(json.dumps(plain | {"sources": []}).encode()),
         zlib.compress(json.dumps(plain | {"tools": {}}).encode()),
+        zlib.compress(json.dumps(plain | {"rows": []}).encode()),
     ]
 
 

@@ -54,13 +54,14 @@ def test_the_reference_counts_the_same(stories: list[tuple[Told, list[str]]]) ->
     assert counts.exact
 
 
-def test_quic_is_not_tried_in_vain_where_tcp_is_answered_instead() -> None:
+def test_quic_is_answered_where_the_target_answers_over_tcp_instead() -> None:
     tries = [Try("192.0.2.1", f"10.0.0.{i}", "udp/443") for i in range(1, 31)]
     over_tcp = [Try("192.0.2.1", f"10.0.0.{i}", "tcp/443", answered=i <= 20) for i in range(1, 26)]
     elsewhere = [Try("192.0.2.2", f"10.0.0.{i}", "tcp/443", answered=True) for i in range(1, 31)]
     rows = window([*tries, *over_tcp, *elsewhere]).rows
     mine = rows.source == 0
     assert rows.service[mine].tolist() == [service_code(Protocol.TCP, 443), service_code(Protocol.UDP, 443)]
+    assert rows.answered[mine].tolist() == [20, 20]
     assert rows.probed[mine].tolist() == [5, 10]
 
 
