@@ -76,8 +76,6 @@ MODES = {
 """Windows of one length alone, and those that are usual, together."""
 
 UNSOLVED = {
-    "monitoring": ("pings that are answered are a sweep in a minute's window", {"minute", "all"}),
-    "monitoring_with_single_pings": ("pings that are answered are a sweep in a minute's window", {"minute", "all"}),
     "router_of_a_scan": ("nothing in the counts says for whom a router asks", set(MODES)),
     "udp_from_53_to_high_ports": (
         "a datagram from a service to a client's port is taken for an answer",
