@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lnmf_core.kernels.changes import COUNT, USED, index_all, slots_of
+from lnmf_core.kernels.changes import COUNT, USED
+from lnmf_core.kernels.index import index_all, slots_of
 from lnmf_core.kernels.passes import lanes_of, lined, padded
 from lnmf_core.kernels.rows import packed
 

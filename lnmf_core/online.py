@@ -26,7 +26,7 @@ from lnmf_core.rows import Keys, Rows, distinct_keys
 from lnmf_core.solve import factorize
 from lnmf_core.start import Nndsvd
 from lnmf_core.stopping import Stop
-from lnmf_core.tracking import ROUNDING, Tracking
+from lnmf_core.tracking import FARTHER, ROUNDING, Tracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LARGEST_ERROR = float(np.finfo(np.float64).max)
 """Above is only infinity, the error of factors that overflow."""
+CALM = 1e-3
+"""C that lowers the error by less when it moves is never restless."""
 NO_KEYS: Keys = np.empty(0, np.int64)
 
 
@@ -147,14 +149,16 @@ class Factorizer:
         return slots
 
     def _passes(self) -> bool:
-        """Pass over all rows until C is calm; return whether it moved far more than it lately did."""
+        """Pass over all rows until C is calm, then let D follow; return whether C moved far more than lately."""
         known = bool(self._now.gram_C.any())
         spec = self._spec
-        first = self._now.pass_over(spec.sweeps, blank=True)
+        first = fall = self._now.pass_over(spec.sweeps, blank=True, farther=FARTHER)
         for _ in range(1, spec.passes):
-            if self._now.pass_over(1) <= spec.tolerance:
+            if fall <= spec.tolerance:
                 break
-        restless = known and first > max(spec.unrest * self._unrest, spec.tolerance)
+            fall = self._now.pass_over(1, farther=FARTHER)
+        self._now.follow()
+        restless = known and first > max(spec.unrest * self._unrest, CALM)
         if known and not restless:
             kept = spec.memory if math.isfinite(self._unrest) else 0.0
             self._unrest = first if kept == 0 else kept * self._unrest + (1 - kept) * first

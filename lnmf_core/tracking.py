@@ -9,7 +9,8 @@ import numpy as np
 
 from lnmf_core.held import HeldRows
 from lnmf_core.kernels.changes import exchange
-from lnmf_core.kernels.passes import explained, lined, padded, pass_over, squared, tiled
+from lnmf_core.kernels.passes import explained, follow_all, lined, padded, pass_over, project_all, squared, tiled
+from lnmf_core.kernels.rows import same
 from lnmf_core.sums import LEAST, Sums
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+FARTHER = 0.25
+"""C moves by this share more than its sweeps would have it where D follows: as D gives way, C would go on."""
+NO_COLUMNS = np.empty(0, np.int32)
 ROUNDING = 3e-8
 """Relative errors below this can't be told from rounding."""
 
@@ -40,7 +44,6 @@ class Tracking:
         """‖X‖² − ‖X − DC‖²_F."""
         self.unsettled = 0
         """Rows that have changed since C moved in all columns."""
-        self._marks = np.empty(0, np.bool_)
 
     @property
     def patterns(self) -> Floats:
@@ -49,14 +52,14 @@ class Tracking:
 
     @property
     def cross(self) -> Floats:
-        """XᵀD, m × k."""
+        """XᵀD, m × k; computed here if D has moved without it."""
+        self._catch_up()
         return self.sums.cross[: len(self.columns), : self.rank]
 
     def restore(self, Ct: Floats, columns: Keys, rows: Rows, D: Floats, cross: Floats, sums: Sums) -> None:
         """Hold copies of all of this; `sums` becomes ours, but for its cross."""
         self.columns, self.sums = columns, sums
         self._Ct, self.sums.cross = _padded_copy(Ct), _padded_copy(cross)
-        self._marks = np.zeros(len(columns), np.bool_)
         self.held.begin(rows)
         self.held.memberships[:] = D
 
@@ -66,26 +69,26 @@ class Tracking:
 
     def begin(self, rows: Rows) -> None:
         """Hold these rows and their columns alone, with what is known of the columns; a blank pass must follow."""
-        if not np.array_equal(rows.columns, self.columns):
+        if not same(rows.columns, self.columns):
             known = places(rows.columns, self.columns)
             Ct = lined(tiled(len(rows.columns)), padded(self.rank))
             Ct[np.flatnonzero(known >= 0)] = self._Ct[known[known >= 0]]
             self._Ct, self.columns = Ct, rows.columns
             self.sums = Sums(len(self.columns), self.rank)
-            self._marks = np.zeros(len(self.columns), np.bool_)
             self.weigh_patterns()
         self.held.begin(rows)
         self.sums.squared_norm = squared(rows.data)
 
-    def pass_over(self, sweeps: int, *, blank: bool = False) -> float:
+    def pass_over(self, sweeps: int, *, blank: bool = False, farther: float = 0.0) -> float:
         """Move all memberships, then all of C; return by what share moving C has lowered the error.
 
-        The sums are computed afresh on the way. With `blank` the memberships move from zero.
+        The sums are computed afresh on the way. With `blank` the memberships move from zero. C moves by the share
+        `farther` more than it would: memberships are to `follow` then.
         """
         indptr, lanes, indices, data, D = self.held.whole()
         between, self.explained, self.fit = pass_over(
             indptr, lanes, indices, data, self._Ct, self.gram_C, len(self.columns), sweeps, LEAST, int(blank),
-            D, self.sums.cross, self.sums.gram,
+            farther, D, self.sums.cross, self.sums.gram,
         )  # fmt: skip
         if self.sums.changed:
             self.sums.squared_norm = squared(data)
@@ -94,19 +97,30 @@ class Tracking:
         before = self._relative(between)
         return before / max(self.error(), ROUNDING) - 1 if before < math.inf else 0.0
 
-    def exchange(self, changed: Rows, gone: Keys, sweeps: int, settle: float) -> None:
-        """Exchange rows and their share of the sums, and move C where they have entries.
+    def follow(self) -> None:
+        """Sweep all memberships once more, now that C has moved; C stays."""
+        indptr, lanes, indices, data, D = self.held.whole()
+        self.fit = follow_all(
+            indptr, lanes, indices, data, self._Ct, self.gram_C, 1, LEAST, D, self.sums.gram
+        )  # fmt: skip
+        self.account()
+        self.sums.begin_afresh(self.sums.squared_norm)
+        self.sums.behind = True
 
-        C moves everywhere once the share `settle` of the rows has changed.
+    def exchange(self, changed: Rows, gone: Keys, sweeps: int, settle: float) -> None:
+        """Exchange rows and their share of the sums, and move C once the share `settle` of the rows has changed.
+
+        In columns that are new it moves at once.
         """
-        indices = self._aligned(changed)
+        indices, appended = self._aligned(changed)
+        self._catch_up()
         number = len(changed) + len(gone)
         self.sums.changed += number
         self.unsettled += number
         self.sums.squared_norm, self.fit, self.explained, settled, self.sums.left = exchange(
-            changed.keys, changed.indptr, indices, changed.data, gone,
+            changed.keys, changed.indptr, indices, changed.data, gone, appended,
             *self.held.changing(len(changed), len(indices)),
-            self._Ct, self.gram_C, self.sums.cross, self.sums.gram, self._marks, self.sums.peaks,
+            len(self.columns), self._Ct, self.gram_C, self.sums.cross, self.sums.gram, self.sums.peaks,
             sweeps, LEAST, self.sums.squared_norm, self.fit, settle, self.unsettled,
         )  # fmt: skip
         if settled:
@@ -135,12 +149,8 @@ class Tracking:
             whole[:] = 0.0
             whole[:, :found] = part
         self.weigh_patterns()
-        D = self.held.memberships
-        self.cross[:] = X.T @ D
-        self.sums.gram = D.T @ D
-        self.sums.begin_afresh(squared(X.data))
-        self.fit = float(np.vdot(self.patterns, self.cross))
-        self.account()
+        self.sums.squared_norm = squared(X.data)
+        self.follow()
         self.unsettled = 0
 
     def account(self) -> None:
@@ -154,10 +164,15 @@ class Tracking:
         share = (norm - explained) / norm
         return math.sqrt(max(share, 0.0)) if math.isfinite(share) else math.inf
 
-    def _aligned(self, rows: Rows) -> NDArray[np.int32]:
-        """Return the entries' columns in the numbering that is held; append those that are new."""
-        if not len(rows.indices) or rows.columns is self.columns or np.array_equal(rows.columns, self.columns):
-            return rows.indices
+    def _catch_up(self) -> None:
+        if self.sums.behind:
+            project_all(*self.held.whole(), self.sums.cross)
+            self.sums.behind = False
+
+    def _aligned(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the entries' columns in the numbering that is held, and columns that are new, now appended."""
+        if not len(rows.indices) or rows.columns is self.columns or same(rows.columns, self.columns):
+            return rows.indices, NO_COLUMNS
         used, inverse = np.unique(rows.indices, return_inverse=True)
         found = places(rows.columns[used], self.columns)
         new = rows.columns[used[found < 0]]
@@ -165,8 +180,8 @@ class Tracking:
         if len(new):
             self.columns = np.concatenate([self.columns, new])
             self._Ct, self.sums.cross = (_enlarged(part, len(self.columns)) for part in (self._Ct, self.sums.cross))
-            self._marks = np.zeros(len(self.columns), np.bool_)
-        return found[inverse].astype(np.int32)
+        appended = np.arange(len(self.columns) - len(new), len(self.columns), dtype=np.int32)
+        return found[inverse].astype(np.int32), appended
 
     def _residual_energy(self) -> Floats:
         """Return ‖x_j − D c_j‖² for each column, of length m."""

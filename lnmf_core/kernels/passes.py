@@ -1,8 +1,4 @@
-"""Compiled passes over rows that come and go, and over the columns that they share; numpy is the oracle.
-
-scipy multiplies whole matrices: its Xᵀ·D makes m × k numbers however few rows X has, and a row that is replaced
-in place has no place in its format. These loops cost what the rows named in `slots` cost. Row s has the entries
-begins[s] … ends[s] − 1 of `indices` and `data`.
+"""Compiled passes over all rows of X, and over the columns that they share; numpy is the oracle.
 
 D, Cᵀ and XᵀD are `padded`: rows of components end with zeros, up to a whole vector. Cᵀ and XᵀD also end with rows
 of zeros, up to a whole tile. Within a tile rows lie side by side, since rows do not depend on one
@@ -16,30 +12,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmf_core.kernels.compiled import compiled, reduction
+from lnmf_core.kernels.compiled import compiled
 from lnmf_core.kernels.tiles import (
     ROWS,
     add_gram,
-    add_row,
     add_rows,
     block_inner,
     copy_row,
     fetch_rows,
+    moved,
     room,
     scale_lines,
+    sum_rows,
     sweep_block,
     turn_lines,
     turn_rows,
     weigh,
 )
-from lnmf_core.kernels.vectors import FOUR, WIDTH, load, total
+from lnmf_core.kernels.vectors import FOUR, WIDTH, load, multiply_add, spread, total
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "289b0626ff651c2e"
+BUILT_ON = "b8ec4df096a98b26"
 
 
 @compiled
@@ -138,7 +135,7 @@ def solve_all(
                 copy_row(D, row, own, row - begin)
             turn_rows(own, 0, block)
         own[:] = 0.0
-        add_rows(data, indices, Ct, lanes, own, indptr[begin], indptr[end])
+        sum_rows(data, indices, Ct, lanes, own, indptr[begin], indptr[end])
         move_tile(own, target, block, weights, steps, sweeps, blank, sums)
         for row in range(begin, end):
             copy_row(own, row - begin, D, row)
@@ -147,10 +144,9 @@ def solve_all(
 
 
 @compiled
-def solve_rows(
-    slots: Ints,
-    begins: Ints,
-    ends: Ints,
+def follow_all(
+    indptr: Ints,
+    lanes: NDArray[np.int8],
     indices: Indices,
     data: Floats,
     Ct: Floats,
@@ -158,56 +154,53 @@ def solve_rows(
     sweeps: int,
     least: float,
     D: Floats,
-    cross: Floats,
     gram: Floats,
-) -> None:
-    """Sweep D[slots] in place, given Cᵀ and C·Cᵀ; add the rows' share to cross = XᵀD and gram = DᵀD.
+) -> float:
+    """Sweep all rows of D in place, as `solve_all` does; write gram = DᵀD and return ⟨Cᵀ, XᵀD⟩.
 
-    Row s has the entries begins[s] … ends[s] − 1 of `indices` and `data`.
+    XᵀD itself is left out: half of what a pass costs, of no use while C stays.
     """
     own, target, block, sums, weights, steps = workspace(len(gram))
+    scaled = lined(len(target), ROWS)
     weigh(gram_C, least, weights, steps)
-    for begin in range(0, len(slots), ROWS):
-        some = slots[begin : begin + ROWS]
+    gram[:] = 0.0
+    fit = 0.0
+    rows = len(indptr) - 1
+    fetch_rows(Ct, 0, len(Ct))
+    for begin in range(0, rows, ROWS):
+        end = min(begin + ROWS, rows)
+        fetch_rows(D, end, min(end + ROWS, rows))
         own[:] = 0.0
-        for i in range(len(some)):
-            copy_row(D, some[i], own, i)
+        for row in range(begin, end):
+            copy_row(D, row, own, row - begin)
         turn_rows(own, 0, block)
         own[:] = 0.0
-        for i in range(len(some)):
-            for e in range(begins[some[i]], ends[some[i]]):
-                add_row(data[e], Ct, np.intp(indices[e]), own, i)
-        move_tile(own, target, block, weights, steps, sweeps, 0, sums)
-        for i in range(len(some)):
-            copy_row(own, i, D, some[i])
-            for e in range(begins[some[i]], ends[some[i]]):
-                add_row(data[e], own, i, cross, np.intp(indices[e]))
+        sum_rows(data, indices, Ct, lanes, own, indptr[begin], indptr[end])
+        turn_rows(own, 0, target)
+        scale_lines(target, steps, scaled)
+        sweep_block(block, 0, scaled, weights, steps, sweeps, 0)
+        fit += block_inner(block, 0, target, len(gram))
+        add_gram(block, 0, len(gram), sums)
+        turn_lines(block, own, 0)
+        for row in range(begin, end):
+            copy_row(own, row - begin, D, row)
     add_sums(sums, 1.0, gram)
+    return fit
 
 
 @compiled
-def withdraw_rows(
-    slots: Ints,
-    begins: Ints,
-    ends: Ints,
-    indices: Indices,
-    data: Floats,
-    D: Floats,
-    cross: Floats,
-    gram: Floats,
+def project_all(
+    indptr: Ints, lanes: NDArray[np.int8], indices: Indices, data: Floats, D: Floats, cross: Floats
 ) -> None:
-    """Take the share of D[slots] out of cross = XᵀD and gram = DᵀD."""
-    own, _, block, sums, _, _ = workspace(len(gram))
-    for begin in range(0, len(slots), ROWS):
-        some = slots[begin : begin + ROWS]
-        own[:] = 0.0
-        for i in range(len(some)):
-            copy_row(D, some[i], own, i)
-            for e in range(begins[some[i]], ends[some[i]]):
-                add_row(-data[e], own, i, cross, np.intp(indices[e]))
-        turn_rows(own, 0, block)
-        add_gram(block, 0, len(gram), sums)
-    add_sums(sums, -1.0, gram)
+    """Write cross = XᵀD."""
+    own = lined(ROWS, D.shape[1])
+    cross[:] = 0.0
+    rows = len(indptr) - 1
+    for begin in range(0, rows, ROWS):
+        end = min(begin + ROWS, rows)
+        for row in range(begin, end):
+            copy_row(D, row, own, row - begin)
+        add_rows(data, lanes, own, indices, cross, indptr[begin], indptr[end])
 
 
 @compiled
@@ -219,16 +212,18 @@ def settle(
     gram_D: Floats,
     sweeps: int,
     least: float,
+    farther: float,
     gram_C: Floats,
 ) -> tuple[float, float]:
     """Sweep rows of Cᵀ in place, given XᵀD and DᵀD, and keep C·Cᵀ; return their share of ⟨Cᵀ, XᵀD⟩.
 
-    The rows are the first `columns`, which are all, or those `touched` (distinct) if `columns` is 0. The share is
-    that before, 0 unless all are swept, and after.
+    The rows are the first `columns`, which are all, or those `touched` (distinct) if `columns` is 0. Each moves by
+    the share `farther` more than the sweeps would have it. The share is that before, 0 unless all are swept, and
+    after.
     """
     k = len(gram_D)
     own, target, block, sums, weights, steps = workspace(k)
-    scaled, olds = lined(len(target), ROWS), lined(k * k, WIDTH)
+    scaled, before_it, olds = lined(len(target), ROWS), lined(len(target), ROWS), lined(k * k, WIDTH)
     weigh(gram_D, least, weights, steps)
     before = after = 0.0
     if columns:
@@ -250,7 +245,11 @@ def settle(
             turn_rows(own, 0, block)
             add_gram(block, 0, k, olds)
         scale_lines(target, steps, scaled)
+        if farther > 0:
+            moved(block, 0, block, 0, 0.0, before_it, 0, k)
         sweep_block(block, 0, scaled, weights, steps, sweeps, 0)
+        if farther > 0:
+            moved(block, 0, before_it, 0, farther, block, 0, k)
         after += block_inner(block, 0, target, k)
         add_gram(block, 0, k, sums)
         turn_lines(block, Ct if columns else own, begin if columns else 0)
@@ -283,6 +282,7 @@ def pass_over(
     sweeps: int,
     least: float,
     blank: int,
+    farther: float,
     D: Floats,
     cross: Floats,
     gram_D: Floats,
@@ -293,7 +293,7 @@ def pass_over(
     for a in range(len(gram_D)):
         for b in range(len(gram_D)):
             crossed += gram_C[a, b] * gram_D[a, b]
-    before, fit = settle(indices, columns, Ct, cross, gram_D, sweeps, least, gram_C)
+    before, fit = settle(indices, columns, Ct, cross, gram_D, sweeps, least, farther, gram_C)
     return 2 * before - crossed, explained(fit, gram_C, gram_D), fit
 
 
@@ -312,10 +312,18 @@ def lanes_of(indptr: Ints, lanes: NDArray[np.int8]) -> None:
         lanes[entry] = np.int8(row & np.uint8(ROWS - 1))
 
 
-@reduction
+@compiled
 def squared(data: Floats) -> float:
     """Return the sum of the squares."""
-    total = 0.0
-    for value in data:
-        total += value * value
-    return total
+    line = data.reshape(1, -1)
+    a = b = c = d = spread(0.0)
+    whole = len(data) // ROWS * ROWS
+    for at in range(0, whole, ROWS):
+        one, two = load(line, 0, at), load(line, 0, at + WIDTH)
+        three, four = load(line, 0, at + 2 * WIDTH), load(line, 0, at + 3 * WIDTH)
+        a, b = multiply_add(one, one, a), multiply_add(two, two, b)
+        c, d = multiply_add(three, three, c), multiply_add(four, four, d)
+    rest = 0.0
+    for at in range(whole, len(data)):
+        rest += data[at] * data[at]
+    return total(a) + total(b) + total(c) + total(d) + rest

@@ -12,6 +12,7 @@ from lnmf_core.kernels.vectors import (
     FOUR,
     WIDTH,
     fetch,
+    kept,
     load,
     load_four,
     multiply_add,
@@ -28,7 +29,7 @@ from lnmf_core.kernels.vectors import (
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "d8184c404f350298"
+BUILT_ON = "b4c6ee9c75c41058"
 
 ROWS = 4 * WIDTH
 """Rows that are swept side by side: their components fill the registers while another is added up."""
@@ -130,6 +131,24 @@ def scale_lines(target: Array, steps: Array, out: Array) -> None:
         step = spread(steps[j])
         for at in range(0, ROWS, WIDTH):
             store(out, j, at, multiply_add(step, load(target, j, at), nothing))
+
+
+@compiled
+def moved(
+    new: Array, line: int, old: Array, old_line: int, momentum: float, out: Array, out_line: int, k: int
+) -> None:
+    """Set k lines of `out` to [new + momentum·(new − old)]₊, from those lines of `new` and `old` on."""
+    if momentum == 0:
+        for j in range(k):
+            for at in range(0, ROWS, WIDTH):
+                store(out, out_line + j, at, load(new, line + j, at))
+        return
+    share, minus = spread(new.dtype.type(momentum)), spread(new.dtype.type(-1))
+    for j in range(k):
+        for at in range(0, ROWS, WIDTH):
+            value = load(new, line + j, at)
+            change = multiply_add(minus, load(old, old_line + j, at), value)
+            store(out, out_line + j, at, positive(multiply_add(share, change, value)))
 
 
 @compiled
@@ -238,6 +257,31 @@ def add_rows(
         store(out, at, 0, multiply_add(value, load_four(source, row, 0), load_four(out, at, 0)))
         store(out, at, 4, multiply_add(value, load_four(source, row, 4), load_four(out, at, 4)))
         store(out, at, 8, multiply_add(value, load_four(source, row, 8), load_four(out, at, 8)))
+
+
+@compiled
+def sum_rows(
+    data: Array, taken: NDArray[Any], source: Array, given: NDArray[Any], out: Array, begin: int, end: int
+) -> None:
+    """Do `add_rows` where `out` is zero and all that is added to one of its rows stands side by side.
+
+    A row's sum stays in registers: written and read again for each entry, it would be waited for.
+    """
+    if min(source.shape[1], out.shape[1]) != WIDTH + FOUR:
+        add_rows(data, taken, source, given, out, begin, end)
+        return
+    a = b = c = spread_four(data.dtype.type(0))
+    last = np.intp(-1)
+    for e in range(np.uintp(begin), np.uintp(end)):
+        row, at = np.intp(taken[e]), np.intp(given[e])
+        value, same = spread_four(data[e]), at == last
+        a = multiply_add(value, load_four(source, row, 0), kept(a, same))
+        b = multiply_add(value, load_four(source, row, 4), kept(b, same))
+        c = multiply_add(value, load_four(source, row, 8), kept(c, same))
+        store(out, at, 0, a)
+        store(out, at, 4, b)
+        store(out, at, 8, c)
+        last = at
 
 
 @compiled

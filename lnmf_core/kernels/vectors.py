@@ -111,14 +111,32 @@ def positive(_: Any, lanes: Any) -> Any:
 
 
 @primitive
+def kept(_: Any, lanes: Any, flag: Any) -> Any:
+    """Return `lanes` if `flag` is true, else zeros; without a branch."""
+
+    def generate(_context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers, flag = arguments
+        word = ir.IntType(signature.return_type.dtype.bitwidth)
+        bits = ir.VectorType(word, numbers.type.count)
+        nothing = ir.Constant(bits, ir.Undefined)
+        mask = builder.sext(flag, word)
+        mask = builder.insert_element(nothing, mask, ir.Constant(ir.IntType(32), 0))
+        masks = builder.shuffle_vector(mask, nothing, _order([0] * numbers.type.count))
+        return builder.bitcast(builder.and_(builder.bitcast(numbers, bits), masks), numbers.type)
+
+    return lanes(lanes, flag), generate
+
+
+@primitive
 def total(_: Any, lanes: Any) -> Any:
-    """Return the sum of the eight."""
+    """Return the sum of the eight, or four."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         vector = arguments[0]
-        half = WIDTH // 2
+        count = arguments[0].type.count
+        half = count // 2
         while half:
-            swapped = [lane ^ half for lane in range(WIDTH)]
+            swapped = [lane ^ half for lane in range(count)]
             other = builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), _order(swapped))
             vector = builder.fadd(vector, other, flags=_SUMMED)
             half //= 2
