@@ -27,11 +27,11 @@ class StreamSpec:
     unrest: float = 3.0
     """... when moving C lowers it by so many times as much as it lately did, and by more than a thousandth, ..."""
     cold_every: int = 6
-    """... and after so many windows' worth of rows, for a warm run stays in its local minimum; one window
-    after a look that found something better."""
+    """... and after so many windows' worth of rows, for a warm run stays in its local minimum; after a look that
+    found something better, or at unrest, in the next window, and after twice as many each time from there on."""
     cold_iterations: int = 20
     """Iterations of a cold look."""
-    cold_gain: float = 3e-4
+    cold_gain: float = 5e-4
     """A cold solution is kept if its error is lower by this share: components that stay are worth as much."""
     memory: float = 0.8
     """Weight of the past in the recent level of the error, after each window's worth of rows."""

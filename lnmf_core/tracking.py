@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lnmf_core.held import HeldRows
 from lnmf_core.kernels.changes import exchange
-from lnmf_core.kernels.passes import explained, follow_all, lined, padded, pass_over, project_all, squared, tiled
+from lnmf_core.kernels.drafts import room_for_drafts, track
+from lnmf_core.kernels.passes import (
+    dead_one,
+    explained,
+    follow_all,
+    lined,
+    padded,
+    project_all,
+    relative,
+    settle,
+    squared,
+    tiled,
+)
 from lnmf_core.kernels.rows import same
 from lnmf_core.sums import LEAST, Sums
 
@@ -42,6 +53,8 @@ class Tracking:
         """⟨Cᵀ, XᵀD⟩, of which the error is made."""
         self.explained = 0.0
         """‖X‖² − ‖X − DC‖²_F."""
+        self._rough = np.empty(0, np.float32)
+        """Memory for drafts."""
         self.unsettled = 0
         """Rows that have changed since C moved in all columns."""
 
@@ -65,10 +78,10 @@ class Tracking:
 
     def error(self) -> float:
         """Return ‖X − DC‖_F / ‖X‖_F; 0 if X is zero, and infinite if the factors overflow."""
-        return self._relative(self.explained)
+        return relative(self.explained, self.sums.squared_norm)
 
     def begin(self, rows: Rows) -> None:
-        """Hold these rows and their columns alone, with what is known of the columns; a blank pass must follow."""
+        """Hold these rows and their columns alone, with what is known of the columns; `track` must follow."""
         if not same(rows.columns, self.columns):
             known = places(rows.columns, self.columns)
             Ct = lined(tiled(len(rows.columns)), padded(self.rank))
@@ -79,33 +92,42 @@ class Tracking:
         self.held.begin(rows)
         self.sums.squared_norm = squared(rows.data)
 
-    def pass_over(self, sweeps: int, *, blank: bool = False, farther: float = 0.0) -> float:
-        """Move all memberships, then all of C; return by what share moving C has lowered the error.
+    def track(self, sweeps: int, passes: int, tolerance: float) -> float:
+        """Move C, then all memberships, whatever they were; return by what share C's first move lowered the error.
 
-        The sums are computed afresh on the way. With `blank` the memberships move from zero. C moves by the share
-        `farther` more than it would: memberships are to `follow` then.
+        C moves `passes` times at most, again while that is above `tolerance`. The share is 0 if nothing was known.
         """
         indptr, lanes, indices, data, D = self.held.whole()
-        between, self.explained, self.fit = pass_over(
-            indptr, lanes, indices, data, self._Ct, self.gram_C, len(self.columns), sweeps, LEAST, int(blank),
-            farther, D, self.sums.cross, self.sums.gram,
+        needed = room_for_drafts(len(self.columns), self.rank, len(data))
+        if len(self._rough) < needed:
+            self._rough = np.zeros(needed + needed // 8, np.float32)
+        first, self.fit, self.explained = track(
+            indptr, lanes, indices, data, self._Ct, self.gram_C, len(self.columns), sweeps, passes, tolerance,
+            ROUNDING, LEAST, FARTHER, self.sums.squared_norm, self._rough, D, self.sums.gram, self.sums.peaks,
         )  # fmt: skip
-        if self.sums.changed:
-            self.sums.squared_norm = squared(data)
-        self.sums.begin_afresh(self.sums.squared_norm)
+        self.sums.begin_afresh()
         self.unsettled = 0
-        before = self._relative(between)
-        return before / max(self.error(), ROUNDING) - 1 if before < math.inf else 0.0
+        return first
 
-    def follow(self) -> None:
-        """Sweep all memberships once more, now that C has moved; C stays."""
+    def follow(self, sweeps: int) -> None:
+        """Move all memberships; C stays."""
         indptr, lanes, indices, data, D = self.held.whole()
-        self.fit = follow_all(
-            indptr, lanes, indices, data, self._Ct, self.gram_C, 1, LEAST, D, self.sums.gram
+        self.sums.squared_norm = squared(data)
+        self.fit, self.explained = follow_all(
+            indptr, lanes, indices, data, self._Ct, self.gram_C, sweeps, LEAST, 0,
+            self.sums.squared_norm, D, self.sums.gram, self.sums.peaks,
         )  # fmt: skip
+        self.sums.begin_afresh()
+
+    def pass_over(self, sweeps: int) -> None:
+        """Move all memberships, then all of C; the sums are computed afresh on the way."""
+        self.follow(sweeps)
+        self._catch_up()
+        self.fit = settle(
+            NO_COLUMNS, len(self.columns), self._Ct, self.sums.cross, self.sums.gram, sweeps, LEAST, self.gram_C
+        )
         self.account()
-        self.sums.begin_afresh(self.sums.squared_norm)
-        self.sums.behind = True
+        self.unsettled = 0
 
     def exchange(self, changed: Rows, gone: Keys, sweeps: int, settle: float) -> None:
         """Exchange rows and their share of the sums, and move C once the share `settle` of the rows has changed.
@@ -128,41 +150,33 @@ class Tracking:
 
     def weigh_patterns(self) -> None:
         """Make `gram_C` that of the patterns."""
-        self.gram_C = self.patterns.T @ self.patterns
+        with np.errstate(all="ignore"):
+            self.gram_C = self.patterns.T @ self.patterns
 
     def respawn(self) -> int | None:
         """Begin a dead component anew at the column with most residual energy; return it, if there is one."""
-        alive = self.gram_C.diagonal() * self.sums.gram.diagonal() > LEAST
         # Where all are dead there is nothing to compare with: the cold look that is due does better.
-        if alive.all() or not alive.any() or self.error() <= ROUNDING:
+        component = dead_one(self.gram_C, self.sums.gram, LEAST)
+        if component < 0 or self.error() <= ROUNDING:
             return None
-        column = int(np.argmax(self._residual_energy()))
-        component = int(np.argmin(alive))
-        self.patterns[:, component] = self._residual_pattern(column)
+        with np.errstate(all="ignore"):  # an overflow is a bad error, which looks cold
+            self.patterns[:, component] = self._residual_pattern(int(np.argmax(self._residual_energy())))
         self.weigh_patterns()
         return component
 
     def adopt(self, factors: Factors) -> None:
         """Take over a factorisation of what is held; its components beyond its rank are zero."""
-        X, found = self.held.csr(len(self.columns)), factors.rank
+        found = factors.rank
         for whole, part in ((self.held.memberships, factors.D), (self.patterns, factors.C.T)):
             whole[:] = 0.0
             whole[:, :found] = part
         self.weigh_patterns()
-        self.sums.squared_norm = squared(X.data)
-        self.follow()
+        self.follow(1)
         self.unsettled = 0
 
     def account(self) -> None:
         """Find what is `explained`, from `fit` and the grams."""
         self.explained = explained(self.fit, self.gram_C, self.sums.gram)
-
-    def _relative(self, explained: float) -> float:
-        norm = self.sums.squared_norm
-        if norm <= 0:
-            return 0.0
-        share = (norm - explained) / norm
-        return math.sqrt(max(share, 0.0)) if math.isfinite(share) else math.inf
 
     def _catch_up(self) -> None:
         if self.sums.behind:

@@ -45,8 +45,8 @@ SHIFT = 12
 """The window in which two patterns are replaced."""
 NEVER = 10**6
 AGAIN = 3
-AGE = 4
-"""Where a stream's state counts the windows since the last look, among its measures."""
+DUE = 5
+"""Where a stream's state has the windows that are left until the next look, among its measures."""
 FRESH = 200
 """First seed of the streams that no choice was made on."""
 CONVERGED = Stop(300, 1e-6)
@@ -130,7 +130,7 @@ def _without_looks(stream: Factorizer) -> Factorizer:
     """Return the same stream as if its first look, which is always made, had found nothing better."""
     state = stream.state()
     # A look that found something better is followed by another in the next window.
-    state["measures"][AGE] = 0.0
+    state["measures"][DUE] = np.inf
     return Factorizer.restore(state)
 
 

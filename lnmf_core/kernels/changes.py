@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "242fa4f902977c2d"
+BUILT_ON = "d6c2bbe35a456fbc"
 
 COUNT, USED = range(2)
 """Where `exchange` finds the number of rows and that of entries in use, in an array of its own."""
@@ -125,7 +125,7 @@ def withdraw_rows(
     gram: Floats,
 ) -> float:
     """Take the share of D[slots] out of cross = XᵀD and gram = DᵀD; return what they add to ⟨Cᵀ, XᵀD⟩."""
-    own, _, block, sums, _, _ = workspace(len(gram))
+    own, _, block, sums, _, _ = workspace(len(gram), D.shape[1], data)
     fit = 0.0
     for begin in range(0, len(slots), ROWS):
         some = slots[begin : begin + ROWS]
@@ -158,7 +158,7 @@ def solve_rows(
 
     Return what they add to ⟨Cᵀ, XᵀD⟩.
     """
-    own, target, block, sums, weights, steps = workspace(len(gram))
+    own, target, block, sums, weights, steps = workspace(len(gram), D.shape[1], data)
     weigh(gram_C, least, weights, steps)
     fit = 0.0
     for begin in range(0, len(slots), ROWS):
@@ -249,7 +249,7 @@ def exchange(
     fit += solve_rows(slots, begins, ends, indices, data, Ct, gram_C, sweeps, least, D, cross, gram_D)
     whole = changed >= settled * numbers[COUNT]
     if whole or len(appended):
-        _, share = settle(appended, columns if whole else 0, Ct, cross, gram_D, sweeps, least, 0.0, gram_C)
+        share = settle(appended, columns if whole else 0, Ct, cross, gram_D, sweeps, least, gram_C)
         fit = share if whole else fit + share
     k = len(gram_C)
     least_share = 1.0

@@ -14,7 +14,7 @@ from lnmf_core.kernels.vectors import WIDTH
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "b8ec4df096a98b26"
+BUILT_ON = "ea5f03b14d83c086"
 
 
 @compiled

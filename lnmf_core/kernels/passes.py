@@ -7,6 +7,7 @@ another and components do.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,14 +30,23 @@ from lnmf_core.kernels.tiles import (
     turn_rows,
     weigh,
 )
-from lnmf_core.kernels.vectors import FOUR, WIDTH, load, multiply_add, spread, total
+from lnmf_core.kernels.vectors import (
+    FOUR,
+    WIDTH,
+    load,
+    multiply_add,
+    spread,
+    total,
+)
 
 if TYPE_CHECKING:
+    from lnmf_core.factors import Array
+
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "b8ec4df096a98b26"
+BUILT_ON = "ea5f03b14d83c086"
 
 
 @compiled
@@ -51,25 +61,37 @@ def tiled(count: int) -> int:
 
 
 @compiled
-def lined(rows: int, width: int) -> Floats:
-    """Return zeros, rows × width, that begin with a line of the cache: a vector then lies in one line."""
-    out = room(rows, width, np.empty(0))
-    for row in range(rows):
-        for j in range(width):
-            out[row, j] = 0.0
+def zeros(rows: int, width: int, like: Array) -> Array:
+    """Return zeros of the dtype of `like`, rows × width, that begin with a line of the cache."""
+    out = room(rows, width, like)
+    line = out.reshape(rows * width)
+    for at in range(len(line)):
+        line[at] = 0
     return out
 
 
 @compiled
-def workspace(k: int) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """Return zeros: a tile of rows, two on their sides, partial sums of a gram, weights and steps."""
-    wide = padded(k)
-    weights, steps = lined(k, k), np.zeros(k)
-    return lined(ROWS, wide), lined(wide, ROWS), lined(wide, ROWS), lined(k * k, WIDTH), weights, steps
+def lined(rows: int, width: int) -> Floats:
+    """Return zeros in float64, rows × width: each vector lies in one line of the cache."""
+    return zeros(rows, width, np.empty(0))
 
 
 @compiled
-def add_sums(sums: Floats, sign: float, gram: Floats) -> None:
+def workspace(k: int, wide: int, like: Array) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Return zeros: a tile of rows (so wide), two on their sides, partial sums of a gram, weights and steps."""
+    block, steps = zeros(wide, ROWS, like), np.zeros(k, like.dtype)
+    return (
+        zeros(ROWS, wide, like),
+        zeros(wide, ROWS, like),
+        block,
+        zeros(k * k, WIDTH, like),
+        zeros(k, k, like),
+        steps,
+    )
+
+
+@compiled
+def add_sums(sums: Array, sign: float, gram: Floats) -> None:
     """Add what `add_gram` has summed to `gram`, with a sign."""
     k = len(gram)
     for a in range(k):
@@ -82,14 +104,14 @@ def add_sums(sums: Floats, sign: float, gram: Floats) -> None:
 
 @compiled
 def move_tile(
-    own: Floats,
-    target: Floats,
-    block: Floats,
-    weights: Floats,
-    steps: Floats,
+    own: Array,
+    target: Array,
+    block: Array,
+    weights: Array,
+    steps: Array,
     sweeps: int,
     blank: int,
-    sums: Floats,
+    sums: Array,
 ) -> None:
     """Sweep `block`, given products with rows in `own`; add its gram to `sums`; write it to `own`."""
     turn_rows(own, 0, target)
@@ -97,50 +119,6 @@ def move_tile(
     sweep_block(block, 0, target, weights, steps, sweeps, blank)
     add_gram(block, 0, len(steps), sums)
     turn_lines(block, own, 0)
-
-
-@compiled
-def solve_all(
-    indptr: Ints,
-    lanes: NDArray[np.int8],
-    indices: Indices,
-    data: Floats,
-    Ct: Floats,
-    gram_C: Floats,
-    sweeps: int,
-    least: float,
-    blank: int,
-    D: Floats,
-    cross: Floats,
-    gram: Floats,
-) -> None:
-    """Sweep all rows of D, given Cᵀ and C·Cᵀ; write cross = XᵀD and gram = DᵀD; X is CSR.
-
-    lanes[e] is the row of entry e, modulo `ROWS`. With `blank` (0 or 1) the sweeps begin from zero, whatever D
-    is. X·Cᵀ, the sweeps and both sums are one pass over tiles of rows: nothing of the size of D is allocated,
-    which costs as much as the sweeps do.
-    """
-    own, target, block, sums, weights, steps = workspace(len(gram))
-    weigh(gram_C, least, weights, steps)
-    cross[:] = 0.0
-    gram[:] = 0.0
-    rows = len(indptr) - 1
-    fetch_rows(Ct, 0, len(Ct))
-    for begin in range(0, rows, ROWS):
-        end = min(begin + ROWS, rows)
-        fetch_rows(D, end, min(end + ROWS, rows))
-        if not blank:
-            own[:] = 0.0
-            for row in range(begin, end):
-                copy_row(D, row, own, row - begin)
-            turn_rows(own, 0, block)
-        own[:] = 0.0
-        sum_rows(data, indices, Ct, lanes, own, indptr[begin], indptr[end])
-        move_tile(own, target, block, weights, steps, sweeps, blank, sums)
-        for row in range(begin, end):
-            copy_row(own, row - begin, D, row)
-        add_rows(data, lanes, own, indices, cross, indptr[begin], indptr[end])
-    add_sums(sums, 1.0, gram)
 
 
 @compiled
@@ -153,14 +131,20 @@ def follow_all(
     gram_C: Floats,
     sweeps: int,
     least: float,
+    blank: int,
+    energy: float,
     D: Floats,
     gram: Floats,
-) -> float:
-    """Sweep all rows of D in place, as `solve_all` does; write gram = DᵀD and return ⟨Cᵀ, XᵀD⟩.
+    peaks: Floats,
+) -> tuple[float, float]:
+    """Sweep all rows of D, given Cᵀ and C·Cᵀ; write gram = DᵀD; return ⟨Cᵀ, XᵀD⟩ and what is `explained`.
 
-    XᵀD itself is left out: half of what a pass costs, of no use while C stays.
+    X is CSR; lanes[e] is the row of entry e, modulo `ROWS`. `peaks` become the diagonal of gram, and ‖X‖², which is
+    `energy`. With `blank` (0 or 1) the sweeps begin from zero, whatever D is. X·Cᵀ, the sweeps and the sums are one
+    pass over tiles of rows: nothing of the size of D is allocated, which costs as much as the sweeps do. XᵀD is
+    left out: a quarter of such a pass, of no use while C stays.
     """
-    own, target, block, sums, weights, steps = workspace(len(gram))
+    own, target, block, sums, weights, steps = workspace(len(gram), D.shape[1], data)
     scaled = lined(len(target), ROWS)
     weigh(gram_C, least, weights, steps)
     gram[:] = 0.0
@@ -171,21 +155,28 @@ def follow_all(
         end = min(begin + ROWS, rows)
         fetch_rows(D, end, min(end + ROWS, rows))
         own[:] = 0.0
-        for row in range(begin, end):
-            copy_row(D, row, own, row - begin)
-        turn_rows(own, 0, block)
-        own[:] = 0.0
+        if not blank:
+            for row in range(begin, end):
+                copy_row(D, row, own, row - begin)
+            turn_rows(own, 0, block)
+            own[:] = 0.0
         sum_rows(data, indices, Ct, lanes, own, indptr[begin], indptr[end])
         turn_rows(own, 0, target)
         scale_lines(target, steps, scaled)
-        sweep_block(block, 0, scaled, weights, steps, sweeps, 0)
+        sweep_block(block, 0, scaled, weights, steps, sweeps, blank)
         fit += block_inner(block, 0, target, len(gram))
         add_gram(block, 0, len(gram), sums)
-        turn_lines(block, own, 0)
-        for row in range(begin, end):
-            copy_row(own, row - begin, D, row)
+        if begin + ROWS <= rows:
+            turn_lines(block, D, begin)
+        else:
+            turn_lines(block, own, 0)
+            for row in range(begin, end):
+                copy_row(own, row - begin, D, row)
     add_sums(sums, 1.0, gram)
-    return fit
+    for j in range(len(gram)):
+        peaks[j] = gram[j, j]
+    peaks[len(gram)] = energy
+    return fit, explained(fit, gram_C, gram)
 
 
 @compiled
@@ -204,6 +195,33 @@ def project_all(
 
 
 @compiled
+def settle_tile(
+    block: Floats,
+    before: Floats,
+    target: Floats,
+    scaled: Floats,
+    weights: Floats,
+    steps: Floats,
+    sweeps: int,
+    farther: float,
+    sums: Floats,
+) -> float:
+    """Sweep `block`, given products in `target`, and move it by the share `farther` more than the sweeps would.
+
+    Add its gram to `sums`; return ⟨block, target⟩. `before` and `scaled` are room to work in.
+    """
+    k = len(steps)
+    scale_lines(target, steps, scaled)
+    if farther > 0:
+        moved(block, 0, block, 0, 0.0, before, 0, k)
+    sweep_block(block, 0, scaled, weights, steps, sweeps, 0)
+    if farther > 0:
+        moved(block, 0, before, 0, farther, block, 0, k)
+    add_gram(block, 0, k, sums)
+    return block_inner(block, 0, target, k)
+
+
+@compiled
 def settle(
     touched: Indices,
     columns: int,
@@ -212,29 +230,24 @@ def settle(
     gram_D: Floats,
     sweeps: int,
     least: float,
-    farther: float,
     gram_C: Floats,
-) -> tuple[float, float]:
+) -> float:
     """Sweep rows of Cᵀ in place, given XᵀD and DᵀD, and keep C·Cᵀ; return their share of ⟨Cᵀ, XᵀD⟩.
 
-    The rows are the first `columns`, which are all, or those `touched` (distinct) if `columns` is 0. Each moves by
-    the share `farther` more than the sweeps would have it. The share is that before, 0 unless all are swept, and
-    after.
+    The rows are the first `columns`, which are all, or those `touched` (distinct) if `columns` is 0.
     """
     k = len(gram_D)
-    own, target, block, sums, weights, steps = workspace(k)
-    scaled, before_it, olds = lined(len(target), ROWS), lined(len(target), ROWS), lined(k * k, WIDTH)
+    own, target, block, sums, weights, steps = workspace(k, Ct.shape[1], cross)
+    scaled, olds = lined(len(target), ROWS), lined(k * k, WIDTH)
     weigh(gram_D, least, weights, steps)
-    before = after = 0.0
+    fit = 0.0
     if columns:
         gram_C[:] = 0.0
-    count = columns or len(touched)
-    for begin in range(0, count, ROWS):
+    for begin in range(0, columns or len(touched), ROWS):
         some = touched[:0] if columns else touched[begin : begin + ROWS]
         if columns:
             turn_rows(cross, begin, target)
             turn_rows(Ct, begin, block)
-            before += block_inner(block, 0, target, k)
         else:
             own[:] = 0.0
             for i in range(len(some)):
@@ -244,20 +257,13 @@ def settle(
                 copy_row(Ct, some[i], own, i)
             turn_rows(own, 0, block)
             add_gram(block, 0, k, olds)
-        scale_lines(target, steps, scaled)
-        if farther > 0:
-            moved(block, 0, block, 0, 0.0, before_it, 0, k)
-        sweep_block(block, 0, scaled, weights, steps, sweeps, 0)
-        if farther > 0:
-            moved(block, 0, before_it, 0, farther, block, 0, k)
-        after += block_inner(block, 0, target, k)
-        add_gram(block, 0, k, sums)
+        fit += settle_tile(block, scaled, target, scaled, weights, steps, sweeps, 0.0, sums)
         turn_lines(block, Ct if columns else own, begin if columns else 0)
         for i in range(len(some)):
             copy_row(own, i, Ct, some[i])
     add_sums(olds, -1.0, gram_C)
     add_sums(sums, 1.0, gram_C)
-    return before, after
+    return fit
 
 
 @compiled
@@ -271,30 +277,24 @@ def explained(fit: float, gram_C: Floats, gram_D: Floats) -> float:
 
 
 @compiled
-def pass_over(
-    indptr: Ints,
-    lanes: NDArray[np.int8],
-    indices: Indices,
-    data: Floats,
-    Ct: Floats,
-    gram_C: Floats,
-    columns: int,
-    sweeps: int,
-    least: float,
-    blank: int,
-    farther: float,
-    D: Floats,
-    cross: Floats,
-    gram_D: Floats,
-) -> tuple[float, float, float]:
-    """Do `solve_all`, then `settle` all columns; return what was `explained` between and after, and ⟨Cᵀ, XᵀD⟩."""
-    solve_all(indptr, lanes, indices, data, Ct, gram_C, sweeps, least, blank, D, cross, gram_D)
-    crossed = 0.0
-    for a in range(len(gram_D)):
-        for b in range(len(gram_D)):
-            crossed += gram_C[a, b] * gram_D[a, b]
-    before, fit = settle(indices, columns, Ct, cross, gram_D, sweeps, least, farther, gram_C)
-    return 2 * before - crossed, explained(fit, gram_C, gram_D), fit
+def relative(explained: float, energy: float) -> float:
+    """Return ‖X − DC‖_F / ‖X‖_F, given ‖X‖²; 0 if that is 0, and infinite if the factors overflow."""
+    if energy <= 0:
+        return 0.0
+    share = (energy - explained) / energy
+    return math.sqrt(max(share, 0.0)) if math.isfinite(share) else math.inf
+
+
+@compiled
+def dead_one(gram_C: Floats, gram_D: Floats, least: float) -> int:
+    """Return the first component without energy, −1 where none is dead or all are."""
+    dead, alive = -1, 0
+    for j in range(len(gram_C)):
+        if gram_C[j, j] * gram_D[j, j] > least:
+            alive += 1
+        elif dead < 0:
+            dead = j
+    return dead if alive else -1
 
 
 @compiled

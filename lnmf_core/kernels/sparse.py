@@ -28,7 +28,7 @@ from lnmf_core.kernels.vectors import WIDTH, load, spread, store
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "b8ec4df096a98b26"
+BUILT_ON = "ea5f03b14d83c086"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `sparse_sweeps` ended; as in `lnmf_core.kernels.loop`."""

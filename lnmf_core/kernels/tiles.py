@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from lnmf_core.kernels.compiled import compiled
 from lnmf_core.kernels.vectors import (
     FOUR,
+    SIXTEEN,
     WIDTH,
     fetch,
     kept,
     load,
     load_four,
+    load_sixteen,
     multiply_add,
     positive,
     spread,
     spread_four,
+    spread_sixteen,
     store,
     total,
     turn,
@@ -29,7 +32,7 @@ from lnmf_core.kernels.vectors import (
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "b4c6ee9c75c41058"
+BUILT_ON = "b9938b5cdbb1b7cb"
 
 ROWS = 4 * WIDTH
 """Rows that are swept side by side: their components fill the registers while another is added up."""
@@ -73,9 +76,14 @@ def sweep_block(
                 continue
             a, b = load(target, j, 0), load(target, j, WIDTH)
             c, d = load(target, j, 2 * WIDTH), load(target, j, 3 * WIDTH)
-            # The column that was stored last is loaded last.
-            for shift in range(k - j if blank and sweep == 0 else 1, k):
-                other = j + shift if j + shift < k else j + shift - k
+            # The column that was stored last is loaded last; in two loops, for one that folds is slower.
+            for other in range(k if blank and sweep == 0 else j + 1, k):
+                weight = spread(weights[j, other])
+                a = multiply_add(weight, load(block, line + other, 0), a)
+                b = multiply_add(weight, load(block, line + other, WIDTH), b)
+                c = multiply_add(weight, load(block, line + other, 2 * WIDTH), c)
+                d = multiply_add(weight, load(block, line + other, 3 * WIDTH), d)
+            for other in range(j):
                 weight = spread(weights[j, other])
                 a = multiply_add(weight, load(block, line + other, 0), a)
                 b = multiply_add(weight, load(block, line + other, WIDTH), b)
@@ -246,7 +254,14 @@ def add_rows(
 
     No branch depends on how many entries a row has, which a processor can't foresee.
     """
-    if min(source.shape[1], out.shape[1]) != WIDTH + FOUR:
+    width = min(source.shape[1], out.shape[1])
+    if width == SIXTEEN:
+        for e in range(np.uintp(begin), np.uintp(end)):
+            row, at = np.intp(taken[e]), np.intp(given[e])
+            sixteen = multiply_add(spread_sixteen(data[e]), load_sixteen(source, row, 0), load_sixteen(out, at, 0))
+            store(out, at, 0, sixteen)
+        return
+    if width != WIDTH + FOUR:
         for e in range(np.uintp(begin), np.uintp(end)):
             add_row(data[e], source, np.intp(taken[e]), out, np.intp(given[e]))
         return
@@ -267,8 +282,18 @@ def sum_rows(
 
     A row's sum stays in registers: written and read again for each entry, it would be waited for.
     """
-    if min(source.shape[1], out.shape[1]) != WIDTH + FOUR:
+    width = min(source.shape[1], out.shape[1])
+    if width not in (WIDTH + FOUR, SIXTEEN):
         add_rows(data, taken, source, given, out, begin, end)
+        return
+    if width == SIXTEEN:
+        before = np.intp(-1)
+        total_ = spread_sixteen(data.dtype.type(0))
+        for e in range(np.uintp(begin), np.uintp(end)):
+            row, at = np.intp(taken[e]), np.intp(given[e])
+            total_ = multiply_add(spread_sixteen(data[e]), load_sixteen(source, row, 0), kept(total_, at == before))
+            store(out, at, 0, total_)
+            before = at
         return
     a = b = c = spread_four(data.dtype.type(0))
     last = np.intp(-1)
