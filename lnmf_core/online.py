@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lnmf_core.errors import MatrixError, RankError, whole_number
 from lnmf_core.factors import Factors
 from lnmf_core.matrix import LARGEST
+from lnmf_core.online_bytes import arrays_of, bytes_of
 from lnmf_core.online_spec import Step, StreamSpec
 from lnmf_core.online_state import packed_state, unpacked_state
 from lnmf_core.rows import Keys, Rows, distinct_keys
@@ -141,6 +142,19 @@ class Factorizer:
         self._unrest, self._level, self._wait, self._due, self._looks = numbers
         return self
 
+    def to_bytes(self) -> bytes:
+        """Return everything as bytes, in numpy's npz format; equal states give equal bytes."""
+        return bytes_of(self.state())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, clock: Callable[[], float] = time.perf_counter) -> Factorizer:
+        """Return a Factorizer that goes on exactly as the one that `to_bytes` was called on.
+
+        The bytes may come from outside: nothing is unpickled, and memory is bounded by their number. Raises
+        FactorError if they are damaged or of another version, and what `restore` raises.
+        """
+        return cls.restore(arrays_of(data), clock=clock)
+
     def _slots(self, name: str, keys: Keys) -> Keys:
         slots = self._now.held.find(keys)
         unknown = np.flatnonzero(slots < 0)
@@ -188,12 +202,10 @@ class Factorizer:
         X = self._now.held.csr(len(self._now.columns))
         if X.data.max(initial=0) < LARGEST[np.dtype(np.float64)][0]:
             return False
-        solution = factorize(
-            X,
-            min(self.rank, *X.shape),
-            start=Nndsvd(self._spec.seed + self._looks),
-            stop=Stop(self._spec.cold_iterations),
-        )
+        # Updates go on from the first for long; where it ends too early, they stay behind.
+        stop = Stop(self._spec.cold_iterations) if self._looks else Stop(2 * self._spec.cold_iterations, 1e-5)
+        start = Nndsvd(self._spec.seed + self._looks)
+        solution = factorize(X, min(self.rank, *X.shape), start=start, stop=stop)
         self._looks += 1
         better = solution.error < (1 - self._spec.cold_gain) * error
         # Where something better was found or something has changed, there may soon be something better still.
