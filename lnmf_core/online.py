@@ -208,8 +208,9 @@ class Factorizer:
         solution = factorize(X, min(self.rank, *X.shape), start=start, stop=stop)
         self._looks += 1
         better = solution.error < (1 - self._spec.cold_gain) * error
-        # Where something better was found or something has changed, there may soon be something better still.
-        self._wait = 1.0 if better or restless else min(2 * self._wait, self._spec.cold_every)
+        # Where something has changed, or was found to be better, there may soon be something better still.
+        if restless or not better:
+            self._wait = 1.0 if restless else min(2 * self._wait, self._spec.cold_every)
         self._due = self._wait
         if better:
             self._now.adopt(solution.factors)

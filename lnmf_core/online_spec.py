@@ -27,8 +27,8 @@ class StreamSpec:
     unrest: float = 3.0
     """... when moving C lowers it by so many times as much as it lately did, and by more than a thousandth, ..."""
     cold_every: int = 6
-    """... and after so many windows' worth of rows, for a warm run stays in its local minimum; after a look that
-    found something better, or at unrest, in the next window, and after twice as many each time from there on."""
+    """... and after so many windows' worth of rows at most, for a warm run stays in its local minimum: one after
+    the first look and after unrest, and twice as many after each look that found nothing better."""
     cold_iterations: int = 20
     """Iterations of a cold look."""
     cold_gain: float = 5e-4

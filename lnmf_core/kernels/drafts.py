@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "d2361b6de8b1fcef"
+BUILT_ON = "72e59d6bef31e1e2"
 
 
 @compiled

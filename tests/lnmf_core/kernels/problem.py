@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from lnmf_core.kernels.passes import lanes_of, lined, padded, tiled
+from lnmf_core.kernels.vectors import WIDTH
 
 COLUMNS = 37
 WIDTHS = [1, 3, 4, 5, 10, 12, 16, 19]
@@ -31,7 +32,7 @@ class Problem:
         self.X, self.dense = X, X.toarray()
         self.indptr, self.indices = X.indptr.astype(np.int64), X.indices.astype(np.int32)
         self.parts = (self.indptr[:-1].copy(), self.indptr[1:].copy(), self.indices, X.data)
-        self.lanes = np.empty(X.nnz, np.int8)
+        self.lanes = np.empty(X.nnz + WIDTH, np.int8)
         lanes_of(self.indptr, self.lanes)
         self.D, self.Ct = rng.random((rows, k)), rng.random((COLUMNS, k))
         self.gram_C, self.gram_D = self.Ct.T @ self.Ct, self.D.T @ self.D

@@ -20,6 +20,7 @@ from lnmf_core.kernels.passes import (
 )
 from lnmf_core.kernels.sweeps import hals_sweeps
 from lnmf_core.kernels.tiles import ROWS
+from lnmf_core.kernels.vectors import WIDTH
 from tests.lnmf_core.kernels.problem import COLUMNS, WIDTHS, Problem, close, filled
 
 
@@ -34,11 +35,11 @@ def test_room_begins_with_a_line_of_the_cache_and_is_zero() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, 5, 400, 5000])
 def test_lanes_are_rows_modulo_the_width_of_a_tile(rows: int) -> None:
-    lengths = np.random.default_rng(rows).integers(0, 3, rows) * (np.arange(rows) % 400 < 150)
+    lengths = np.random.default_rng(rows).choice([0, 1, 2, 8, 9, 40], rows) * (np.arange(rows) % 400 < 150)
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    lanes = np.full(indptr[-1], 99, np.int8)
+    lanes = np.full(indptr[-1] + WIDTH, 99, np.int8)
     lanes_of(indptr, lanes)
-    np.testing.assert_array_equal(lanes, np.repeat(np.arange(rows) % ROWS, lengths))
+    np.testing.assert_array_equal(lanes[: indptr[-1]], np.repeat(np.arange(rows) % ROWS, lengths))
 
 
 @pytest.mark.parametrize("blank", [0, 1])
