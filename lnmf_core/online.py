@@ -38,6 +38,8 @@ LARGEST_ERROR = float(np.finfo(np.float64).max)
 """Above is only infinity, the error of factors that overflow."""
 CALM = 1e-3
 """C that lowers the error by less when it moves is never restless."""
+REFRESHING, SETTLED = 8, 1e-5
+"""When all rows are gone over between updates, C moves so often, at most, while the error falls by this share."""
 NO_KEYS: Keys = np.empty(0, np.int64)
 
 
@@ -119,7 +121,7 @@ class Factorizer:
         held = now.held.count
         whole = now.sums.worn(spec.refresh * held)
         if whole:
-            now.pass_over(spec.sweeps)
+            now.track(spec.sweeps, REFRESHING, SETTLED)
         respawned = None if now.unsettled else self._respawn()
         return self._step(began, respawned, (len(changed) + len(gone)) / max(held, 1), whole=whole)
 
@@ -176,7 +178,7 @@ class Factorizer:
     def _respawn(self) -> int | None:
         component = self._now.respawn()
         if component is not None:
-            self._now.pass_over(self._spec.sweeps)
+            self._now.track(self._spec.sweeps, 1, self._spec.tolerance)
         return component
 
     def _step(

@@ -17,7 +17,6 @@ from lnmf_core.kernels.passes import (
     padded,
     project_all,
     relative,
-    settle,
     squared,
     tiled,
 )
@@ -98,6 +97,8 @@ class Tracking:
         C moves `passes` times at most, again while that is above `tolerance`. The share is 0 if nothing was known.
         """
         indptr, lanes, indices, data, D = self.held.whole()
+        if self.sums.changed:
+            self.sums.squared_norm = squared(data)
         needed = room_for_drafts(len(self.columns), self.rank, len(data))
         if len(self._rough) < needed:
             self._rough = np.zeros(needed + needed // 8, np.float32)
@@ -109,7 +110,7 @@ class Tracking:
         self.unsettled = 0
         return first
 
-    def follow(self, sweeps: int) -> None:
+    def _follow(self, sweeps: int) -> None:
         """Move all memberships; C stays."""
         indptr, lanes, indices, data, D = self.held.whole()
         self.sums.squared_norm = squared(data)
@@ -118,16 +119,6 @@ class Tracking:
             self.sums.squared_norm, D, self.sums.gram, self.sums.peaks,
         )  # fmt: skip
         self.sums.begin_afresh()
-
-    def pass_over(self, sweeps: int) -> None:
-        """Move all memberships, then all of C; the sums are computed afresh on the way."""
-        self.follow(sweeps)
-        self._catch_up()
-        self.fit = settle(
-            NO_COLUMNS, len(self.columns), self._Ct, self.sums.cross, self.sums.gram, sweeps, LEAST, self.gram_C
-        )
-        self.account()
-        self.unsettled = 0
 
     def exchange(self, changed: Rows, gone: Keys, sweeps: int, settle: float) -> None:
         """Exchange rows and their share of the sums, and move C once the share `settle` of the rows has changed.
@@ -171,7 +162,7 @@ class Tracking:
             whole[:] = 0.0
             whole[:, :found] = part
         self.weigh_patterns()
-        self.follow(1)
+        self._follow(1)
         self.unsettled = 0
 
     def account(self) -> None:
