@@ -25,6 +25,7 @@ import platform
 import time
 import warnings
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,13 @@ def best_error(X: csr_array, restarts: int) -> float:
 
 def rows_of(X: csr_array, keys: Any = None) -> Rows:
     """Return X with its row numbers, or `keys`, as keys."""
-    return Rows(np.arange(X.shape[0]) if keys is None else keys, X, np.arange(X.shape[1]))
+    return Rows(np.arange(X.shape[0]) if keys is None else keys, X, services(X.shape[1]))
+
+
+@cache
+def services(count: int) -> NDArray[np.int64]:
+    """Return the keys of the columns: made once, as they stay the same."""
+    return np.arange(count)
 
 
 def _window_of(stream: Factorizer, X: csr_array) -> Step:
