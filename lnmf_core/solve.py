@@ -169,7 +169,7 @@ def _iterate_compiled(
     else:
         parts = parts_of(len(D) + len(data), sparse=True)
         room = np.empty(room_of(matrix.shape, D.shape[1], parts), matrix.dtype)
-        arguments = (indptr, indices, data, *run, *stopping, parts, room)
+        arguments = (*matrix.ordered(), *run, *stopping, parts, room)
         count, ending = run_loop(sparse_sweeps, arguments, min(threads, parts))
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)

@@ -86,24 +86,29 @@ def room_of(shape: tuple[int, int], rank: int, parts: int) -> int:
 
 
 @compiled
-def to_blocks(factor: Array, blocks: Array) -> None:
-    """Copy `factor` (rows × k) to blocks of `ROWS` rows on their sides: line b·k + j is column j of block b."""
+def to_blocks(factor: Array, order: Ints, blocks: Array) -> None:
+    """Copy `factor` (rows × k) to blocks of `ROWS` rows on their sides: line b·k + j is column j of block b.
+
+    Row order[i] becomes row i of the blocks, unless `order` is empty.
+    """
     rows, k = factor.shape
     blocks[len(blocks) - k :] = 0
     for row in range(rows):
         line, at = (row // ROWS) * k, row % ROWS
+        of = order[row] if len(order) else row
         for j in range(k):
-            blocks[line + j, at] = factor[row, j]
+            blocks[line + j, at] = factor[of, j]
 
 
 @compiled
-def from_blocks(blocks: Array, factor: Array) -> None:
+def from_blocks(blocks: Array, order: Ints, factor: Array) -> None:
     """Undo `to_blocks`."""
     rows, k = factor.shape
     for row in range(rows):
         line, at = (row // ROWS) * k, row % ROWS
+        to = order[row] if len(order) else row
         for j in range(k):
-            factor[row, j] = blocks[line + j, at]
+            factor[to, j] = blocks[line + j, at]
 
 
 @compiled
@@ -145,6 +150,7 @@ def bounds_of(indptr: NDArray[Any], columns: int, parts: int) -> Ints:
 
 @compiled
 def begun(
+    order: Ints,
     indptr: NDArray[Any],
     indices: NDArray[Any],
     data: Array,
@@ -176,8 +182,8 @@ def begun(
     columns = work[large + small : large + small + right].reshape(parts * padded, 2 * half)
     bounds = bounds_of(indptr, m, parts)
     grams, sums = np.zeros((3, k, k), D.dtype), room(parts * k * k, WIDTH, D)
-    to_blocks(D, blocks[0])
-    to_blocks(Ct, before)
+    to_blocks(D, order, blocks[0])
+    to_blocks(Ct, order[:0], before)
     columns[:] = 0
     for part in range(parts):
         for row in range(m):
@@ -391,14 +397,14 @@ def close(loop: Loop) -> int:
 
 
 @compiled
-def finish(loop: Loop, D: Array, Ct: Array) -> int:
+def finish(loop: Loop, order: Ints, D: Array, Ct: Array) -> int:
     """Write the best pair to D and Cᵀ; return the number of errors."""
     (m, k), kept, handed = Ct.shape, loop.D[loop.whole[KEPT]], loop.numbers[HANDED]
     if handed != 0:
         before = loop.D[loop.whole[BEFORE]]
         for line in range(0, len(kept), k):
             moved(kept, line, before, line, handed, kept, line, k)
-    from_blocks(kept, D)
+    from_blocks(kept, order, D)
     for row in range(m):
         for j in range(k):
             Ct[row, j] = loop.columns[row, j]
@@ -407,6 +413,7 @@ def finish(loop: Loop, D: Array, Ct: Array) -> int:
 
 @compiled
 def sparse_sweeps(
+    order: Ints,
     indptr: NDArray[Any],
     indices: NDArray[Any],
     data: Array,
@@ -429,11 +436,12 @@ def sparse_sweeps(
 
     An iteration is one pass over X, in which X·Cᵀ, the sweeps of D and XᵀD are made for `ROWS` rows at a time,
     and one over C. Both are made in `parts`, on which sums depend, and side by side where there are `workers`: then
-    this function runs as it stands here, uncompiled. `room_` is `room_of` numbers of memory.
+    this function runs as it stands here, uncompiled. Row i of X belongs to row order[i] of D, or to row i if there
+    is no order. `room_` is `room_of` numbers of memory.
     """
     loop = begun(
-        indptr, indices, data, squared_norm, D, Ct, sweeps, table, period, pace, errors, rounding, tolerance,
-        memory, parts, room_,
+        order, indptr, indices, data, squared_norm, D, Ct, sweeps, table, period, pace, errors, rounding,
+        tolerance, memory, parts, room_,
     )  # fmt: skip
     ending = GOING_ON
     while ending == GOING_ON:
@@ -450,4 +458,4 @@ def sparse_sweeps(
             else:
                 workers.share(settle_part, parts, loop)
             ending = close(loop)
-    return finish(loop, D, Ct), ending
+    return finish(loop, order, D, Ct), ending
