@@ -22,7 +22,12 @@ DENSE = ((1 << 20, 4),)
 
 def parts_of(size: int, *, sparse: bool) -> int:
     """Return the number of parts: of a sparse X `size` is the rows and entries, of a dense one the entries."""
-    return next((parts for least, parts in reversed(SPARSE if sparse else DENSE) if size >= least), 1)
+    parts = 1
+    for least, more in SPARSE if sparse else DENSE:
+        if size < least:
+            break
+        parts = more
+    return parts
 
 
 class Workers:

@@ -73,8 +73,7 @@ def padded(columns: Array) -> Array:
 def csr_product(
     order: NDArray[np.int64], indptr: NDArray[Any], indices: NDArray[Any], data: Array, right: Array
 ) -> Array:
-    """Return X·right for X in CSR, m × k in, n × k out. Row i becomes row order[i], unless there is no order.
-    """
+    """Return X·right for X in CSR, m × k in, n × k out. Row i becomes row order[i], unless there is no order."""
     rows, k = len(indptr) - 1, right.shape[1]
     wide = padded(right)
     images = room(ROWS, wide.shape[1], right)

@@ -13,7 +13,7 @@ from lnmf_core.kernels.directions import random_directions
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "380e4add59b6073a"
+BUILT_ON = "e06ca84a1aea56fa"
 
 DIRECT = 32
 """Rows of a Gram matrix up to which all eigenvectors are cheaper than a search for some of them."""

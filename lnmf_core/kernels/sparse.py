@@ -42,9 +42,9 @@ GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 STEP, SWEEPS, PERIOD, MEMORY, KEPT, BEFORE, NEW = range(7)
 """Places in `Loop.whole`: how many iterations are done, three numbers of the plan and of the stopping test, and
 which of D's blocks hold the result of the last sweeps, the one before, and the next."""
-SCALE, CEILING, SHARE, HANDED, NORM, ROUNDING, ALLOWED, ENERGY = range(8)
-"""Places in `Loop.numbers`: the pace, the momentum that D was handed on with, ‖X‖², two numbers of the stopping
-test, and ‖DC‖² at first."""
+SCALE, CEILING, HANDED, FROM_D, FROM_C, HAND_ON, NORM, ENERGY, ROUNDING, ALLOWED = range(10)
+"""Places in `Loop.numbers`: the pace, the momentum that the best D was handed on with, those of this iteration (the
+starts of D and C, what is handed on), ‖X‖², ‖DC‖² at first, and two numbers of the stopping test."""
 OF_C, OF_D, OF_NEW = range(3)
 """Places in `Loop.grams`."""
 
@@ -71,6 +71,8 @@ class Loop(NamedTuple):
     """Partial sums of grams, for each part."""
     inners: Floats
     """Of each part: ⟨D, X·Cᵀ⟩ at first, then ⟨Cᵀ, XᵀD⟩."""
+    scratch: Array
+    """parts × 4 × half × `ROWS`; lines of the second from k on are zero."""
     table: Floats
     pace: Floats
     errors: Floats
@@ -80,7 +82,7 @@ class Loop(NamedTuple):
 
 def room_of(shape: tuple[int, int], rank: int, parts: int) -> int:
     """Return how many numbers of memory `begun` needs at most."""
-    rows, columns = (-(-length // ROWS) * ROWS for length in shape)
+    rows, columns = -(-shape[0] // ROWS) * ROWS, -(-shape[1] // ROWS) * ROWS
     half = -(-rank // FOUR) * FOUR
     return (3 * rows + columns) * rank + 2 * parts * columns * half + CACHE_LINE // 4
 
@@ -180,6 +182,8 @@ def begun(
     blocks = work[:large].reshape(factors, of_D, ROWS)
     before = work[large : large + small].reshape(of_C, ROWS)
     columns = work[large + small : large + small + right].reshape(parts * padded, 2 * half)
+    scratch = room(parts * 4 * half, ROWS, D)
+    scratch[:] = 0
     bounds = bounds_of(indptr, m, parts)
     grams, sums = np.zeros((3, k, k), D.dtype), room(parts * k * k, WIDTH, D)
     to_blocks(D, order, blocks[0])
@@ -196,17 +200,18 @@ def begun(
     for line in range(0, of_D, k):
         add_gram(blocks[0], line, k, sums)
     finish_grams(sums, 1, grams[OF_D])
-    whole, numbers = np.zeros(7, np.int64), np.zeros(8)
+    whole, numbers = np.zeros(7, np.int64), np.zeros(10)
     whole[SWEEPS], whole[PERIOD], whole[MEMORY] = sweeps, period, memory
     whole[KEPT], whole[NEW], whole[BEFORE] = 0, 1, factors - 1
-    numbers[SCALE], numbers[CEILING], numbers[SHARE] = pace[0], pace[4], pace[0]
+    numbers[SCALE], numbers[CEILING] = pace[0], pace[4]
+    set_momenta(pace[0], table, whole, numbers)
     numbers[NORM], numbers[ROUNDING], numbers[ALLOWED] = squared_norm, rounding, tolerance
     numbers[ENERGY] = small_inner(grams[OF_C], grams[OF_D])
     weights, steps = np.zeros((k, k), D.dtype), np.zeros(k, D.dtype)
     weigh(grams[OF_C], np.finfo(D.dtype).tiny, weights, steps)
     return Loop(
         indptr, indices, data, bounds, blocks, before, columns, weights, steps, grams, sums, np.zeros(parts),
-        table, pace, errors, whole, numbers,
+        scratch.reshape(parts, 4, half, ROWS), table, pace, errors, whole, numbers,
     )  # fmt: skip
 
 
@@ -243,38 +248,34 @@ def share_of_norm(squared: float, squared_norm: float) -> float:
 
 
 @compiled
-def momentum_of(loop: Loop, which: int) -> float:
-    """Return a number of the plan for the iteration that is under way, in its pace."""
-    step, length, period = loop.whole[STEP], len(loop.table), loop.whole[PERIOD]
-    # The first iteration begins at rest.
-    if step == 0 and which < 2:
-        return 0.0
+def set_momenta(share: float, table: Floats, whole: Ints, numbers: Floats) -> None:
+    """Set the momenta of the iteration that comes: those of the plan, times `share`."""
+    step, length, period = whole[STEP], len(table), whole[PERIOD]
     row = step if step < length else length - period + (step - length) % period
-    return loop.numbers[SHARE] * loop.table[row, which]
+    # The first iteration begins at rest.
+    numbers[FROM_D], numbers[FROM_C] = (share * table[row, 0], share * table[row, 1]) if step else (0.0, 0.0)
+    numbers[HAND_ON] = share * table[row, 2]
 
 
 @compiled
 def pass_part(loop: Loop, part: int) -> None:
     """Move a part of D by one iteration, and add to the part's sums XᵀD and DᵀD, for the D that is handed on."""
-    k, half = len(loop.steps), loop.columns.shape[1] // 2
-    each = len(loop.columns) // (loop.bounds.shape[1] - 1)
-    columns = loop.columns[part * each : (part + 1) * each]
-    sums = loop.sums[part * k * k : (part + 1) * k * k]
-    kept, before, new = loop.D[loop.whole[KEPT]], loop.D[loop.whole[BEFORE]], loop.D[loop.whole[NEW]]
-    start, handed, first = momentum_of(loop, 0), momentum_of(loop, 2), loop.whole[STEP] == 0
-    like = loop.columns
-    products, target, out = room(ROWS, half, like), room(half, ROWS, like), room(half, ROWS, like)
-    products[:] = 0
-    out[:] = 0
+    indptr, indices, data, steps, weights = loop.indptr, loop.indices, loop.data, loop.steps, loop.weights
+    whole, numbers, bounds, scratch = loop.whole, loop.numbers, loop.bounds, loop.scratch
+    k, parts, half = len(steps), len(scratch), scratch.shape[2]
+    each = len(loop.columns) // parts
+    columns, sums = loop.columns[part * each : (part + 1) * each], loop.sums[part * k * k : (part + 1) * k * k]
+    kept, before, new = loop.D[whole[KEPT]], loop.D[whole[BEFORE]], loop.D[whole[NEW]]
+    start, handed, sweeps, first = numbers[FROM_D], numbers[HAND_ON], whole[SWEEPS], whole[STEP] == 0
+    target, out, products = scratch[part, 0], scratch[part, 1], scratch[part, 3].reshape(ROWS, half)
     inner = lost = 0.0
-    last = loop.bounds[0, part + 1]
-    for begin in range(loop.bounds[0, part], last, ROWS):
+    last = bounds[0, part + 1]
+    for begin in range(bounds[0, part], last, ROWS):
         line, end = (begin // ROWS) * k, min(begin + ROWS, last)
-        gather_columns(loop.indptr, loop.indices, loop.data, begin, end, columns, products)
-        if end < begin + ROWS:
-            for row in range(end - begin, ROWS):
-                for j in range(half):
-                    products[row, j] = 0
+        gather_columns(indptr, indices, data, begin, end, columns, products)
+        for row in range(end - begin, ROWS):
+            for j in range(half):
+                products[row, j] = 0
         turn_rows(products, 0, target)
         if first:
             # Neumaier's compensation (1974).
@@ -282,109 +283,107 @@ def pass_part(loop: Loop, part: int) -> None:
             after = inner + term
             lost += (inner - after) + term if abs(inner) >= abs(term) else (term - after) + inner
             inner = after
-        scale_lines(target, loop.steps, target)
+        scale_lines(target, steps, target)
         moved(kept, line, before, line, start, new, line, k)
-        sweep_block(new, line, target, loop.weights, loop.steps, loop.whole[SWEEPS], 0)
+        sweep_block(new, line, target, weights, steps, sweeps, 0)
         moved(new, line, kept, line, handed, out, 0, k)
         add_gram(out, 0, k, sums)
         turn_lines(out, products, 0)
-        scatter_columns(loop.indptr, loop.indices, loop.data, begin, end, products, columns)
+        scatter_columns(indptr, indices, data, begin, end, products, columns)
     loop.inners[part] = inner + lost
 
 
 @compiled
 def turn_to_columns(loop: Loop) -> int:
     """Do what lies between D and C; return how the loop ended, if it did."""
-    sum_of_parts = 0.0
-    for inner in loop.inners:
-        sum_of_parts += inner
-    finish_grams(loop.sums, len(loop.inners), loop.grams[OF_D])
+    numbers, gram = loop.numbers, loop.grams[OF_D]
+    finish_grams(loop.sums, len(loop.inners), gram)
     if loop.whole[STEP] == 0:
-        squared = loop.numbers[NORM] - 2 * sum_of_parts + loop.numbers[ENERGY]
-        loop.errors[0] = share_of_norm(squared, loop.numbers[NORM])
+        squared = numbers[NORM] - 2 * sum_of(loop.inners) + numbers[ENERGY]
+        loop.errors[0] = share_of_norm(squared, numbers[NORM])
         if not np.isfinite(loop.errors[0]):
             return NON_FINITE
-    if not np.isfinite(loop.grams[OF_D]).all():
+    if not np.isfinite(gram).all():
         return NON_FINITE
-    weigh(loop.grams[OF_D], np.finfo(loop.D.dtype).tiny, loop.weights, loop.steps)
+    weigh(gram, np.finfo(gram.dtype).tiny, loop.weights, loop.steps)
     return GOING_ON
+
+
+@compiled
+def sum_of(values: Floats) -> float:
+    """Return the sum of `values` in their order."""
+    sum_ = 0.0
+    for value in values:
+        sum_ += value
+    return sum_
 
 
 @compiled
 def settle_part(loop: Loop, part: int) -> None:
     """Move a part of C by one iteration; the C that was goes to `before`, and XᵀD is zero again."""
-    k, half, parts = len(loop.steps), loop.columns.shape[1] // 2, loop.bounds.shape[1] - 1
-    each, start = len(loop.columns) // parts, momentum_of(loop, 1)
+    steps, weights, columns, saved, scratch = loop.steps, loop.weights, loop.columns, loop.before, loop.scratch
+    k, parts, half = len(steps), len(scratch), scratch.shape[2]
+    each, start, sweeps = len(columns) // parts, loop.numbers[FROM_C], loop.whole[SWEEPS]
     sums = loop.sums[part * k * k : (part + 1) * k * k]
-    like = loop.columns
-    target, scaled = room(half, ROWS, like), room(half, ROWS, like)
-    kept, new = room(half, ROWS, like), room(half, ROWS, like)
-    new[:] = 0
+    target, new, kept, scaled = scratch[part, 0], scratch[part, 1], scratch[part, 2], scratch[part, 3]
     inner = lost = 0.0
     for begin in range(loop.bounds[1, part], loop.bounds[1, part + 1], ROWS):
         line = (begin // ROWS) * k
-        turn_columns(like, begin, kept)
-        take_sums(like, parts, begin, target)
-        moved(kept, 0, loop.before, line, start, new, 0, k)
+        turn_columns(columns, begin, kept)
+        take_sums(columns, parts, begin, target)
+        moved(kept, 0, saved, line, start, new, 0, k)
         # The products are needed once as they are, and once divided.
-        scale_lines(target, loop.steps, scaled)
-        sweep_block(new, 0, scaled, loop.weights, loop.steps, loop.whole[SWEEPS], 0)
+        scale_lines(target, steps, scaled)
+        sweep_block(new, 0, scaled, weights, steps, sweeps, 0)
         term = block_inner(new, 0, target, k)
         after = inner + term
         lost += (inner - after) + term if abs(inner) >= abs(term) else (term - after) + inner
         inner = after
         add_gram(new, 0, k, sums)
-        moved(kept, 0, kept, 0, 0.0, loop.before, line, k)
+        moved(kept, 0, kept, 0, 0.0, saved, line, k)
         for copy in range(parts):
-            put_columns(new, 0, like, copy * each + begin, half)
+            put_columns(new, 0, columns, copy * each + begin, half)
     loop.inners[part] = inner + lost
 
 
 @compiled
 def go_back(loop: Loop) -> None:
     """Return to the best pair: D as it was handed on last, C as it was."""
-    k, half, parts = len(loop.steps), loop.columns.shape[1] // 2, len(loop.inners)
+    k, parts, half = len(loop.steps), len(loop.scratch), loop.scratch.shape[2]
     kept, before, handed = loop.D[loop.whole[KEPT]], loop.D[loop.whole[BEFORE]], loop.numbers[HANDED]
-    if handed != 0:
-        for line in range(0, len(kept), k):
-            moved(kept, line, before, line, handed, kept, line, k)
-    each, lines = len(loop.columns) // parts, room(half, ROWS, loop.columns)
-    lines[:] = 0
+    for line in range(0, len(kept) if handed != 0 else 0, k):
+        moved(kept, line, before, line, handed, kept, line, k)
+    loop.numbers[HANDED] = 0.0
+    each, lines = len(loop.columns) // parts, loop.scratch[0, 1]
     for begin in range(0, each, ROWS):
         moved(loop.before, (begin // ROWS) * k, lines, 0, 0.0, lines, 0, k)
         for copy in range(parts):
             put_columns(lines, 0, loop.columns, copy * each + begin, half)
-    loop.numbers[HANDED] = loop.numbers[SHARE] = 0.0
 
 
 @compiled
 def close(loop: Loop) -> int:
     """Keep what the iteration made, or take it back; return how the loop ended, if it did."""
-    numbers, whole, pace, errors = loop.numbers, loop.whole, loop.pace, loop.errors
-    sum_of_parts = 0.0
-    for inner in loop.inners:
-        sum_of_parts += inner
-    finish_grams(loop.sums, len(loop.inners), loop.grams[OF_NEW])
-    step = whole[STEP]
-    squared = numbers[NORM] - 2 * sum_of_parts + small_inner(loop.grams[OF_NEW], loop.grams[OF_D])
+    numbers, whole, pace, errors, grams = loop.numbers, loop.whole, loop.pace, loop.errors, loop.grams
+    finish_grams(loop.sums, len(loop.inners), grams[OF_NEW])
+    step, share = whole[STEP], 0.0
+    squared = numbers[NORM] - 2 * sum_of(loop.inners) + small_inner(grams[OF_NEW], grams[OF_D])
     error = share_of_norm(squared, numbers[NORM])
-    next_handed = momentum_of(loop, 2)
-    if not np.isfinite(error):
-        go_back(loop)
-        return NON_FINITE
     if not error <= np.hypot(errors[step], numbers[ROUNDING]):
         go_back(loop)
+        if not np.isfinite(error):
+            return NON_FINITE
         numbers[CEILING], numbers[SCALE] = numbers[SCALE], numbers[SCALE] / pace[1]
     else:
         oldest = whole[BEFORE] if len(loop.D) == 3 else whole[KEPT]
         whole[BEFORE], whole[KEPT], whole[NEW] = whole[KEPT], whole[NEW], oldest
         for i in range(len(loop.steps)):
             for j in range(len(loop.steps)):
-                loop.grams[OF_C, i, j] = loop.grams[OF_NEW, i, j]
-        numbers[HANDED] = next_handed
+                grams[OF_C, i, j] = grams[OF_NEW, i, j]
+        numbers[HANDED] = numbers[HAND_ON]
         scale, ceiling = numbers[SCALE], numbers[CEILING]
         numbers[SCALE], numbers[CEILING] = min(ceiling, scale * pace[2]), min(pace[4], ceiling * pace[3])
-        numbers[SHARE] = numbers[SCALE]
+        share = numbers[SCALE]
     whole[STEP] = step + 1
     errors[step + 1] = min(error, errors[step])
     if errors[step + 1] <= numbers[ROUNDING]:
@@ -392,7 +391,8 @@ def close(loop: Loop) -> int:
     memory = whole[MEMORY]
     if step + 1 >= memory and errors[step + 1 - memory] - errors[step + 1] <= numbers[ALLOWED] * errors[step + 1]:
         return TOLERANCE
-    weigh(loop.grams[OF_C], np.finfo(loop.D.dtype).tiny, loop.weights, loop.steps)
+    set_momenta(share, loop.table, whole, numbers)
+    weigh(grams[OF_C], np.finfo(grams.dtype).tiny, loop.weights, loop.steps)
     return BUDGET if step + 2 == errors.size else GOING_ON
 
 
