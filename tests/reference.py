@@ -235,6 +235,7 @@ class Row:
     targets: int
     answered: int
     probed: int
+    dark: int
     first: int
     last: int
 
@@ -269,25 +270,39 @@ def windows_of(told: Iterable[Told], length: int = 60 * SECOND) -> dict[int, Win
 
 def _window(pairs: dict[tuple[str, str, str], Pair]) -> Window:
     rows: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    dark_pairs: dict[tuple[str, str], int] = defaultdict(int)
+    dark = _dark(pairs)
     by_target: dict[str, dict[str, dict[str, Pair]]] = defaultdict(lambda: defaultdict(dict))
     for (source, target, service), pair in pairs.items():
         rows[source, service].append(pair)
+        dark_pairs[source, service] += target in dark
         by_target[source]  # a source without TCP and UDP has totals, too: zeros
         if service.startswith(("tcp/", "udp/")):
             by_target[source][target][service] = pair
     return Window(
-        rows={key: _row(found) for key, found in rows.items()},
+        rows={key: _row(found, dark_pairs[key]) for key, found in rows.items()},
         totals={source: _totals(found) for source, found in by_target.items()},
     )
 
 
-def _row(pairs: list[Pair]) -> Row:
+def _dark(pairs: dict[tuple[str, str, str], Pair]) -> set[str]:
+    """Return the targets that ten sources tried at five services, that answered none and began nothing."""
+    sources, services = defaultdict(set), defaultdict(set)
+    for source, target, service in pairs:
+        sources[target].add(source)
+        services[target].add(service)
+    alive = {target for (_, target, _), pair in pairs.items() if pair.answered} | {source for source, _, _ in pairs}
+    return {target for target in sources if len(sources[target]) >= 10 and len(services[target]) >= 5} - alive
+
+
+def _row(pairs: list[Pair], dark: int) -> Row:
     times = [time for pair in pairs for time in pair.times]
     return Row(
         attempts=len(times),
         targets=len(pairs),
         answered=sum(pair.answered for pair in pairs),
         probed=sum(pair.in_vain and len(pair.times) <= 4 for pair in pairs),
+        dark=dark,
         first=min(times),
         last=max(times),
     )

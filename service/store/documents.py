@@ -27,6 +27,8 @@ _LEVEL = 1
 _ALERT = TypeAdapter(Alert)
 _PATTERN = TypeAdapter(Pattern)
 _NARROW = {"source", "service"}
+_ADDED = {"dark"}
+"""Columns that documents of earlier versions lack: nothing is known, 0."""
 
 Part = TypeVar("Part", ServiceCounts, SourceTotals)
 
@@ -121,8 +123,9 @@ def _write_part(part: ServiceCounts | SourceTotals) -> dict[str, list[int]]:
 
 
 def _read_part(kind: type[Part], document: dict[str, Any]) -> Part:
+    added = {name: [0] * len(next(iter(document.values()))) for name in _ADDED}
     columns: dict[str, Any] = {
-        field.name: np.array(document[field.name], dtype=np.int32 if field.name in _NARROW else np.int64)
+        field.name: np.array((added | document)[field.name], dtype=np.int32 if field.name in _NARROW else np.int64)
         for field in fields(kind)
     }
     return kind(**columns)

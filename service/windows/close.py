@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from service.capture.services import Means, Protocol, means, service_code
 from service.windows.budget import scaled_up
 from service.windows.counts import (
+    DARK_SERVICES,
+    DARK_SOURCES,
     PROBE_TRIES,
     SAMPLE_SIZE,
     Indices,
@@ -41,13 +43,18 @@ class WindowName:
     end: int
 
 
-def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -> WindowCounts:
+def close_window(
+    name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed, seen_until: int | None = None
+) -> WindowCounts:
     """Aggregate the pairs of a window into counts; the cost is that of two sorts of the pairs.
 
     Of sources of whose pairs only a sample is kept, the counts are estimates: what a pair in 2ʰ shows, times 2ʰ.
+    A window that shed something knows of no dark targets: answers may have been among what it dropped. Neither does
+    a look at what was `seen_until` a time.
     """
     sources, source = numbered(pairs.source)
-    rows = _service_counts(source, pairs)
+    dark = _to_dark_targets(pairs) if seen_until is None and shed == Shed() else np.zeros(len(source), np.bool_)
+    rows = _service_counts(source, pairs, dark)
     totals, samples = _per_source(len(sources), source, pairs, rows, hosts)
     halvings = np.zeros(len(sources), np.int8)
     halvings[source] = pairs.halvings
@@ -63,10 +70,11 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
         samples=samples,
         shed=shed,
         halvings=halvings,
+        seen_until=seen_until,
     )
 
 
-def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
+def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> ServiceCounts:
     key = source << 24 | pairs.service
     order = argsort(key)
     key = key[order]
@@ -83,9 +91,25 @@ def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
         targets=np.diff(start, append=len(key)),
         answered=total(pairs.answered),
         probed=total(silent & (pairs.tries <= PROBE_TRIES)),
+        dark=total(dark),
         first=np.minimum.reduceat(pairs.first[order], start) if len(start) else np.empty(0, np.int64),
         last=np.maximum.reduceat(pairs.last[order], start) if len(start) else np.empty(0, np.int64),
     )
+
+
+def _to_dark_targets(pairs: Pairs) -> NDArray[np.bool_]:
+    """Return which pairs go to dark targets, length p."""
+    targets, target = numbered(pairs.target)
+    tried = np.bincount(target, minlength=len(targets)) >= max(DARK_SOURCES, DARK_SERVICES)
+    if not tried.any():
+        return np.zeros(len(target), np.bool_)
+    tried[target[pairs.answered]] = False
+    tried &= ~np.isin(targets, pairs.source)
+    mine = np.flatnonzero(tried[target])
+    for column, least in ((pairs.source, DARK_SOURCES), (pairs.service, DARK_SERVICES)):
+        distinct = np.unique(target[mine] << 32 | column[mine].astype(np.int64))
+        tried &= np.bincount(distinct >> 32, minlength=len(targets)) >= least
+    return tried[target]
 
 
 def _per_source(

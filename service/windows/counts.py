@@ -18,6 +18,12 @@ PROBE_TRIES = 4
 """A target that was tried more often than this is being retried, not probed: cloud clients make about 8
 tries at a dead address, scanners 1 or 2."""
 
+DARK_SOURCES = 10
+DARK_SERVICES = 5
+"""A target that so many sources tried at so many services, that answered none and began nothing is dark: as in
+the empty address space that network telescopes watch, nobody has an honest reason to try it (Moore et al.,
+"Network Telescopes", 2004). One service alone could be one that is down."""
+
 SAMPLE_SIZE = 1024
 """Targets kept for a source: those with the smallest hash, so that samples of windows can be joined."""
 
@@ -38,6 +44,8 @@ class ServiceCounts:
     probed: Ints
     """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
     path: traceroute's probes are not among them."""
+    dark: Ints
+    """Distinct targets that are dark, see `DARK_SOURCES`."""
     first: Ints
     """Time of the first attempt, ns since the epoch."""
     last: Ints
@@ -115,6 +123,8 @@ class WindowCounts:
     halvings: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """How often the sample of each source's pairs was halved, length n, or 0: where it is not 0, the counts of
     the source are estimates."""
+    seen_until: int | None = None
+    """Of a look at a window that is still open, its time: it holds of some sources what is decided by then."""
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
@@ -132,6 +142,11 @@ class WindowCounts:
             raise ValueError(f"samples: do not describe {n} sources")
         if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
             raise ValueError("rows.source: points outside of the sources")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the window is over."""
+        return self.seen_until is None
 
     @property
     def attempts(self) -> int:

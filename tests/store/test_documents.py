@@ -39,7 +39,7 @@ def any_window(draw: st.DrawFn) -> WindowCounts:
         rows=ServiceCounts(
             np.array(numbers(r, st.integers(0, max(n - 1, 0))), dtype=np.int32),
             np.array(numbers(r, INT32), dtype=np.int32),
-            *(np.array(numbers(r), dtype=np.int64) for _ in range(6)),
+            *(np.array(numbers(r), dtype=np.int64) for _ in range(7)),
         ),
         totals=SourceTotals(*(np.array(numbers(n), dtype=np.int64) for _ in range(4))),
         samples=TargetSamples(

@@ -161,3 +161,25 @@ def test_the_hash_is_that_of_the_tables() -> None:
 def test_neighbours_of_neighbouring_networks_have_different_hashes() -> None:
     texts = [f"2001:db8:0:{network:x}::{host:x}" for network in range(100) for host in range(100)]
     assert len(set(hash_addresses(pack_addresses(texts)).tolist())) == len(texts)
+
+
+def visitors(target: str, count: int, services: int = 5) -> list[Try]:
+    return [Try(f"198.51.100.{i}", target, f"tcp/{i % services + 1}") for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("tries", "dark"),
+    [
+        (visitors("10.0.0.1", 9, services=4), 1),
+        (visitors("10.0.0.1", 8, services=4), 0),
+        (visitors("10.0.0.1", 9, services=3), 0),
+        ([*visitors("10.0.0.1", 30), Try("198.51.100.0", "10.0.0.1", "tcp/99", answered=True)], 0),
+        ([*visitors("10.0.0.1", 30), Try("10.0.0.1", "198.51.100.1", "tcp/80")], 0),
+        (visitors("10.0.0.1", 30) + visitors("10.0.0.2", 30), 2),
+    ],
+)
+def test_a_target_that_nobody_hears_of_is_dark(tries: list[Try], dark: int) -> None:
+    scanner = [Try("192.0.2.66", f"10.0.0.{i}", "tcp/23") for i in range(1, 4)]
+    counts = window(tries + scanner)
+    mine = counts.sources[counts.rows.source][:, 1] & 0xFF == 66
+    assert counts.rows.dark[mine].tolist() == [dark]
