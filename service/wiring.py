@@ -205,17 +205,12 @@ class Yocho:
         from service.pipeline import PipelineSpec
         from service.windows.assign import WindowSpec
         from service.windows.budget import Budget
-        from service.windows.scales import usual_scales
 
         budget = Budget(self._settings.max_pairs)
 
-        def windows(seconds: int) -> WindowSpec:
-            length = seconds * _SECOND
-            return WindowSpec(length=length, budget=budget, scales=usual_scales(length))
-
         return PipelineSpec(
-            windows=windows(window or self._settings.window),
-            log_windows=windows(window or self._settings.log_window),
+            windows=WindowSpec.usual((window or self._settings.window) * _SECOND, budget),
+            log_windows=WindowSpec.usual((window or self._settings.log_window) * _SECOND, budget),
             allowed=_read_allow_list(self._settings.allow_list),
         )
 

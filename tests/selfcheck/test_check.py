@@ -14,10 +14,8 @@ from service.selfcheck.check import Finding, check
 from service.selfcheck.scans import EXAMPLES
 from service.store.memory import MemoryStore
 from service.windows.assign import WindowSpec
-from service.windows.scales import usual_scales
 
 NOW = 1_700_000_000_000_000_000
-MINUTE = 60_000_000_000
 
 
 class Direct(httpx.BaseTransport):
@@ -37,7 +35,7 @@ class Direct(httpx.BaseTransport):
 @pytest.fixture(scope="module")
 def findings() -> list[Finding]:
     store = MemoryStore()
-    spec = PipelineSpec(windows=WindowSpec(length=MINUTE, scales=usual_scales(MINUTE)))
+    spec = PipelineSpec(windows=WindowSpec.usual())
     app = create_app(ApiSpec(), Pipeline(spec, store), store, "0")
     done: list[int] = []
     with httpx.Client(base_url="http://yocho.test", transport=Direct(app)) as client:

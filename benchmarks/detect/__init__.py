@@ -1,0 +1,1 @@
+"""How well groups of sources are found: campaigns injected into real background."""
