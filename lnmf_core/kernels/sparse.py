@@ -58,6 +58,9 @@ starts of D and C, what is handed on), ‖X‖², ‖DC‖² at first, and two n
 OF_C, OF_D, OF_NEW = range(3)
 """Places in `Loop.grams`."""
 
+KEPT_NUMBERS = 31 << 17
+"""Numbers of eight bytes in 31 MB."""
+
 
 class Loop(NamedTuple):
     """All that the steps of the loop work on."""
@@ -91,10 +94,15 @@ class Loop(NamedTuple):
 
 
 def room_of(shape: tuple[int, int], rank: int, parts: int) -> int:
-    """Return how many numbers of memory `begun` needs at most."""
+    """Return how many numbers of memory to hand to `begun`: what it needs, or up to twice as many that it won't touch.
+
+    glibc keeps freed memory of up to twice the largest block, if that is below 32 MB. All that a factorisation holds
+    besides is then kept too, where it would be handed back and cost page faults in each call.
+    """
     rows, columns = -(-shape[0] // ROWS) * ROWS, -(-shape[1] // ROWS) * ROWS
     half = -(-rank // FOUR) * FOUR
-    return (3 * rows + columns) * rank + 2 * parts * columns * half + CACHE_LINE // 4
+    needed = (3 * rows + columns) * rank + 2 * parts * columns * half + CACHE_LINE // 4
+    return max(needed, min(2 * needed, KEPT_NUMBERS))
 
 
 @compiled
