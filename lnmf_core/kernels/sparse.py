@@ -94,10 +94,10 @@ class Loop(NamedTuple):
 
 
 def room_of(shape: tuple[int, int], rank: int, parts: int) -> int:
-    """Return how many numbers of memory to hand to `begun`: what it needs, or up to twice as many that it won't touch.
+    """Return how many numbers of memory to hand to `begun`: what it needs, or up to twice as many.
 
-    glibc keeps freed memory of up to twice the largest block, if that is below 32 MB. All that a factorisation holds
-    besides is then kept too, where it would be handed back and cost page faults in each call.
+    It won't touch the others. But glibc keeps freed memory of up to twice the largest block, if that is below 32 MB:
+    so all that a factorisation holds besides is kept too, and not handed back, at the cost of page faults.
     """
     rows, columns = -(-shape[0] // ROWS) * ROWS, -(-shape[1] // ROWS) * ROWS
     half = -(-rank // FOUR) * FOUR
