@@ -96,7 +96,7 @@ class Loop(NamedTuple):
 def room_of(shape: tuple[int, int], rank: int, parts: int) -> int:
     """Return how many numbers of memory to hand to `begun`: what it needs, or up to twice as many.
 
-    It won't touch the others. But glibc keeps freed memory of up to twice the largest block, if that is below 32 MB:
+    It won't touch the others. glibc keeps freed memory of up to twice the largest block, if that is under 32 MB:
     so all that a factorisation holds besides is kept too, and not handed back, at the cost of page faults.
     """
     rows, columns = -(-shape[0] // ROWS) * ROWS, -(-shape[1] // ROWS) * ROWS
