@@ -86,7 +86,10 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowe
 def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
     """Return the alert of a group that is known from one window only, but for its reason."""
     rows = window.rows
-    mine = np.flatnonzero(np.isin(rows.source, verdict.sources) & np.isin(rows.service, verdict.services))
+    theirs = np.isin(rows.source, verdict.sources)
+    # Sources that only have in common that they tried several services share none.
+    services = verdict.services or tuple(np.unique(rows.service[theirs])[:LISTED_SERVICES].tolist())
+    mine = np.flatnonzero(theirs & np.isin(rows.service, services))
     order = np.argsort(-verdict.weights, kind="stable")[:LISTED_SOURCES]
     pairs = int(rows.targets[mine].sum())
     return Alert(
@@ -94,7 +97,7 @@ def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
         sensor=window.sensor,
         kind=Kind.COORDINATED,
         sources=tuple(format_addresses(window.sources[verdict.sources[order]])),
-        services=tuple(map(format_service, verdict.services[:LISTED_SERVICES])),
+        services=tuple(map(format_service, services[:LISTED_SERVICES])),
         targets_sample=(),
         first_seen=int(rows.first[mine].min()),
         last_seen=int(rows.last[mine].max()),
@@ -109,7 +112,7 @@ def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
             pairs=pairs,
             answered=int(rows.answered[mine].sum()),
             targets=_targets_of_group(window, verdict),
-            services=distinct(len(verdict.services), list(verdict.services)),
+            services=distinct(len(services), list(services)),
             windows=1,
             estimated=bool(window.halvings[verdict.sources].any()),
             shed=window.shed.attempts,
