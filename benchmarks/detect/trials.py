@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 DARK = "Dark-NMF"
-NAMED = 0.5
-"""Share of the campaign's sources in the window that one verdict has to name for the campaign to be found."""
+NAMED = 0.25
+"""Share of the campaign's sources in the window that one verdict has to name for the campaign to be found, and ..."""
+LEAST_NAMED = 3
+"""... so many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Place:
             named = int((score(injected.alone) >= needed).sum())
             sources = len(injected.sources)
             f1 = 2 * named / (named + sources) if sources else 0.0
-            found[name] = Outcome(found=True, f1=f1) if named >= max(1, NAMED * sources) else MISSED
+            found[name] = Outcome(found=True, f1=f1) if named >= max(LEAST_NAMED, NAMED * sources) else MISSED
         before = self.site.entropies[-60:]
         limit = 1 / self._multiples[stream.ENTROPY]
         now = entropy.unusual(entropy.entropy(injected.window), before)
@@ -128,7 +130,7 @@ def best(groups: Sequence[Ints], campaign: Ints) -> Outcome:
     scores = []
     for group in groups:
         named = len(np.intersect1d(group, campaign))
-        if named >= max(2.0, NAMED * len(campaign)):
+        if named >= max(LEAST_NAMED, NAMED * len(campaign)):
             scores.append(2 * named / (len(group) + len(campaign)))
     return Outcome(found=True, f1=max(scores)) if scores else MISSED
 

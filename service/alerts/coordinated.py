@@ -1,10 +1,10 @@
 """Many sources, each small, one pattern: groups that a sensor's past does not explain.
 
-Three channels look at the sources of a window that are not loud by themselves: surges of a service, breadth
-(several targets, hours or services), and followers of the patterns that a factorisation proposes. Each has
-candidates with a score, −log₁₀ of a probability by the sensor's own past; which score is enough follows from a
-budget of false alarms a day and the tail that past scores have. What several channels say of the same sources is
-one verdict.
+Four channels look at the sources of a window that are not loud by themselves: surges of a usual service, novelty
+(the same of a service that hardly anybody tried), breadth (several targets, hours or services), and followers of
+the patterns that a factorisation proposes. Each has candidates with a score, −log₁₀ of a probability by the
+sensor's own past; which score is enough follows from a budget of false alarms a day and the tail that past scores
+have. What several channels say of the same sources is one verdict.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ LEAST = 3
 """Fewer sources are no group."""
 LISTED_SERVICES = 64
 
+_USUAL = 4.0
+"""Sources a day from which on a service is usual."""
 _FEWEST_TESTS = 100
 """Counters that a window is taken to have, at least, while there is no past."""
 _CANDIDATES = 16
@@ -58,7 +60,8 @@ class GroupBudget:
     """
 
     per_day: float = 1.0
-    surge: float = 0.5
+    surge: float = 0.25
+    novelty: float = 0.25
     breadth: float = 0.25
     pattern: float = 0.25
     short: float = 0.15
@@ -75,7 +78,7 @@ class GroupBudget:
 
     def of(self, channel: Channel, length: int) -> float:
         """Return the false alarms a day that a channel may raise in windows of `length` ns."""
-        share = (self.surge, self.breadth, self.pattern)[channel]
+        share = (self.surge, self.novelty, self.breadth, self.pattern)[channel]
         return self.per_day * share * (self.short if length < HOUR else self.hour if length < DAY else self.day)
 
 
@@ -181,7 +184,14 @@ def remember(history: History, judged: Judged) -> None:
     past = judged.past
     for candidate in judged.candidates:
         if candidate.score >= FLOOR:
-            history.incidents.note(candidate.evidence, candidate.services, candidate.score, past.start, past.end)
+            history.incidents.note(
+                candidate.evidence,
+                candidate.services,
+                candidate.score,
+                past.start,
+                past.end,
+                candidate.threshold,
+            )
     history.add(past)
 
 
@@ -219,8 +229,14 @@ def _counters(seen: _Window, history: History) -> list[Candidate]:
     fit = history.baseline(seen.start, seen.length).fit(seen.counted.ids)
     scores = surge.scores(seen.counted, fit, LEAST)
     is_surge = seen.counted.ids >> 32 == Counter.SOURCES
+    usual = fit.mean * DAY / seen.length >= _USUAL
+    channels = (
+        (Channel.SURGE, is_surge & usual),
+        (Channel.NOVELTY, is_surge & ~usual),
+        (Channel.BREADTH, ~is_surge),
+    )
     found = []
-    for channel, which in ((Channel.SURGE, is_surge), (Channel.BREADTH, ~is_surge)):
+    for channel, which in channels:
         at = np.flatnonzero(which & (scores > 0))
         taken: set[int] = set()
         for place in at[np.argsort(-scores[at], kind="stable")].tolist():
@@ -291,7 +307,7 @@ def _rated(seen: _Window, found: Candidate, history: History, budget: GroupBudge
         weights=found.weights,
         services=found.services,
         score=found.score,
-        threshold=threshold,
+        threshold=min(threshold, known.named) if known else threshold,
         mean=found.mean,
         spread=found.spread,
         expected=tail.expected(found.score),
