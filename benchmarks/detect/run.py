@@ -43,7 +43,6 @@ SOURCES = (5, 10, 20, 50, 200)
 ATTEMPTS = (1, 3, 10)
 MIXED = (3, 4, 6, 10)
 BLURS = (0.2, 0.4, 0.5)
-SITES_A_DAY = 2
 MOMENTS = 4
 BUDGETS = (1.0, 1 / 7)
 _SEED = 20260101
@@ -117,19 +116,17 @@ def prepare(background: Background, step: int, console: Console) -> Prepared:
     first, last = background.start, background.end
     test = (first + last) // 2 // DAY * DAY
     chance = np.random.default_rng(_SEED)
-    hours = [
-        day + int(hour) * HOUR
-        for day in range(test + DAY, last // DAY * DAY, DAY)
-        for hour in sorted(chance.choice(24, SITES_A_DAY, replace=False))
-    ]
+    # Each day ends at midnight, for windows of a day, and has an hour drawn for those of an hour.
+    nights = {day + DAY: day + int(chance.integers(1, 25)) * HOUR for day in range(test + DAY, last - DAY, DAY)}
     own = next(column for column in COLUMNS if column.name == YOCHO)
     streams = {TEN_MINUTES: Stream(TEN_MINUTES, [own, *OWN])}
     streams |= {length: Stream(length, [*COLUMNS, *OWN]) for length in (HOUR, DAY)}
     sites: dict[int, dict[int, Site]] = {length: {} for length in streams}
-    near = {hour - moment * TEN_MINUTES for hour in hours for moment in range(6)}
+    ends = {*nights, *nights.values()}
+    near = {end - moment * TEN_MINUTES for end in ends for moment in range(6)}
     for length, each in streams.items():
         began = time.perf_counter()
-        stops = near if length == TEN_MINUTES else set(hours)
+        stops = near if length == TEN_MINUTES else ends
         for seen in stream.follow(background, length, step if length == DAY else length, first, last - length):
             if seen.window.end in stops:
                 sites[length][seen.window.end] = each.site(seen)
@@ -144,15 +141,15 @@ def prepare(background: Background, step: int, console: Console) -> Prepared:
     usual, everything = usual_services(background, test)
     targets = np.unique(background.attempts.target)
     spots = [
-        _spot(end, sites, multiples, targets, usual, everything, chance)
-        for end in hours
-        if end in sites[DAY] and end in sites[HOUR]
+        _spot({"1 h": hour, "24 h": night}, sites, multiples, targets, usual, everything, chance)
+        for night, hour in nights.items()
+        if {night, hour} <= sites[DAY].keys() & sites[HOUR].keys()
     ]
     return Prepared(background, spots, multiples, false_alarms)
 
 
 def _spot(
-    end: int,
+    ends: dict[str, int],
     sites: dict[int, dict[int, Site]],
     multiples: dict[str, dict[str, float]],
     targets: NDArray[np.uint32],
@@ -160,26 +157,29 @@ def _spot(
     everything: NDArray[np.int64],
     chance: np.random.Generator,
 ) -> Spot:
-    """Return a test hour: bursts begin in it, whether the campaign is of this hour or of its day."""
-    moments = end - HOUR + chance.integers(0, HOUR - campaigns.BURST, MOMENTS)
-    ten = [
-        Place(sites[TEN_MINUTES][at], {}) for i in range(6) if (at := end - i * TEN_MINUTES) in sites[TEN_MINUTES]
-    ]
-    hour, day = Place(sites[HOUR][end], {}), Place(sites[DAY][end], {})
-    grounds, places = {}, {}
+    """Return a test day: bursts begin in the last hour of each span."""
+    grounds, places, shipped = {}, {}, {}
     for span, length in SPANS.items():
+        end = ends[span]
+        moments = end - HOUR + chance.integers(0, HOUR - campaigns.BURST, MOMENTS)
         grounds[span] = Ground(end - length, length, moments, targets, usual, everything)
         places[span] = [Place(sites[length][end], multiples[span])]
-    return Spot(grounds, places, {"1 h": [hour, *ten, day], "24 h": [day, hour, *ten]})
+        short = [end - moment * TEN_MINUTES for moment in range(6)]
+        ten = [Place(sites[TEN_MINUTES][at], {}) for at in short if at in sites[TEN_MINUTES]]
+        longer = [Place(sites[other][end], {}) for other in (DAY, HOUR) if other != length]
+        shipped[span] = [Place(sites[length][end], {}), *ten, *longer]
+    return Spot(grounds, places, shipped)
 
 
 def _dark_multiple(background: Background, first: int, last: int, length: int) -> float:
     """Return one over the size from which on groups of Dark-NMF are one a day."""
-    sizes = []
-    for start in range(first, last - length + 1, length):
+    sizes, looks = [], 0
+    # Every fourth hour is enough to know the sizes.
+    for start in range(first, last - length + 1, max(length, 4 * HOUR)):
+        looks += 1
         time_of, source = slice_of(background, start, start + length)
         sizes += [size for size, _ in dark_nmf.groups(time_of, source, start, length)]
-    allowed = math.floor((last - first) / DAY)
+    allowed = math.floor(looks * length / DAY)
     ordered = sorted(sizes, reverse=True)
     return 1 / (ordered[allowed] + 1) if allowed < len(ordered) else 1.0
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 DARK = "Dark-NMF"
 NAMED = 0.25
-"""Share of the campaign's sources in the window that one verdict has to name for the campaign to be found, and ..."""
-LEAST_NAMED = 3
+"""Share of the campaign's sources in the window that a verdict has to name for it to be found, and ..."""
+LEAST_NAMED = 2
 """... so many of them."""
 
 
@@ -77,10 +77,10 @@ class Place:
         if column.name not in self._before:
             window = self.site.seen.window
             found = self._verdicts(column, window, self.site.seen.loud, self.site.seen.hours, several=True)
-            self._before[column.name] = {verdict.key for verdict in found}
+            self._before[column.name] = {key for verdict in found for key in verdict.parts}
         loud = np.concatenate([self.site.seen.loud, stream.loud(injected.alone)])
         found = self._verdicts(column, injected.window, loud, injected.hours, several=several)
-        new = [verdict for verdict in found if verdict.key not in self._before[column.name]]
+        new = [verdict for verdict in found if set(verdict.parts) - self._before[column.name]]
         return best([verdict.sources for verdict in new], injected.sources)
 
     def _verdicts(

@@ -9,6 +9,7 @@ have. What several channels say of the same sources is one verdict.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,8 @@ class GroupVerdict:
 
     key: str
     """The same in all windows that show the group."""
+    parts: tuple[str, ...]
+    """The keys of all that was joined in it, its own first."""
     evidence: Channel
     """The channel that says most."""
     sources: Ints
@@ -126,6 +129,8 @@ class GroupVerdict:
     """False alarms a day with such a score, by the tail of past scores."""
     days: float
     """Days of history that this rests on."""
+    known: bool
+    """Whether the group was named in an earlier window already."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,14 +173,19 @@ def judge_groups(
 
     `loud` marks the sources that are named by themselves: they belong to no group. `hours` tells for each row in
     how many hours the source tried the service, for windows of a day. `propose` names service sets that sources may
-    follow together; without it there is no pattern channel.
+    follow together; without it there is no pattern channel. Of windows of a day that overlap only those that begin
+    at midnight (UTC) are asked for patterns: more looks at the same rows cost more false alarms than they find.
     """
     seen = _see(window, loud, hours)
     found = _counters(seen, history)
-    if propose is not None:
+    if propose is not None and (seen.length < DAY or seen.start % DAY == 0):
         found += _patterns(seen, history, propose)
     rated = [_rated(seen, each, history, budget) for each in found]
-    verdicts = _joined([verdict for verdict in rated if verdict.score >= verdict.threshold], seen)
+    named = [verdict for verdict in rated if verdict.score >= verdict.threshold]
+    # What is known already does not swallow what is new.
+    verdicts = [
+        verdict for known in (False, True) for verdict in _joined([v for v in named if v.known is known], seen)
+    ]
     return Judged(verdicts, rated, _past(seen, len(window.sources)))
 
 
@@ -300,8 +310,10 @@ def _rated(seen: _Window, found: Candidate, history: History, budget: GroupBudge
     tests = max(_FEWEST_TESTS, len(seen.counted.ids)) * DAY / seen.length
     tail, threshold = incidents.tail(found.channel, budget.of(found.channel, seen.length), tests)
     known = incidents.match(found.channel, found.services, seen.start, seen.length)
+    key = known.key if known else incident_key(found.channel, found.services, seen.start, seen.end)
     return GroupVerdict(
-        key=known.key if known else incident_key(found.channel, found.services, seen.start, seen.end),
+        key=key,
+        parts=(key,),
         evidence=found.channel,
         sources=found.sources,
         weights=found.weights,
@@ -312,6 +324,7 @@ def _rated(seen: _Window, found: Candidate, history: History, budget: GroupBudge
         spread=found.spread,
         expected=tail.expected(found.score),
         days=incidents.days,
+        known=known is not None and math.isfinite(known.named),
     )
 
 
@@ -350,7 +363,9 @@ def _one(group: list[GroupVerdict], seen: _Window) -> GroupVerdict:
     likely = weights >= _LIKELY
     if likely.sum() >= LEAST:
         sources, weights = sources[likely], weights[likely]
-    return replace(group[0], sources=sources, weights=weights, services=_services(group, sources, seen))
+    parts = tuple(verdict.key for verdict in group)
+    services = _services(group, sources, seen)
+    return replace(group[0], parts=parts, sources=sources, weights=weights, services=services)
 
 
 def _services(group: list[GroupVerdict], sources: Ints, seen: _Window) -> tuple[int, ...]:
