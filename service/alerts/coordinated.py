@@ -41,6 +41,10 @@ LISTED_SERVICES = 64
 
 _USUAL = 4.0
 """Sources a day from which on a service is usual."""
+_NO_SERVICE = 1 << 24
+_STRANGERS = surge.counter_id(Counter.STRANGE, 0, 0)
+_STRANGE = 0.05
+"""Sources a day below which a service is strange."""
 _FEWEST_TESTS = 100
 """Counters that a window is taken to have, at least, while there is no past."""
 _CANDIDATES = 16
@@ -89,7 +93,7 @@ class Candidate:
 
     channel: Channel
     services: tuple[int, ...]
-    """What they have in common, ascending; empty where it is only that they tried several."""
+    """What they have in common, ascending; the number of a counter where that is no service."""
     sources: Ints
     """Indices in `WindowCounts.sources`, ascending."""
     weights: Floats
@@ -176,16 +180,20 @@ def judge_groups(
     follow together; without it there is no pattern channel. Of windows of a day that overlap only those that begin
     at midnight (UTC) are asked for patterns: more looks at the same rows cost more false alarms than they find.
     """
-    seen = _see(window, loud, hours)
-    found = _counters(seen, history)
+    seen, strange = _with_strangers(_see(window, loud, hours), history)
+    found = _counters(seen, history, strange)
     if propose is not None and (seen.length < DAY or seen.start % DAY == 0):
         found += _patterns(seen, history, propose)
     rated = [_rated(seen, each, history, budget) for each in found]
     named = [verdict for verdict in rated if verdict.score >= verdict.threshold]
-    # What is known already does not swallow what is new.
+    strangers = [verdict for verdict in named if verdict.services == (_STRANGERS,)]
+    others = [verdict for verdict in named if verdict not in strangers]
+    # What is known already does not swallow what is new; strangers are told of where nothing else explains them.
     verdicts = [
-        verdict for known in (False, True) for verdict in _joined([v for v in named if v.known is known], seen)
+        verdict for known in (False, True) for verdict in _joined([v for v in others if v.known is known], seen)
     ]
+    alone = [each for each in strangers if not any(_overlap(each.sources, other.sources) for other in verdicts)]
+    verdicts += _joined(alone, seen)
     return Judged(verdicts, rated, _past(seen, len(window.sources)))
 
 
@@ -234,7 +242,21 @@ def _past(seen: _Window, sources: int) -> Past:
     )
 
 
-def _counters(seen: _Window, history: History) -> list[Candidate]:
+def _with_strangers(seen: _Window, history: History) -> tuple[_Window, Ints]:
+    """Return the window with the counter of strangers, and who they are."""
+    is_surge = seen.counted.ids >> 32 == Counter.SOURCES
+    services = seen.counted.ids[is_surge]
+    fit = history.baseline(seen.start, seen.length).fit(services)
+    strange = fit.mean * DAY / seen.length < _STRANGE
+    mine = surge.strangers(seen.rows, services[strange] & 0xFFFFFF)
+    if not len(mine):
+        return seen, mine
+    number = surge.counter_id(Counter.STRANGE, 1, 0)
+    counted = surge.Counted(np.append(seen.counted.ids, number), np.append(seen.counted.counts, len(mine)))
+    return replace(seen, counted=counted), mine
+
+
+def _counters(seen: _Window, history: History, strange: Ints) -> list[Candidate]:
     """Return the surges and breadth counters with the highest scores, for each service the best."""
     fit = history.baseline(seen.start, seen.length).fit(seen.counted.ids)
     scores = surge.scores(seen.counted, fit, LEAST)
@@ -243,23 +265,26 @@ def _counters(seen: _Window, history: History) -> list[Candidate]:
     channels = (
         (Channel.SURGE, is_surge & usual),
         (Channel.NOVELTY, is_surge & ~usual),
-        (Channel.BREADTH, ~is_surge),
+        (Channel.BREADTH, ~is_surge),  # and strangers, whose count is as steady
     )
     found = []
     for channel, which in channels:
         at = np.flatnonzero(which & (scores > 0))
         taken: set[int] = set()
         for place in at[np.argsort(-scores[at], kind="stable")].tolist():
-            counter, _, service = surge.counter_parts(int(seen.counted.ids[place]))
-            if service in taken or len(taken) == _CANDIDATES:
+            number = int(seen.counted.ids[place])
+            counter, _, service = surge.counter_parts(number)
+            of_all = counter in (Counter.SERVICES, Counter.STRANGE)
+            what = surge.counter_id(counter, 0, 0) if of_all else service
+            if what in taken or len(taken) == _CANDIDATES:
                 continue
-            taken.add(service)
-            sources = surge.members(seen.rows, int(seen.counted.ids[place]))
+            taken.add(what)
+            sources = strange if counter is Counter.STRANGE else surge.members(seen.rows, number)
             excess = max(0.05, 1 - float(fit.mean[place]) / len(sources))
             found.append(
                 Candidate(
                     channel=channel,
-                    services=() if counter is Counter.SERVICES else (service,),
+                    services=(what,),
                     sources=sources,
                     weights=np.full(len(sources), excess),
                     score=float(scores[place]),
@@ -370,9 +395,9 @@ def _one(group: list[GroupVerdict], seen: _Window) -> GroupVerdict:
 
 def _services(group: list[GroupVerdict], sources: Ints, seen: _Window) -> tuple[int, ...]:
     """Return the services that the verdicts name, or, if none does, those of several sources, widest first."""
-    named = {service for verdict in group for service in verdict.services}
+    named = {service for verdict in group for service in verdict.services if service < _NO_SERVICE}
     mine = np.isin(seen.rows.source, sources)
     services, followers = np.unique(seen.rows.service[mine], return_counts=True)
-    kept = np.isin(services, list(named)) if named else followers >= 2
+    kept = np.isin(services, list(named)) if named else followers >= min(2, followers.max())
     order = np.lexsort((services[kept], -followers[kept]))[:LISTED_SERVICES]
     return tuple(services[kept][order].tolist())

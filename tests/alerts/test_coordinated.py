@@ -56,6 +56,15 @@ def test_a_list_of_ports_is_one_verdict_that_names_its_members(history: History)
     assert set(verdict.services) == {parse_service(name) for name in LIST}
 
 
+def test_one_attempt_of_each_of_many_sources_at_ports_nobody_tried_is_strange(history: History) -> None:
+    ports = [f"tcp/{port}" for port in range(50_000, 50_012)]
+    counts = day_with(campaign(ports, 12, 1, np.random.default_rng(5)))
+    (verdict,) = judged(counts, history).verdicts
+    assert verdict.evidence is Channel.BREADTH
+    assert members(counts, verdict) == {f"198.51.100.{i + 1}" for i in range(12)}
+    assert set(verdict.services) <= {parse_service(name) for name in ports}
+
+
 def test_usual_services_in_an_unusual_mix_are_a_pattern(history: History) -> None:
     mix = ["tcp/443", "tcp/1433", "tcp/3389", "tcp/8080"]
     counts = day_with(campaign(mix, 5, 4, np.random.default_rng(4)))

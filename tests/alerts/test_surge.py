@@ -1,8 +1,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from service.alerts.surge import ATTEMPTS, LEVELS, Counter, activity, count, counter_id, counter_parts, members
+from service.alerts.surge import (
+    ATTEMPTS,
+    LEVELS,
+    Counter,
+    activity,
+    count,
+    counter_id,
+    counter_parts,
+    members,
+    strangers,
+)
 from service.capture.services import parse_service
 from tests.traffic import Try, window
 
@@ -43,3 +54,10 @@ def test_loud_sources_are_left_out_and_retries_are_bounded() -> None:
     assert rows.attempts.tolist() == [ATTEMPTS, 1]
     nothing = count(activity(counts, np.ones(3, np.bool_)))
     assert len(nothing.ids) == 0
+
+
+def test_strangers_are_those_of_strange_services() -> None:
+    rows = activity(window(TRIES), np.zeros(3, np.bool_))
+    assert strangers(rows, np.array([parse_service("tcp/80")])).tolist() == [0, 2]
+    with pytest.raises(ValueError, match="strangers"):
+        members(rows, counter_id(Counter.STRANGE, 1, 0))
