@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format serve constraints lab test-train bench-core bench-ingest train clean
+.PHONY: help install demo test check format serve constraints lab test-train bench-core bench-ingest bench-detect train clean
 
 PYTHON ?= python3
 SERVE ?= 1
 TRAINING := .venv-train/bin/python -m lnmf_core.training
 TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse HEAD 2>/dev/null)
 BENCH_CORE ?= peers speed streams thesis real windows growth curves charts pictures reach
+NAME ?= background
+TRIALS ?= 200
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -59,7 +61,12 @@ serve: install ## Serve the API on 127.0.0.1:8000 with the SQLite file yocho.db
 	  --editable '.[test,train,bench]'
 	@touch $@
 
-test-train: .venv-train/installed ## The tests that need torch: training and batches
+test-bench-detect: .venv-train/installed-bench ## Groups of sources in real background, BACKGROUND=files: benchmarks/results/detect
+	@test -n "$(BACKGROUND)" || { echo "bench-detect needs traffic to hide campaigns in: make bench-detect BACKGROUND='flows.csv.gz …' [NAME=honeypots] [TRIALS=200] (captures or logs of flows of one sensor, some weeks long)" >&2; exit 1; }
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.run $(BACKGROUND) --name $(NAME) --trials $(TRIALS)
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.grouping
+
+train: .venv-train/installed ## The tests that need torch: training and batches
 	.venv-train/bin/python -m pytest tests/lnmf_core tests/conformance/test_rules.py
 
 bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core
@@ -67,6 +74,11 @@ bench-core: .venv-train/installed-bench ## The factorisation beside its peers: b
 
 bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt and tshark: benchmarks/results/ingest
 	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.ingest.speed
+
+bench-detect: .venv-train/installed-bench ## Groups of sources in real background, BACKGROUND=files: benchmarks/results/detect
+	@test -n "$(BACKGROUND)" || { echo "bench-detect needs traffic to hide campaigns in: make bench-detect BACKGROUND='flows.csv.gz …' [NAME=honeypots] [TRIALS=200] (captures or logs of flows of one sensor, some weeks long)" >&2; exit 1; }
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.run $(BACKGROUND) --name $(NAME) --trials $(TRIALS)
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.grouping
 
 train: .venv-train/installed ## Train the shipped weights again (an hour): lnmf_core/weights
 	@for noise in 0 1e-3 1e-2 1e-1; do \

@@ -95,7 +95,7 @@ def lines_of(found: dict[str, Any]) -> list[str]:
 def _false_alarms(measured: dict[str, Any]) -> list[str]:
     rows = []
     for name in _ORDER:
-        cells = [measured[span].get(name) for span in ("1 h", "24 h")]
+        cells = [measured.get(span, {}).get(name) for span in ("1 h", "24 h")]
         if any(cells):
             rows.append(
                 (name, *(f"{cell['nominal']:.2f} → {cell['equal']:.2f}" if cell else "–" for cell in cells))
@@ -165,7 +165,7 @@ def _by_kind(cells: Sequence[dict[str, Any]]) -> list[str]:
             lambda cell: "Yocho" in cell["columns"] and "… + itemsets" in cell["columns"],
         ),
     )
-    for span in ("1 h", "24 h"):
+    for span in dict.fromkeys(cell["span"] for cell in cells):
         for title, which in views:
             mine = [cell for cell in cells if cell["span"] == span and which(cell)]
             shown = [kind for kind in kinds if _select(mine, kind=kind)]
@@ -182,6 +182,8 @@ def _mixtures(cells: Sequence[dict[str, Any]]) -> list[str]:
     lines = []
     for span in ("24 h", "1 h"):
         mixed = _select(cells, span=span, kind="mixture")
+        if not mixed:
+            continue
         blurs = sorted({cell["blur"] for cell in mixed})
         rows = []
         for name in _ORDER:

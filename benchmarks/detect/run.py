@@ -2,9 +2,10 @@
 
     python -m benchmarks.detect.run FILE … [--name honeypots] [--trials 200] [--jobs 2] [--output FOLDER]
 
-Files are captures or logs of flows of one sensor. The first half of their days is history; false alarms are counted
-on the second half, and campaigns are injected there. Every column gets the thresholds that let through one false
-alarm a day, measured on the very days of the trials; the service as shipped has its own, from its past alone.
+Files are captures or logs of flows of one sensor. The first half of their days (of their hours, if they are few) is
+history; false alarms are counted on the second half, and campaigns are injected there. Every column gets the
+thresholds that let through one false alarm a day, measured on the very days of the trials; the service as shipped
+has its own, from its past alone.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ SOURCES = (5, 10, 20, 50, 200)
 ATTEMPTS = (1, 3, 10)
 MIXED = (3, 4, 6, 10)
 BLURS = (0.2, 0.4, 0.5)
-SITES_A_DAY = 2
 MOMENTS = 4
-BUDGETS = (1.0, 1 / 7)
+LONG = 20 * DAY
+"""Shorter backgrounds have no windows of a day: there would be no past to compare with."""
 _SEED = 20260101
 SEVERAL = ("pair", "rare list", "usual list", "blurred list", "mixture")
 
@@ -115,21 +116,25 @@ def usual_services(background: Background, until: int) -> tuple[NDArray[np.int64
 def prepare(background: Background, step: int, console: Console) -> Prepared:
     """Let all columns see the background, and stop at the test hours."""
     first, last = background.start, background.end
-    test = (first + last) // 2 // DAY * DAY
+    spans = SPANS if last - first >= LONG else {"1 h": HOUR}
+    unit = DAY if DAY in spans.values() else HOUR
+    test = (first + last) // 2 // unit * unit
     chance = np.random.default_rng(_SEED)
-    hours = [
-        day + int(hour) * HOUR
-        for day in range(test + DAY, last // DAY * DAY, DAY)
-        for hour in sorted(chance.choice(24, SITES_A_DAY, replace=False))
-    ]
+    # Each test day ends at midnight, for windows of a day, and has an hour drawn for those of an hour. Where there
+    # are only hours, all of them are taken.
+    nights = {
+        at + unit: at + int(chance.integers(1, unit // HOUR + 1)) * HOUR
+        for at in range(test + unit, last - unit, unit)
+    }
     own = next(column for column in COLUMNS if column.name == YOCHO)
     streams = {TEN_MINUTES: Stream(TEN_MINUTES, [own, *OWN])}
-    streams |= {length: Stream(length, [*COLUMNS, *OWN]) for length in (HOUR, DAY)}
+    streams |= {length: Stream(length, [*COLUMNS, *OWN]) for length in spans.values()}
     sites: dict[int, dict[int, Site]] = {length: {} for length in streams}
-    near = {hour - moment * TEN_MINUTES for hour in hours for moment in range(6)}
+    ends = {*nights, *nights.values()}
+    near = {end - moment * TEN_MINUTES for end in ends for moment in range(6)}
     for length, each in streams.items():
         began = time.perf_counter()
-        stops = near if length == TEN_MINUTES else set(hours)
+        stops = near if length == TEN_MINUTES else ends
         for seen in stream.follow(background, length, step if length == DAY else length, first, last - length):
             if seen.window.end in stops:
                 sites[length][seen.window.end] = each.site(seen)
@@ -137,22 +142,30 @@ def prepare(background: Background, step: int, console: Console) -> Prepared:
         console.print(f"windows of {length // TEN_MINUTES * 10} min: {time.perf_counter() - began:.0f} s")
     days = (last - test) / DAY
     multiples = {}
-    for span, length in SPANS.items():
+    for span, length in spans.items():
         multiples[span] = {name: alarms.multiple(days) for name, alarms in streams[length].alarms.items()}
         multiples[span][DARK] = _dark_multiple(background, test, last, length)
-    false_alarms = _false_alarms(streams, multiples, days)
+    false_alarms = _false_alarms(streams, spans, multiples, days)
     usual, everything = usual_services(background, test)
     targets = np.unique(background.attempts.target)
     spots = [
-        _spot(end, sites, multiples, targets, usual, everything, chance)
-        for end in hours
-        if end in sites[DAY] and end in sites[HOUR]
+        _spot(
+            {span: hour if length == HOUR else night for span, length in spans.items()},
+            sites,
+            multiples,
+            targets,
+            usual,
+            everything,
+            chance,
+        )
+        for night, hour in nights.items()
+        if all({night, hour} <= sites[length].keys() for length in spans.values())
     ]
     return Prepared(background, spots, multiples, false_alarms)
 
 
 def _spot(
-    end: int,
+    ends: dict[str, int],
     sites: dict[int, dict[int, Site]],
     multiples: dict[str, dict[str, float]],
     targets: NDArray[np.uint32],
@@ -160,36 +173,39 @@ def _spot(
     everything: NDArray[np.int64],
     chance: np.random.Generator,
 ) -> Spot:
-    """Return a test hour: bursts begin in it, whether the campaign is of this hour or of its day."""
-    moments = end - HOUR + chance.integers(0, HOUR - campaigns.BURST, MOMENTS)
-    ten = [
-        Place(sites[TEN_MINUTES][at], {}) for i in range(6) if (at := end - i * TEN_MINUTES) in sites[TEN_MINUTES]
-    ]
-    hour, day = Place(sites[HOUR][end], {}), Place(sites[DAY][end], {})
-    grounds, places = {}, {}
-    for span, length in SPANS.items():
+    """Return a test day: bursts begin in the last hour of each span."""
+    grounds, places, shipped = {}, {}, {}
+    for span, end in ends.items():
+        length = SPANS[span]
+        moments = end - HOUR + chance.integers(0, HOUR - campaigns.BURST, MOMENTS)
         grounds[span] = Ground(end - length, length, moments, targets, usual, everything)
         places[span] = [Place(sites[length][end], multiples[span])]
-    return Spot(grounds, places, {"1 h": [hour, *ten, day], "24 h": [day, hour, *ten]})
+        short = [end - moment * TEN_MINUTES for moment in range(6)]
+        ten = [Place(sites[TEN_MINUTES][at], {}) for at in short if at in sites[TEN_MINUTES]]
+        longer = [Place(sites[other][end], {}) for other in (DAY, HOUR) if other in sites and other != length]
+        shipped[span] = [Place(sites[length][end], {}), *ten, *longer]
+    return Spot(grounds, places, shipped)
 
 
 def _dark_multiple(background: Background, first: int, last: int, length: int) -> float:
     """Return one over the size from which on groups of Dark-NMF are one a day."""
-    sizes = []
-    for start in range(first, last - length + 1, length):
+    sizes, looks = [], 0
+    # Every fourth hour is enough to know the sizes.
+    for start in range(first, last - length + 1, max(length, 4 * HOUR)):
+        looks += 1
         time_of, source = slice_of(background, start, start + length)
         sizes += [size for size, _ in dark_nmf.groups(time_of, source, start, length)]
-    allowed = math.floor((last - first) / DAY)
+    allowed = math.floor(looks * length / DAY)
     ordered = sorted(sizes, reverse=True)
     return 1 / (ordered[allowed] + 1) if allowed < len(ordered) else 1.0
 
 
 def _false_alarms(
-    streams: dict[int, Stream], multiples: dict[str, dict[str, float]], days: float
+    streams: dict[int, Stream], spans: dict[str, int], multiples: dict[str, dict[str, float]], days: float
 ) -> dict[str, Any]:
     """Return how many alarms a day the background raised."""
     found: dict[str, Any] = {"days": days}
-    for span, length in SPANS.items():
+    for span, length in spans.items():
         found[span] = {
             name: {
                 "nominal": alarms.within(1.0) / days,
@@ -273,7 +289,8 @@ def main() -> None:
     background = load(options.name, options.files)
     prepared = prepare(background, options.step * HOUR, console)
     console.print(f"prepared: {time.perf_counter() - began:.0f} s; {len(prepared.spots)} test hours")
-    rows = run_trials(prepared, cells(), options.trials, options.jobs)
+    wanted = [cell for cell in cells() if cell.span in prepared.multiples]
+    rows = run_trials(prepared, wanted, options.trials, options.jobs)
     found = {
         **results.machine(("numpy", "scipy", "scikit-learn")),
         "background": options.name,

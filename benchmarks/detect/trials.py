@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 DARK = "Dark-NMF"
-NAMED = 0.5
-"""Share of the campaign's sources in the window that one verdict has to name for the campaign to be found."""
+NAMED = 0.25
+"""Share of the campaign's sources in the window that a verdict has to name for it to be found, and ..."""
+LEAST_NAMED = 2
+"""... so many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,10 @@ class Place:
         if column.name not in self._before:
             window = self.site.seen.window
             found = self._verdicts(column, window, self.site.seen.loud, self.site.seen.hours, several=True)
-            self._before[column.name] = {verdict.key for verdict in found}
+            self._before[column.name] = {key for verdict in found for key in verdict.parts}
         loud = np.concatenate([self.site.seen.loud, stream.loud(injected.alone)])
         found = self._verdicts(column, injected.window, loud, injected.hours, several=several)
-        new = [verdict for verdict in found if verdict.key not in self._before[column.name]]
+        new = [verdict for verdict in found if set(verdict.parts) - self._before[column.name]]
         return best([verdict.sources for verdict in new], injected.sources)
 
     def _verdicts(
@@ -96,7 +98,7 @@ class Place:
             named = int((score(injected.alone) >= needed).sum())
             sources = len(injected.sources)
             f1 = 2 * named / (named + sources) if sources else 0.0
-            found[name] = Outcome(found=True, f1=f1) if named >= max(1, NAMED * sources) else MISSED
+            found[name] = Outcome(found=True, f1=f1) if named >= max(LEAST_NAMED, NAMED * sources) else MISSED
         before = self.site.entropies[-60:]
         limit = 1 / self._multiples[stream.ENTROPY]
         now = entropy.unusual(entropy.entropy(injected.window), before)
@@ -128,7 +130,7 @@ def best(groups: Sequence[Ints], campaign: Ints) -> Outcome:
     scores = []
     for group in groups:
         named = len(np.intersect1d(group, campaign))
-        if named >= max(2.0, NAMED * len(campaign)):
+        if named >= max(LEAST_NAMED, NAMED * len(campaign)):
             scores.append(2 * named / (len(group) + len(campaign)))
     return Outcome(found=True, f1=max(scores)) if scores else MISSED
 

@@ -1,14 +1,15 @@
 """Many sources, each small, one pattern: groups that a sensor's past does not explain.
 
-Three channels look at the sources of a window that are not loud by themselves: surges of a service, breadth
-(several targets, hours or services), and followers of the patterns that a factorisation proposes. Each has
-candidates with a score, −log₁₀ of a probability by the sensor's own past; which score is enough follows from a
-budget of false alarms a day and the tail that past scores have. What several channels say of the same sources is
-one verdict.
+Four channels look at the sources of a window that are not loud by themselves: surges of a usual service, novelty
+(the same of a service that hardly anybody tried), breadth (several targets, hours or services), and followers of
+the patterns that a factorisation proposes. Each has candidates with a score, −log₁₀ of a probability by the
+sensor's own past; which score is enough follows from a budget of false alarms a day and the tail that past scores
+have. What several channels say of the same sources is one verdict.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,12 @@ LEAST = 3
 """Fewer sources are no group."""
 LISTED_SERVICES = 64
 
+_USUAL = 4.0
+"""Sources a day from which on a service is usual."""
+_NO_SERVICE = 1 << 24
+_STRANGERS = surge.counter_id(Counter.STRANGE, 0, 0)
+_STRANGE = 0.05
+"""Sources a day below which a service is strange."""
 _FEWEST_TESTS = 100
 """Counters that a window is taken to have, at least, while there is no past."""
 _CANDIDATES = 16
@@ -58,7 +65,8 @@ class GroupBudget:
     """
 
     per_day: float = 1.0
-    surge: float = 0.5
+    surge: float = 0.25
+    novelty: float = 0.25
     breadth: float = 0.25
     pattern: float = 0.25
     short: float = 0.15
@@ -75,7 +83,7 @@ class GroupBudget:
 
     def of(self, channel: Channel, length: int) -> float:
         """Return the false alarms a day that a channel may raise in windows of `length` ns."""
-        share = (self.surge, self.breadth, self.pattern)[channel]
+        share = (self.surge, self.novelty, self.breadth, self.pattern)[channel]
         return self.per_day * share * (self.short if length < HOUR else self.hour if length < DAY else self.day)
 
 
@@ -85,7 +93,7 @@ class Candidate:
 
     channel: Channel
     services: tuple[int, ...]
-    """What they have in common, ascending; empty where it is only that they tried several."""
+    """What they have in common, ascending; the number of a counter where that is no service."""
     sources: Ints
     """Indices in `WindowCounts.sources`, ascending."""
     weights: Floats
@@ -103,6 +111,8 @@ class GroupVerdict:
 
     key: str
     """The same in all windows that show the group."""
+    parts: tuple[str, ...]
+    """The keys of all that was joined in it, its own first."""
     evidence: Channel
     """The channel that says most."""
     sources: Ints
@@ -123,6 +133,8 @@ class GroupVerdict:
     """False alarms a day with such a score, by the tail of past scores."""
     days: float
     """Days of history that this rests on."""
+    known: bool
+    """Whether the group was named in an earlier window already."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,14 +177,23 @@ def judge_groups(
 
     `loud` marks the sources that are named by themselves: they belong to no group. `hours` tells for each row in
     how many hours the source tried the service, for windows of a day. `propose` names service sets that sources may
-    follow together; without it there is no pattern channel.
+    follow together; without it there is no pattern channel. Of windows of a day that overlap only those that begin
+    at midnight (UTC) are asked for patterns: more looks at the same rows cost more false alarms than they find.
     """
-    seen = _see(window, loud, hours)
-    found = _counters(seen, history)
-    if propose is not None:
+    seen, strange = _with_strangers(_see(window, loud, hours), history)
+    found = _counters(seen, history, strange)
+    if propose is not None and (seen.length < DAY or seen.start % DAY == 0):
         found += _patterns(seen, history, propose)
     rated = [_rated(seen, each, history, budget) for each in found]
-    verdicts = _joined([verdict for verdict in rated if verdict.score >= verdict.threshold], seen)
+    named = [verdict for verdict in rated if verdict.score >= verdict.threshold]
+    strangers = [verdict for verdict in named if verdict.services == (_STRANGERS,)]
+    others = [verdict for verdict in named if verdict not in strangers]
+    # What is known already does not swallow what is new; strangers are told of where nothing else explains them.
+    verdicts = [
+        verdict for known in (False, True) for verdict in _joined([v for v in others if v.known is known], seen)
+    ]
+    alone = [each for each in strangers if not any(_overlap(each.sources, other.sources) for other in verdicts)]
+    verdicts += _joined(alone, seen)
     return Judged(verdicts, rated, _past(seen, len(window.sources)))
 
 
@@ -181,7 +202,14 @@ def remember(history: History, judged: Judged) -> None:
     past = judged.past
     for candidate in judged.candidates:
         if candidate.score >= FLOOR:
-            history.incidents.note(candidate.evidence, candidate.services, candidate.score, past.start, past.end)
+            history.incidents.note(
+                candidate.evidence,
+                candidate.services,
+                candidate.score,
+                past.start,
+                past.end,
+                candidate.threshold,
+            )
     history.add(past)
 
 
@@ -214,26 +242,49 @@ def _past(seen: _Window, sources: int) -> Past:
     )
 
 
-def _counters(seen: _Window, history: History) -> list[Candidate]:
+def _with_strangers(seen: _Window, history: History) -> tuple[_Window, Ints]:
+    """Return the window with the counter of strangers, and who they are."""
+    is_surge = seen.counted.ids >> 32 == Counter.SOURCES
+    services = seen.counted.ids[is_surge]
+    fit = history.baseline(seen.start, seen.length).fit(services)
+    strange = fit.mean * DAY / seen.length < _STRANGE
+    mine = surge.strangers(seen.rows, services[strange] & 0xFFFFFF)
+    if not len(mine):
+        return seen, mine
+    number = surge.counter_id(Counter.STRANGE, 1, 0)
+    counted = surge.Counted(np.append(seen.counted.ids, number), np.append(seen.counted.counts, len(mine)))
+    return replace(seen, counted=counted), mine
+
+
+def _counters(seen: _Window, history: History, strange: Ints) -> list[Candidate]:
     """Return the surges and breadth counters with the highest scores, for each service the best."""
     fit = history.baseline(seen.start, seen.length).fit(seen.counted.ids)
     scores = surge.scores(seen.counted, fit, LEAST)
     is_surge = seen.counted.ids >> 32 == Counter.SOURCES
+    usual = fit.mean * DAY / seen.length >= _USUAL
+    channels = (
+        (Channel.SURGE, is_surge & usual),
+        (Channel.NOVELTY, is_surge & ~usual),
+        (Channel.BREADTH, ~is_surge),  # and strangers, whose count is as steady
+    )
     found = []
-    for channel, which in ((Channel.SURGE, is_surge), (Channel.BREADTH, ~is_surge)):
+    for channel, which in channels:
         at = np.flatnonzero(which & (scores > 0))
         taken: set[int] = set()
         for place in at[np.argsort(-scores[at], kind="stable")].tolist():
-            counter, _, service = surge.counter_parts(int(seen.counted.ids[place]))
-            if service in taken or len(taken) == _CANDIDATES:
+            number = int(seen.counted.ids[place])
+            counter, _, service = surge.counter_parts(number)
+            of_all = counter in (Counter.SERVICES, Counter.STRANGE)
+            what = surge.counter_id(counter, 0, 0) if of_all else service
+            if what in taken or len(taken) == _CANDIDATES:
                 continue
-            taken.add(service)
-            sources = surge.members(seen.rows, int(seen.counted.ids[place]))
+            taken.add(what)
+            sources = strange if counter is Counter.STRANGE else surge.members(seen.rows, number)
             excess = max(0.05, 1 - float(fit.mean[place]) / len(sources))
             found.append(
                 Candidate(
                     channel=channel,
-                    services=() if counter is Counter.SERVICES else (service,),
+                    services=(what,),
                     sources=sources,
                     weights=np.full(len(sources), excess),
                     score=float(scores[place]),
@@ -284,18 +335,21 @@ def _rated(seen: _Window, found: Candidate, history: History, budget: GroupBudge
     tests = max(_FEWEST_TESTS, len(seen.counted.ids)) * DAY / seen.length
     tail, threshold = incidents.tail(found.channel, budget.of(found.channel, seen.length), tests)
     known = incidents.match(found.channel, found.services, seen.start, seen.length)
+    key = known.key if known else incident_key(found.channel, found.services, seen.start, seen.end)
     return GroupVerdict(
-        key=known.key if known else incident_key(found.channel, found.services, seen.start, seen.end),
+        key=key,
+        parts=(key,),
         evidence=found.channel,
         sources=found.sources,
         weights=found.weights,
         services=found.services,
         score=found.score,
-        threshold=threshold,
+        threshold=min(threshold, known.named) if known else threshold,
         mean=found.mean,
         spread=found.spread,
         expected=tail.expected(found.score),
         days=incidents.days,
+        known=known is not None and math.isfinite(known.named),
     )
 
 
@@ -334,14 +388,16 @@ def _one(group: list[GroupVerdict], seen: _Window) -> GroupVerdict:
     likely = weights >= _LIKELY
     if likely.sum() >= LEAST:
         sources, weights = sources[likely], weights[likely]
-    return replace(group[0], sources=sources, weights=weights, services=_services(group, sources, seen))
+    parts = tuple(verdict.key for verdict in group)
+    services = _services(group, sources, seen)
+    return replace(group[0], parts=parts, sources=sources, weights=weights, services=services)
 
 
 def _services(group: list[GroupVerdict], sources: Ints, seen: _Window) -> tuple[int, ...]:
     """Return the services that the verdicts name, or, if none does, those of several sources, widest first."""
-    named = {service for verdict in group for service in verdict.services}
+    named = {service for verdict in group for service in verdict.services if service < _NO_SERVICE}
     mine = np.isin(seen.rows.source, sources)
     services, followers = np.unique(seen.rows.service[mine], return_counts=True)
-    kept = np.isin(services, list(named)) if named else followers >= 2
+    kept = np.isin(services, list(named)) if named else followers >= min(2, followers.max())
     order = np.lexsort((services[kept], -followers[kept]))[:LISTED_SERVICES]
     return tuple(services[kept][order].tolist())

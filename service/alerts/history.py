@@ -233,7 +233,6 @@ class History:
         while first and rows + len(kept[first - 1].rows().rows) <= self.spec.rows:
             first -= 1
             rows += len(kept[first].rows().rows)
-        weights = self._weights(kept)[first:]
         parts = [day.rows() for day in kept[first:]]
         nothing = np.empty(0, np.int64)
         lengths = np.concatenate([nothing, *(np.diff(part.rows.start) for part in parts)])
@@ -245,7 +244,6 @@ class History:
                 start=np.concatenate(([0], np.cumsum(lengths))),
             ),
             window=np.concatenate([nothing, *(part.window + at for part, at in zip(parts, before, strict=False))]),
-            weights=np.concatenate(
-                [np.empty(0), *(w * part.weights for w, part in zip(weights, parts, strict=True))]
-            ),
+            # All count alike: what was seen once in two months is no news, and fading would make it some.
+            weights=np.concatenate([np.empty(0), *(part.weights for part in parts)]),
         )

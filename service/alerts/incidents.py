@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -35,10 +36,12 @@ class Channel(IntEnum):
     """What a group is known by; each has its own share of the budget, and its own tail."""
 
     SURGE = 0
-    """More sources of a service than its past explains."""
-    BREADTH = 1
+    """More sources of a usual service than its past explains."""
+    NOVELTY = 1
+    """More sources of a service that hardly anybody tried before: such outbreaks have a tail of their own."""
+    BREADTH = 2
     """More sources that try a service on several targets or in several hours, or several services."""
-    PATTERN = 2
+    PATTERN = 3
     """More sources that follow a set of services."""
 
 
@@ -53,6 +56,8 @@ class Incident:
     until: int
     """End of the latest window in which it was near its best, ns since the epoch."""
     best: float
+    named: float = math.inf
+    """The threshold that it has passed: it goes on above that, although its own score moves the tail."""
 
 
 @dataclass(slots=True)
@@ -85,7 +90,15 @@ class Incidents:
                 return known
         return None
 
-    def note(self, channel: Channel, services: Iterable[int], score: float, start: int, end: int) -> str:
+    def note(
+        self,
+        channel: Channel,
+        services: Iterable[int],
+        score: float,
+        start: int,
+        end: int,
+        threshold: float = math.inf,
+    ) -> str:
         """Take a candidate's score into the past; return its incident's key."""
         known = self.match(channel, services, start, end - start)
         if known is None:
@@ -96,6 +109,8 @@ class Incidents:
         elif score >= _NEAR_BEST * known.best:
             known.until = max(known.until, end)
         known.best = max(known.best, score)
+        if score >= threshold:
+            known.named = min(known.named, threshold)
         return known.key
 
     @property

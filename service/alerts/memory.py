@@ -50,6 +50,7 @@ def packed(history: History) -> dict[str, NDArray[Any]]:
             [(known.channel, known.first, known.until, len(known.services)) for known in incidents], np.int64
         ).reshape(-1, 4),
         "best": np.array([known.best for known in incidents], np.float64),
+        "named": np.array([known.named for known in incidents], np.float64),
         "incident_services": np.array(
             [service for known in incidents for service in sorted(known.services)], np.int64
         ),
@@ -62,6 +63,7 @@ def unpacked(arrays: Arrays, spec: HistorySpec) -> History:
     for name in (*_WHOLE, *_WHOLE_INCIDENTS):
         _check(arrays, name, "iu")
     _check(arrays, "best", "f")
+    _check(arrays, "named", "f")
     _check(arrays, "keys", "S")
     if arrays["version"].tolist() != [VERSION]:
         raise InputError("version", f"is {arrays['version'].tolist()}: this Yocho reads version {VERSION}")
@@ -125,17 +127,19 @@ def _windows(arrays: Arrays) -> list[Past]:
 
 
 def _incidents(arrays: Arrays) -> Incidents:
-    table, best, keys, observed = (arrays[name] for name in ("incidents", "best", "keys", "observed"))
-    if table.ndim != 2 or table.shape[1] != 4 or not len(table) == len(best) == len(keys):
+    table, best, named, keys, observed = (
+        arrays[name] for name in ("incidents", "best", "named", "keys", "observed")
+    )
+    if table.ndim != 2 or table.shape[1] != 4 or not len(table) == len(best) == len(named) == len(keys):
         raise InputError("incidents", "keys and best are not of one length")
     if observed.shape != (2,) or (table[:, 0] >= len(Channel)).any() or not np.isfinite(best).all():
         raise InputError("incidents", "hold a channel that is none, or a score that is not finite")
     services = _parts(arrays, "incident_services", table[:, 3])
     return Incidents.of(
         [
-            Incident(key.decode(), Channel(channel), frozenset(mine.tolist()), first, until, score)
-            for key, (channel, first, until, _), score, mine in zip(
-                keys.tolist(), table.tolist(), best.tolist(), services, strict=True
+            Incident(key.decode(), Channel(channel), frozenset(mine.tolist()), first, until, score, bar)
+            for key, (channel, first, until, _), score, bar, mine in zip(
+                keys.tolist(), table.tolist(), best.tolist(), named.tolist(), services, strict=True
             )
         ],
         (int(observed[0]), int(observed[1])),

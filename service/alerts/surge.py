@@ -42,6 +42,9 @@ class Counter(IntEnum):
     """It tried the service in at least `level` hours."""
     SERVICES = 3
     """It tried at least `level` services."""
+    STRANGE = 4
+    """It tried a service that hardly anybody had tried before: one attempt of each of many sources may be all that
+    a list of ports leaves behind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,10 +124,17 @@ def _by_service(rows: Activity, counter: Counter, level: int, which: Bools) -> t
 def members(rows: Activity, number: int) -> Ints:
     """Return the sources that a counter counts, ascending."""
     counter, level, service = counter_parts(number)
+    if counter is Counter.STRANGE:
+        raise ValueError("what is strange depends on the past: ask `strangers`")
     if counter is Counter.SERVICES:
         return np.unique(rows.source[rows.services >= level])
     by = {Counter.SOURCES: rows.targets, Counter.TARGETS: rows.targets, Counter.HOURS: rows.hours}[counter]
     return np.asarray(rows.source[(rows.service == service) & (by >= level)])
+
+
+def strangers(rows: Activity, strange: Ints) -> Ints:
+    """Return the sources that tried one of the services `strange`, ascending."""
+    return np.unique(rows.source[np.isin(rows.service, strange)])
 
 
 def scores(counted: Counted, fit: CountFit, least: int) -> NDArray[np.float64]:

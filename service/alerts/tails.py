@@ -23,8 +23,8 @@ HIGHEST_SCORE = 300.0
 
 _PRIOR = 0.25
 """Sources that a service is taken to have had, before any window told of it, in ..."""
-_PRIOR_WINDOWS = 1.0
-"""... so many windows: a Gamma prior of the mean with shape 1/4, which is zero for most services."""
+_PRIOR_WINDOWS = 0.25
+"""... so many windows: a Gamma prior of the mean with shape 1/4, under which most services have next to none."""
 _DISPERSION_WINDOWS = 10.0
 """Windows that the common dispersion counts for, beside a counter's own."""
 _FEW_PEAKS = 10
@@ -33,6 +33,9 @@ _SMALLEST_SHAPE = 0.0
 _DEFAULT_DAYS = 2.0
 """Days of history after which the fitted tail counts as much as the default one."""
 _DEFAULT_TRUST = 2 / 3
+"""Share of a score that the default tail believes after many days, ..."""
+_HALF_TRUSTED = 0.5
+"""... of which it believes half after so many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,10 +110,11 @@ class ScoreTail:
         """Return how many scores so high are expected a day.
 
         Above the threshold u, rate · (1 + ξ (s − u) / σ)^(−1/ξ) (Pickands 1975; Coles 2001, 4.2). A default, which
-        trusts a score by two thirds of what it says because no model is right in its tail, decides in the first
-        minute; after two days of history it has half of the weight, and then ever less.
+        believes only a part of a score, for no model is right in its tail, and nothing of it in the first minute,
+        decides at first; after two days of history it has half of the weight, and then ever less.
         """
-        default = self.tests * 10 ** (-_DEFAULT_TRUST * score)
+        trust = _DEFAULT_TRUST * self.days / (self.days + _HALF_TRUSTED)
+        default = self.tests * 10 ** (-trust * score)
         weight = 1 / (1 + (self.days / _DEFAULT_DAYS) ** 2)
         return (1 - weight) * self._fitted(score) + weight * default
 
@@ -123,12 +127,10 @@ class ScoreTail:
         return float(self.rate * (1 + self.shape * excess) ** (-1 / self.shape))
 
     def score_at(self, budget: float) -> float:
-        """Return the least score of which at most `budget` are expected a day, within 0.01; infinity for 0."""
-        if budget <= 0:
-            return math.inf
+        """Return the least score of which at most `budget` are expected a day, within 0.01; infinity if none is."""
         low, high = self.threshold, HIGHEST_SCORE
-        if self.expected(high) > budget:
-            return HIGHEST_SCORE
+        if budget <= 0 or self.expected(high) > budget:
+            return math.inf
         while high - low > 0.01:
             middle = (low + high) / 2
             low, high = (low, middle) if self.expected(middle) <= budget else (middle, high)

@@ -35,7 +35,7 @@ class GroupColumn:
 
 
 def _budget(surge: float, breadth: float, pattern: float) -> GroupBudget:
-    return GroupBudget(1.0, surge, breadth, pattern, short=1.0, hour=1.0, day=1.0)
+    return GroupBudget(1.0, surge / 2, surge / 2, breadth, pattern, short=1.0, hour=1.0, day=1.0)
 
 
 def _with(name: str, propose: Propose) -> GroupColumn:
