@@ -61,12 +61,7 @@ serve: install ## Serve the API on 127.0.0.1:8000 with the SQLite file yocho.db
 	  --editable '.[test,train,bench]'
 	@touch $@
 
-test-bench-detect: .venv-train/installed-bench ## Groups of sources in real background, BACKGROUND=files: benchmarks/results/detect
-	@test -n "$(BACKGROUND)" || { echo "bench-detect needs traffic to hide campaigns in: make bench-detect BACKGROUND='flows.csv.gz …' [NAME=honeypots] [TRIALS=200] (captures or logs of flows of one sensor, some weeks long)" >&2; exit 1; }
-	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.run $(BACKGROUND) --name $(NAME) --trials $(TRIALS)
-	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.grouping
-
-train: .venv-train/installed ## The tests that need torch: training and batches
+test-train: .venv-train/installed ## The tests that need torch: training and batches
 	.venv-train/bin/python -m pytest tests/lnmf_core tests/conformance/test_rules.py
 
 bench-core: .venv-train/installed-bench ## The factorisation beside its peers: benchmarks/results/core

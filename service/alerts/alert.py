@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.alerts.tools import Tool
+
 
 class Kind(StrEnum):
     """The shape of a scan."""
@@ -30,6 +32,8 @@ class Ground(StrEnum):
     """Unanswered targets of ARP requests."""
     SURGE = "surge"
     """More sources of a service than the sensor's past explains."""
+    NOVELTY = "novelty"
+    """More sources of a service that hardly anybody tried before."""
     BREADTH = "breadth"
     """More sources that try a service broadly, or several services, than the past explains."""
     PATTERN = "pattern"
@@ -148,6 +152,8 @@ class Alert:
     """The pairs at the last update."""
     memberships: tuple[float, ...] = ()
     """Of a group: how sure each of the sources is a member, in (0, 1]."""
+    tool: Tool | None = None
+    """What the source scans with, where its packets show it."""
     baseline: Baseline | None = None
     """Of a group: what was to be expected."""
     allowed_by: str | None = None

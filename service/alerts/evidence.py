@@ -23,10 +23,15 @@ from service.alerts.alert import (
 from service.alerts.distinct import distinct, union
 from service.alerts.incidents import Channel
 from service.alerts.reason import explain
+from service.alerts.tools import tool_of
 from service.capture.address import format_address, format_addresses
 from service.capture.services import Means, format_service
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from service.alerts.allow import AllowList
     from service.alerts.coordinated import GroupVerdict
     from service.alerts.sources import Verdict
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
 _GROUNDS = {
     Channel.SURGE: Ground.SURGE,
+    Channel.NOVELTY: Ground.NOVELTY,
     Channel.BREADTH: Ground.BREADTH,
     Channel.PATTERN: Ground.PATTERN,
 }
@@ -79,6 +85,7 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowe
         named_after=pairs,
         counted_until=window.end,
         told=pairs,
+        tool=tool_of(window, verdict.source) if verdict.means is not Means.ARP else None,
         allowed_by=allowed.covering(high, low, rows.service[mine].tolist()),
     )
 
@@ -86,12 +93,12 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowe
 def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
     """Return the alert of a group that is known from one window only, but for its reason."""
     rows = window.rows
-    theirs = np.isin(rows.source, verdict.sources)
     # Sources that only have in common that they tried several services share none.
-    services = verdict.services or tuple(np.unique(rows.service[theirs])[:LISTED_SERVICES].tolist())
-    mine = np.flatnonzero(theirs & np.isin(rows.service, services))
+    theirs = rows.service[np.isin(rows.source, verdict.sources)]
+    services = verdict.services or tuple(np.unique(theirs)[:LISTED_SERVICES].tolist())
+    mine = rows_of_group(window, verdict.sources, services)
     order = np.argsort(-verdict.weights, kind="stable")[:LISTED_SOURCES]
-    pairs = int(rows.targets[mine].sum())
+    evidence = evidence_of_group(window, mine)
     return Alert(
         id="a" + hashlib.sha256(f"{window.sensor}\0{verdict.key}".encode()).hexdigest()[:20],
         sensor=window.sensor,
@@ -107,34 +114,47 @@ def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
         technique=TECHNIQUES[Kind.COORDINATED],
         pattern=None,
         reason="",
-        evidence=Evidence(
-            attempts=int(rows.attempts[mine].sum()),
-            pairs=pairs,
-            answered=int(rows.answered[mine].sum()),
-            targets=_targets_of_group(window, verdict),
-            services=distinct(len(services), list(services)),
-            windows=1,
-            estimated=bool(window.halvings[verdict.sources].any()),
-            shed=window.shed.attempts,
-        ),
+        evidence=evidence,
         scale=window.end - window.start,
         named_at=window.end,
-        named_after=pairs,
+        named_after=evidence.pairs,
         counted_until=window.end,
-        told=pairs,
+        told=evidence.pairs,
         memberships=tuple(verdict.weights[order].tolist()),
         baseline=Baseline(verdict.mean, verdict.spread, verdict.expected, verdict.days),
     )
 
 
-def _targets_of_group(window: WindowCounts, verdict: GroupVerdict) -> Distinct:
-    """Return the union of the members' targets, at any of their services."""
+def rows_of_group(window: WindowCounts, sources: NDArray[np.int64], services: Sequence[int]) -> NDArray[np.intp]:
+    """Return the rows of some sources, by their indices in the window, at some services, by their numbers."""
+    rows = window.rows
+    return np.flatnonzero(np.isin(rows.source, sources) & np.isin(rows.service, np.array(services, np.int64)))
+
+
+def evidence_of_group(window: WindowCounts, mine: NDArray[np.intp]) -> Evidence:
+    """Return the numbers of some rows of a window."""
+    rows = window.rows
+    sources, services = np.unique(rows.source[mine]), np.unique(rows.service[mine])
+    return Evidence(
+        attempts=int(rows.attempts[mine].sum()),
+        pairs=int(rows.targets[mine].sum()),
+        answered=int(rows.answered[mine].sum()),
+        targets=_targets_of_group(window, sources.tolist()),
+        services=distinct(len(services), services.tolist()),
+        windows=1,
+        estimated=bool(window.halvings[sources].any()),
+        shed=window.shed.attempts,
+    )
+
+
+def _targets_of_group(window: WindowCounts, sources: list[int]) -> Distinct:
+    """Return the union of some sources' targets, at any of their services."""
     found = Distinct(0, exact=True, sample=())
-    for source in verdict.sources.tolist():
+    for source in sources:
         members = [high << 64 | low for high, low in window.samples.of(source, Means.PORTS).tolist()]
         if members:
-            count = max(len(members), int(window.totals.targets[source]))
-            found = union(found, distinct(count, members)) if found.count else distinct(count, members)
+            mine = distinct(max(len(members), int(window.totals.targets[source])), members)
+            found = union(found, mine) if found.count else mine
     return found
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.alerts.alert import LISTED_SERVICES, LISTED_SOURCES, Alert, Kind
-from service.alerts.coordinated import GroupBudget, judge_groups, remember
-from service.alerts.evidence import measured_group, united, with_reason
+from service.alerts.alert import LISTED_SERVICES, LISTED_SOURCES, Alert, Evidence, Kind
+from service.alerts.coordinated import LEAST, GroupBudget, judge_groups, remember
+from service.alerts.evidence import evidence_of_group, measured_group, rows_of_group, united, with_reason
 from service.alerts.history import History, HistorySpec
+from service.alerts.incidents import DAY
 from service.capture.address import parse_address
+from service.capture.services import parse_service
 from service.patterns.groups import GroupSpec, propose
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 SHORTEST = 600 * 1_000_000_000
 """In shorter windows, ns, hardly two of a group's sources meet."""
+_WARM = 3
+"""Windows' worth of history below which no group is named: on a new sensor everything is new."""
 _SHARED = 0.5
 """Alerts of which the smaller shares so many of its sources with the other, and a service, are one."""
 
@@ -55,9 +59,35 @@ def groups_of(
     loud = _loud(window, verdicts, known)
     hours = probing.rows.hours if probing.rows.hours.any() else None
     judged = judge_groups(probing, history, partial(propose, spec=spec.proposals), spec.budget, loud, hours)
+    warm = history.incidents.days * DAY >= _WARM * (window.end - window.start)
     remember(history, judged)
+    if not warm:
+        return []
     before = [alert for alert in known if alert.kind is Kind.COORDINATED]
-    return [_followed(before, measured_group(probing, verdict)) for verdict in judged.verdicts]
+    found = [_followed(before, measured_group(probing, verdict)) for verdict in judged.verdicts]
+    named = {alert.id for alert in found}
+    goes_on = (_prolonged(alert, probing) for alert in before if alert.id not in named)
+    return found + [alert for alert in goes_on if alert is not None]
+
+
+def _prolonged(alert: Alert, window: WindowCounts) -> Alert | None:
+    """Return an alert with what its members do in a later window, or None if they are not there as a group."""
+    if alert.counted_until > window.start:
+        return None
+    members = {parse_address(source) for source in alert.sources}
+    sources = [i for i, (high, low) in enumerate(window.sources.tolist()) if (high, low) in members]
+    mine = rows_of_group(window, np.array(sources, np.int64), [*map(parse_service, alert.services)])
+    if len(np.unique(window.rows.source[mine])) < LEAST:
+        return None
+    return with_reason(
+        _enlarged(
+            alert,
+            first_seen=int(window.rows.first[mine].min()),
+            last_seen=int(window.rows.last[mine].max()),
+            counted_until=window.end,
+            evidence=united(alert.evidence, evidence_of_group(window, mine), added=True),
+        )
+    )
 
 
 def _probing(window: WindowCounts) -> WindowCounts:
@@ -96,16 +126,28 @@ def _grown(before: Alert, found: Alert) -> Alert:
     for source, membership in zip(before.sources, before.memberships, strict=True):
         members[source] = max(membership, members.get(source, 0.0))
     ranked = sorted(members.items(), key=lambda member: (-member[1], member[0]))[:LISTED_SOURCES]
-    evidence = united(before.evidence, found.evidence, added=later)
-    doubled = evidence.pairs >= 2 * before.told
-    return replace(
+    before = replace(
         before,
         sources=tuple(source for source, _ in ranked),
         memberships=tuple(membership for _, membership in ranked),
         services=tuple(dict.fromkeys((*before.services, *found.services)))[:LISTED_SERVICES],
-        first_seen=min(before.first_seen, found.first_seen),
-        last_seen=max(before.last_seen, found.last_seen),
-        counted_until=max(before.counted_until, found.counted_until),
+    )
+    return _enlarged(
+        before,
+        first_seen=found.first_seen,
+        last_seen=found.last_seen,
+        counted_until=found.counted_until,
+        evidence=united(before.evidence, found.evidence, added=later),
+    )
+
+
+def _enlarged(before: Alert, *, first_seen: int, last_seen: int, counted_until: int, evidence: Evidence) -> Alert:
+    doubled = evidence.pairs >= 2 * before.told
+    return replace(
+        before,
+        first_seen=min(before.first_seen, first_seen),
+        last_seen=max(before.last_seen, last_seen),
+        counted_until=max(before.counted_until, counted_until),
         evidence=evidence,
         updates=before.updates + doubled,
         told=evidence.pairs if doubled else before.told,

@@ -24,6 +24,7 @@ _DECIDED = {
 
 _UNUSUAL = {
     Ground.SURGE: "tried it",
+    Ground.NOVELTY: "tried it",
     Ground.BREADTH: "tried so broadly",
     Ground.PATTERN: "followed this pattern",
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from service.alerts.alert import LISTED_SERVICES, TECHNIQUES, Alert, Evidence, Kind
 from service.alerts.evidence import measured, united, with_reason
 from service.alerts.sources import Verdict, further_rows
+from service.alerts.tools import Tool, joined
 from service.capture.address import parse_address
 from service.capture.services import Means
 
@@ -112,16 +113,18 @@ def _goes_on(before: Alert, found: Alert) -> bool:
 def _added(before: Alert, found: Alert) -> Alert:
     """Return an alert with the evidence of a later window, or all of that in which a look has named it."""
     if before.id == found.id:
-        return _joined(before, found, found.evidence)
-    return _joined(before, found, united(before.evidence, found.evidence, added=True))
+        return _joined(before, found, found.evidence, found.tool or before.tool)
+    evidence = united(before.evidence, found.evidence, added=True)
+    return _joined(before, found, evidence, joined(before.tool, found.tool))
 
 
 def _enlarged(before: Alert, found: Alert) -> Alert:
     """Return an alert with the evidence of a longer window that holds its own, and more."""
-    return _joined(before, found, united(before.evidence, found.evidence, added=False))
+    evidence = united(before.evidence, found.evidence, added=False)
+    return _joined(before, found, evidence, found.tool or before.tool)
 
 
-def _joined(before: Alert, found: Alert, evidence: Evidence) -> Alert:
+def _joined(before: Alert, found: Alert, evidence: Evidence, tool: Tool | None) -> Alert:
     listed = dict.fromkeys((*before.services, *found.services))
     kind = Kind.BLOCK if Kind.BLOCK in (before.kind, found.kind) else before.kind
     doubled = evidence.pairs >= 2 * before.told
@@ -140,6 +143,7 @@ def _joined(before: Alert, found: Alert, evidence: Evidence) -> Alert:
             updates=before.updates + doubled,
             told=evidence.pairs if doubled else before.told,
             evidence=evidence,
+            tool=tool,
             allowed_by=_both(before.allowed_by, found.allowed_by),
         )
     )

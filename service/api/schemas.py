@@ -308,6 +308,33 @@ class PatternOut(BaseModel):
     """Windows in which it was found."""
 
 
+class BaselineOut(BaseModel):
+    """What the sensor's past let expect of a group."""
+
+    model_config = _config({"sources": 1.2, "spread": 1.4, "false_alarms_a_day": 0.001, "days": 12.0})
+
+    sources: float
+    spread: float
+    """Standard deviation of the number of sources."""
+    false_alarms_a_day: float
+    """With such a score or a higher one."""
+    days: float
+    """Days of history that this rests on."""
+
+
+class ToolOut(BaseModel):
+    """A scanner's tool."""
+
+    model_config = _config({"name": "zmap", "pairs": 41, "of": 41, "evidence": "41 of 41 ..."})
+
+    name: str
+    pairs: int
+    """Pairs of target and service whose packets carry its mark, ..."""
+    of: int
+    """... of so many that could."""
+    evidence: str
+
+
 class AlertOut(BaseModel):
     """One scan, from its first to its latest window."""
 
@@ -316,8 +343,12 @@ class AlertOut(BaseModel):
     id: str
     sensor: str
     kind: str
-    """vertical: many services on few targets; horizontal: few on many; block: many on many."""
+    """vertical: many services on few targets; horizontal: few on many; block: many on many; coordinated: many
+    sources, each small."""
     sources: list[Address]
+    """One, or of a group its surest members, at most 1000."""
+    memberships: list[float]
+    """Of a group: how sure each of the sources is a member; else empty."""
     services: list[Service]
     """Those with most targets."""
     service_count: int
@@ -353,11 +384,16 @@ class AlertOut(BaseModel):
     """How often the scan has doubled since it was named."""
     ground: str
     """What decided: services (unanswered ones of a target), targets (unanswered ones of a service), dark (targets
-    that answer nobody), pinged, or asked (in ARP, in vain)."""
+    that answer nobody), pinged, or asked (in ARP, in vain); of a group surge, novelty, breadth or pattern: more
+    sources of a service, of one hardly tried before, trying broadly, or following one pattern, than usual."""
     score: float
     """The evidence that decided, of that kind."""
     threshold: float
     """The score at which a scan is named."""
+    baseline: BaselineOut | None
+    """Of a group: what the sensor's past let expect; else null."""
+    tool: ToolOut | None
+    """The scanner's tool, where its headers give it away, or null."""
     technique: str
     """MITRE ATT&CK id."""
     pattern: str | None

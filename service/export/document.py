@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.alerts.alert import Alert
+    from service.alerts.alert import Alert, Baseline
+    from service.alerts.tools import Tool
     from service.patterns.pattern import Pattern
 
 Document = dict[str, Any]
@@ -29,6 +30,7 @@ def alert_document(alert: Alert) -> Document:
         "sensor": alert.sensor,
         "kind": alert.kind.value,
         "sources": list(alert.sources),
+        "memberships": list(alert.memberships),
         "services": list(alert.services),
         "service_count": evidence.services.count,
         "targets_sample": list(alert.targets_sample),
@@ -52,11 +54,30 @@ def alert_document(alert: Alert) -> Document:
         "ground": alert.ground.value,
         "score": alert.score,
         "threshold": alert.threshold,
+        "baseline": _baseline(alert.baseline),
+        "tool": _tool(alert.tool),
         "technique": alert.technique,
         "pattern": alert.pattern,
         "reason": alert.reason,
         "allowed_by": alert.allowed_by,
     }
+
+
+def _baseline(baseline: Baseline | None) -> Document | None:
+    if baseline is None:
+        return None
+    return {
+        "sources": baseline.sources,
+        "spread": baseline.spread,
+        "false_alarms_a_day": baseline.alarms,
+        "days": baseline.days,
+    }
+
+
+def _tool(tool: Tool | None) -> Document | None:
+    if tool is None:
+        return None
+    return {"name": tool.name, "pairs": tool.pairs, "of": tool.of, "evidence": tool.evidence}
 
 
 def pattern_document(pattern: Pattern) -> Document:

@@ -70,6 +70,8 @@ class UnprintableIngest(BrokenIngest):
 class BrokenStore:
     """Its disk is gone."""
 
+    durable = False
+
     def begin(self) -> AbstractContextManager[Unit]:
         raise StoreError("database /var/secret.db: disk I/O error")
 
