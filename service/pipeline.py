@@ -17,7 +17,6 @@ from service.capture.flow_direction import FlowDirection
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
-from service.patterns.catalogue import FORGOTTEN, Followers, identify
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
 from service.store.repository import Store, Unit, WindowRecord
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficSource
+    from service.patterns.catalogue import Followers
     from service.windows.counts import WindowCounts
 
 
@@ -216,8 +216,10 @@ class Pipeline:
         return self._analyse(unit, counts, digest)
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
-        shapes = self._finder(counts).find(count_matrix(counts))
-        followers = identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
+        catalogue = unit.catalogue(counts.sensor, counts.end - counts.start)
+        shapes = self._finder(counts).find(count_matrix(counts), catalogue.known())
+        update = catalogue.update(counts, shapes)
+        followers = update.followers
         open_alerts = ongoing(counts, unit.open_alerts(counts.sensor, counts.start - GAP))
         verdicts = judge(counts, self._spec.thresholds, set(open_alerts))
         alerts = [
@@ -231,7 +233,7 @@ class Pipeline:
         ]
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
-        unit.save_patterns(found.pattern for found in followers)
+        unit.save_catalogue(update)
         unit.save_alerts(alerts)
         unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)

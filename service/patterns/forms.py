@@ -22,6 +22,10 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 """Of a multiplicative hash (Knuth, The Art of Computer Programming 3, § 6.4): 2⁶⁴ over the golden ratio."""
 
 
+_DUST = 1e-3
+"""What has less than this share of the largest weight is forgotten."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Form:
     """Services and their share of a pattern's weight; both of length s, heaviest first."""
@@ -62,7 +66,15 @@ def blended(old: Form, new: Form, fresh: float, most: int) -> Form:
     parts = np.concatenate(((1 - fresh) * old.weights, fresh * new.weights))
     weights = np.bincount(place, parts, len(codes)).astype(np.float64)
     order = np.lexsort((codes, -weights))
+    order = order[weights[order] > _DUST * weights.max()]
     return listed(Form(codes[order], weights[order]), most)
+
+
+def cosine(one: Form, other: Form) -> float:
+    """Return the cosine of two forms, 0 to 1."""
+    _, here, there = np.intersect1d(one.services, other.services, assume_unique=True, return_indices=True)
+    product = float(one.weights[here] @ other.weights[there])
+    return min(product / float(np.linalg.norm(one.weights) * np.linalg.norm(other.weights)), 1.0)
 
 
 def cosines(rows: Sequence[Form], columns: Sequence[Form]) -> NDArray[np.float64]:
@@ -81,3 +93,15 @@ def unit_rows(forms: Sequence[Form]) -> csr_array:
     services, column = np.unique(codes, return_inverse=True)
     sizes = np.cumsum([0, *map(len, forms)])
     return csr_array((weights, column, sizes), shape=(len(forms), len(services)))
+
+
+def contained(rows: Sequence[Form], columns: Sequence[Form]) -> NDArray[np.float64]:
+    """Return the share of the weight of each form of `rows` that lies in services of each of `columns`, (r, c)."""
+    if not rows or not columns:
+        return np.zeros((len(rows), len(columns)))
+    stacked = unit_rows([*rows, *columns])
+    inside = stacked[len(rows) :].copy()
+    inside.data[:] = 1.0
+    weights = stacked[: len(rows)]
+    shares = np.asarray((weights @ inside.T).toarray(), np.float64)
+    return np.minimum(shares / np.asarray(weights.sum(axis=1)).reshape(-1, 1), 1.0)

@@ -6,20 +6,24 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
 from service.errors import StoreError, WindowConflictError
+from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
+from service.store.repository import MOST_VERSIONS, AlertQuery, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import Row
+
+    from service.patterns.catalogue import Update
+    from service.patterns.pattern import PatternVersion
 
 Item = TypeVar("Item", Alert, Pattern)
 
@@ -58,20 +62,42 @@ class _SqlUnit:
         except IntegrityError as error:
             raise WindowConflictError(f"window {counts.id}: stored already") from error
 
-    def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
-        return self._seen_since(tables.patterns, sensor, since, documents.read_pattern)
+    def catalogue(self, sensor: str, length: int) -> Catalogue:
+        table = tables.catalogues
+        query = select(table.c.windows).where(table.c.sensor == sensor, table.c.length_ns == length)
+        windows = self._connection.execute(query).scalar_one_or_none() or 0
+        rows = [
+            *self._seen_last(sensor, length, MOST_RECURRING, recurring=True),
+            *self._seen_last(sensor, length, MOST_SINGLE, recurring=False),
+        ]
+        patterns = tuple(documents.read_pattern(row.document) for row in sorted(rows, key=lambda row: row.sequence))
+        return Catalogue(sensor, length, windows, patterns)
 
-    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+    def save_catalogue(self, update: Update) -> None:
+        catalogue, table = update.catalogue, tables.catalogues
+        row = {"sensor": catalogue.sensor, "length_ns": catalogue.length, "windows": catalogue.windows}
+        self._connection.execute(sqlite.replace(table, "sensor", "length_ns"), row)
+        self.save_patterns(update.patterns, update.versions)
+
+    def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
         rows = {
             pattern.id: {
                 "id": pattern.id,
                 "sensor": pattern.sensor,
                 "last_seen_ns": pattern.last_seen,
                 "document": documents.write_pattern(pattern),
+                "length_ns": pattern.length,
+                "recurring": pattern.windows > 1,
             }
             for pattern in patterns
         }
         self._save(tables.patterns, list(rows.values()))
+        self._save_versions(list(versions))
+
+    def versions(self, pattern_id: str) -> Sequence[PatternVersion]:
+        table = tables.pattern_versions
+        query = select(table.c.document).where(table.c.pattern == pattern_id).order_by(table.c.version)
+        return [documents.read_version(document) for document in self._connection.scalars(query)]
 
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
         return self._seen_since(tables.alerts, sensor, since, documents.read_alert)
@@ -126,6 +152,29 @@ class _SqlUnit:
             .order_by(table.c.sequence)
         )
         return [read(document) for document in self._connection.scalars(query)]
+
+    def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
+        table = tables.patterns
+        query = (
+            select(table.c.sequence, table.c.document)
+            .where(table.c.sensor == sensor, table.c.length_ns == length, table.c.recurring == recurring)
+            .order_by(table.c.last_seen_ns.desc(), table.c.sequence)
+            .limit(most)
+        )
+        return self._connection.execute(query).all()
+
+    def _save_versions(self, versions: list[PatternVersion]) -> None:
+        table = tables.pattern_versions
+        rows = [
+            {"pattern": each.pattern, "version": each.version, "document": documents.write_version(each)}
+            for each in versions
+        ]
+        if rows:
+            self._connection.execute(sqlite.replace(table, "pattern", "version"), rows)
+            old = table.c.version <= bindparam("latest") - MOST_VERSIONS
+            stale = delete(table).where(table.c.pattern == bindparam("replaced"), old)
+            ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
+            self._connection.execute(stale, ends)
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -212,15 +261,22 @@ class SqlStore:
         sqlite.log_ahead(self._engine, self._wait_seconds)
         with self._writer.begin() as connection:
             # Another process may have been quicker.
-            if not self._check_version(connection):
+            found = self._check_version(connection)
+            if found is None:
                 tables.metadata.create_all(connection)
                 connection.execute(insert(tables.layout), {"version": tables.VERSION})
+                return
+            for layout in range(found, tables.VERSION):
+                for statement in tables.STEPS[layout]:
+                    connection.execute(text(statement))
+            if found < tables.VERSION:
+                connection.execute(tables.layout.update().values(version=tables.VERSION))
 
-    def _check_version(self, connection: Connection) -> bool:
-        """Return False if the database is empty; raises StoreError if it can't be used."""
+    def _check_version(self, connection: Connection) -> int | None:
+        """Return the layout's number, None if the database is empty; raises StoreError if it can't be used."""
         names = inspect(connection).get_table_names()
         if not names:
-            return False
+            return None
         version = None
         if tables.layout.name in names:
             version = connection.execute(select(tables.layout.c.version)).scalar()
@@ -231,7 +287,7 @@ class SqlStore:
                 f"database {self._name}: has layout {version}, this Yocho knows {tables.VERSION}; "
                 "use a newer Yocho or name another file"
             )
-        return True
+        return int(version)
 
     @contextmanager
     def _failures(self, what: str) -> Iterator[None]:

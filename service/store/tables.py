@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -14,10 +15,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
-VERSION = 1
-"""Of this layout; raise it with every change, and write down how the one before becomes it."""
+VERSION = 2
+"""Of this layout; raise it with every change, and write down in `STEPS` how the one before becomes it."""
 
 metadata = MetaData()
 
@@ -47,9 +49,27 @@ patterns = Table(
     Column("sensor", String, nullable=False),
     Column("last_seen_ns", BigInteger, nullable=False),
     Column("document", Text, nullable=False),
+    Column("length_ns", BigInteger, nullable=False, server_default=text("60000000000")),
+    Column("recurring", Boolean, nullable=False, server_default=text("1")),
     Index("patterns_of_sensor", "sensor", "sequence"),
-    Index("patterns_by_time", "sensor", "last_seen_ns"),
+    Index("patterns_of_catalogue", "sensor", "length_ns", "recurring", "last_seen_ns"),
     sqlite_autoincrement=True,
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("sensor", String, primary_key=True),
+    Column("length_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("windows", BigInteger, nullable=False),
+)
+
+pattern_versions = Table(
+    "pattern_versions",
+    metadata,
+    Column("pattern", String, ForeignKey("patterns.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
 )
 
 alerts = Table(
@@ -74,3 +94,18 @@ alert_sources = Table(
     Column("alert", String, ForeignKey("alerts.id"), primary_key=True),
     Index("sources_of_alert", "alert"),
 )
+
+STEPS = {
+    # Layout 1 did not say how long the windows of a pattern were: they are taken for the default, a minute.
+    1: (
+        "ALTER TABLE patterns ADD COLUMN length_ns BIGINT NOT NULL DEFAULT 60000000000",
+        "ALTER TABLE patterns ADD COLUMN recurring BOOLEAN NOT NULL DEFAULT 1",
+        "DROP INDEX patterns_by_time",
+        "CREATE INDEX patterns_of_catalogue ON patterns (sensor, length_ns, recurring, last_seen_ns)",
+        "CREATE TABLE catalogues (sensor VARCHAR NOT NULL, length_ns BIGINT NOT NULL, windows BIGINT NOT NULL, "
+        "PRIMARY KEY (sensor, length_ns))",
+        "CREATE TABLE pattern_versions (pattern VARCHAR NOT NULL, version INTEGER NOT NULL, "
+        "document TEXT NOT NULL, PRIMARY KEY (pattern, version), FOREIGN KEY(pattern) REFERENCES patterns (id))",
+    ),
+}
+"""Layout → the statements that make the next one of it; in one transaction with its number."""
