@@ -37,7 +37,7 @@ class MatchSpec:
     """Cosine of the services from which on they are, ..."""
     akin: float = 0.6
     """... or from which on they are if they have enough members in common, ..."""
-    company: float = 0.5
+    company: float = 0.3
     """... which is this share of the members of the smaller of the two."""
 
 

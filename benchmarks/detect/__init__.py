@@ -1,0 +1,1 @@
+"""How well scans are found, beside what users have today."""
