@@ -98,7 +98,9 @@ class Clusters:
         del known
         squares = np.asarray(matrix.values.multiply(matrix.values).sum(axis=1), np.float64).ravel()
         units = sparse.csr_array(sparse.diags_array(1 / np.sqrt(squares)) @ matrix.values)
-        means = KMeans(min(CLUSTERS, units.shape[0]), n_init=1, random_state=SEED).fit(sparse.csr_matrix(units))
+        places = units.indices.astype(np.int32), units.indptr.astype(np.int32)  # what scikit-learn takes
+        rows = sparse.csr_matrix((units.data, *places), shape=units.shape)
+        means = KMeans(min(CLUSTERS, units.shape[0]), n_init=1, random_state=SEED).fit(rows)
         shapes = []
         for k, centre in enumerate(means.cluster_centers_):
             members = np.flatnonzero(means.labels_ == k)

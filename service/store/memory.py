@@ -93,7 +93,8 @@ class _MemoryUnit:
     def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
         self.shelved_patterns.save(patterns)
         for version in versions:
-            self.past[version.pattern] = (*self.past.get(version.pattern, ()), version)[-MOST_VERSIONS:]
+            others = [each for each in self.past.get(version.pattern, ()) if each.version != version.version]
+            self.past[version.pattern] = (*others, version)[-MOST_VERSIONS:]
 
     def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
         alerts = self.shelved_alerts.items.values()
