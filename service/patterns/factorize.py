@@ -24,6 +24,8 @@ _SMALLEST_WEIGHT = 1e-3
 """Services with less of a pattern's weight are numerical dust."""
 _SMALLEST_SHARE = 0.1
 """A source belongs to a pattern that explains at least this share of its row."""
+_ASKED = 1 << 14
+"""Rows that new patterns are looked for in, at most; of more, evenly spaced ones."""
 _BLOCK = 1 << 13
 """Rows that are compared with all patterns at a time: that product is dense."""
 
@@ -179,37 +181,79 @@ def _alike(
     units: sparse.csr_array, known: sparse.csr_array, spec: FactorizationSpec
 ) -> tuple[list[_Part], NDArray[np.int64]]:
     """Return small patterns with the unit rows that follow them, and the rows that follow none."""
-    strangers = units[_unexplained(_memberships(units, known, 1, spec))]
-    patterns = sparse.csr_array(sparse.vstack([known, _born(strangers, spec)]))
-    shares = _memberships(units, patterns, 1, spec)
+    near = _nearest(units, known)
+    strangers = np.flatnonzero(near.share < 1 - spec.poor)
+    if len(strangers) > _ASKED:
+        strangers = strangers[np.linspace(0, len(strangers) - 1, _ASKED).astype(np.int64)]
+    born = _born(units[strangers], spec)
+    patterns = sparse.csr_array(sparse.vstack([known, born]))
+    shares = _followed(near.or_nearer(_nearest(units, born), known.shape[0]), patterns.shape[0], spec)
     left = _unexplained(shares)
     # A row with two habits follows the patterns of both; it says nothing of the form of either.
-    both = _memberships(units[left], patterns, 2, spec)
+    both = _two_memberships(units[left], patterns, spec)
     everyone, moved = _with_rows(shares, left, both), _refreshed(units, patterns, shares)
     followed = np.flatnonzero(np.diff(everyone.indptr))
     return [_pattern_of(moved, everyone, k) for k in followed.tolist()], left[_unexplained(both)]
 
 
-def _memberships(
-    units: sparse.csr_array, patterns: sparse.csr_array, most: int, spec: FactorizationSpec
+@dataclass(frozen=True, slots=True, eq=False)
+class _Nearest:
+    """The pattern nearest to each row, length n, and the share of the row's square that it explains."""
+
+    pattern: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    def or_nearer(self, other: _Nearest, offset: int) -> _Nearest:
+        """Return the nearer ones of both; the other's patterns are numbered from `offset` on."""
+        nearer = other.share > self.share
+        return _Nearest(
+            np.where(nearer, other.pattern + offset, self.pattern), np.where(nearer, other.share, self.share)
+        )
+
+
+def _nearest(units: sparse.csr_array, patterns: sparse.csr_array) -> _Nearest:
+    """Return D's best half step with one membership a row: of unit patterns, that of the largest cosine."""
+    n = units.shape[0]
+    nearest, share = np.zeros(n, np.int64), np.zeros(n)
+    for start in range(0, n if patterns.shape[0] else 0, _BLOCK):
+        cross = _cross(units[start : start + _BLOCK], patterns)
+        best = cross.argmax(axis=1)
+        nearest[start : start + _BLOCK] = best
+        share[start : start + _BLOCK] = np.take_along_axis(cross, best[:, np.newaxis], 1)[:, 0] ** 2
+    return _Nearest(nearest, share)
+
+
+def _cross(units: sparse.csr_array, patterns: sparse.csr_array) -> NDArray[np.float64]:
+    return np.asarray((units @ patterns[:, :-1].T).toarray(), np.float64)
+
+
+def _followed(near: _Nearest, patterns: int, spec: FactorizationSpec) -> sparse.csr_array:
+    """Return the share of each row that its pattern explains, n × patterns; rows that fit badly follow none."""
+    rows = np.flatnonzero(near.share >= 1 - spec.poor)
+    return sparse.csr_array((near.share[rows], (rows, near.pattern[rows])), shape=(len(near.share), patterns))
+
+
+def _two_memberships(
+    units: sparse.csr_array, patterns: sparse.csr_array, spec: FactorizationSpec
 ) -> sparse.csr_array:
     """Return d_ik ⟨c_k, x_i⟩, n × k, the share of row i that pattern k explains; rows that fit badly follow none.
 
-    D is the half step of `lnmf_core.SparseRows` for a given C, with at most `most` memberships in a row.
+    D is the half step of `lnmf_core.SparseRows` for a given C. Rows of one service need no second pattern.
     """
-    n, k = units.shape[0], patterns.shape[0]
-    if not n or not k:
-        return sparse.csr_array((n, k), dtype=np.float64)
+    shape = units.shape[0], patterns.shape[0]
+    several = np.flatnonzero(np.diff(units.indptr) > 1)
     gram = np.asarray((patterns @ patterns.T).toarray(), np.float64)
-    blocks = []
-    for start in range(0, n, _BLOCK):
-        cross = np.asarray((units[start : start + _BLOCK] @ patterns[:, :-1].T).toarray(), np.float64)
-        rule = lnmf_core.SparseRows(np.ones(len(cross)), most, spec.gain)
+    held = sparse.coo_array(shape, dtype=np.float64)
+    for start in range(0, len(several) if shape[1] else 0, _BLOCK):
+        rows = several[start : start + _BLOCK]
+        cross = _cross(units[rows], patterns)
+        rule = lnmf_core.SparseRows(np.ones(len(rows)), 2, spec.gain)
         weights, _ = rule.update(np.zeros_like(cross), lnmf_core.NormalEquations(cross, gram), 0)
         shares = weights * cross
         shares[shares.sum(axis=1) < 1 - spec.poor] = 0.0
-        blocks.append(sparse.csr_array(shares))
-    return sparse.csr_array(sparse.vstack(blocks))
+        row, pattern = shares.nonzero()
+        held = held + sparse.coo_array((shares[row, pattern], (rows[row], pattern)), shape=shape)
+    return sparse.csr_array(held)
 
 
 def _unexplained(shares: sparse.csr_array) -> NDArray[np.int64]:
@@ -225,7 +269,7 @@ def _born(units: sparse.csr_array, spec: FactorizationSpec) -> sparse.csr_array:
     memberships = lnmf_core.Memberships(least_rows=spec.least_rows, seed=_SEED)
     rows = lnmf_core.factorize_sparse_rows(units, rank, memberships).factors.C
     found = sparse.csr_array(np.pad(rows / np.linalg.norm(rows, axis=1, keepdims=True), ((0, 0), (0, 1))))
-    followers = np.bincount(_memberships(units, found, 1, spec).indices, minlength=found.shape[0])
+    followers = np.diff(sparse.csc_array(_followed(_nearest(units, found), found.shape[0], spec)).indptr)
     return found[np.flatnonzero(followers >= spec.least_rows)]
 
 

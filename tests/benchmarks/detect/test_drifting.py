@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from benchmarks.detect.drifting import DriftSpec, drifting_windows
@@ -27,6 +29,6 @@ def test_campaigns_drift_and_their_members_change() -> None:
 def test_campaigns_begin_end_and_rest() -> None:
     windows = drifting_windows(3, DriftSpec(windows=20, campaigns=20, noise=0))
     seen = [set(each.members) for each in windows]
-    assert any(earlier - later for earlier, later in zip(seen, seen[1:], strict=False))
-    assert any(later - earlier for earlier, later in zip(seen, seen[1:], strict=False))
+    assert any(earlier - later for earlier, later in itertools.pairwise(seen))
+    assert any(later - earlier for earlier, later in itertools.pairwise(seen))
     assert min(map(len, seen)) < 20
