@@ -149,7 +149,8 @@ def build_cli(parts: Parts) -> typer.Typer:
     def scan(
         paths: Annotated[list[Path], typer.Argument(help=_PATHS, metavar="PATH…")],
         window: Annotated[
-            int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
+            int | None,
+            typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60, of logs 600"),
         ] = None,
         kind: Annotated[
             Input | None,

@@ -156,6 +156,7 @@ def _figures(summary: Summary) -> str:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.tunnelled.items()))
         line += f"\nRead through tunnels: {kinds}"
     for what, count in (
+        ("scans by sources on the allow-list, not shown", summary.allowed),
         ("attempts not counted, a window was full", summary.shed.attempts),
         ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),
@@ -187,6 +188,7 @@ def _summary(summary: Summary) -> dict[str, object]:
         "sources": summary.sources,
         "services": summary.services,
         "alerts": summary.alerts,
+        "allowed": summary.allowed,
         "unparsed": dict(sorted(summary.unparsed.items())),
         "tunnelled": dict(sorted(summary.tunnelled.items())),
         "shed": asdict(summary.shed),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from service.alerts.alert import Alert
+    from service.alerts.allow import AllowList
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
@@ -188,9 +189,32 @@ class Yocho:
         from service.pipeline import PipelineSpec
         from service.windows.assign import WindowSpec
         from service.windows.budget import Budget
+        from service.windows.scales import usual_scales
 
-        length = (window or self._settings.window) * _SECOND
-        return PipelineSpec(windows=WindowSpec(length=length, budget=Budget(self._settings.max_pairs)))
+        budget = Budget(self._settings.max_pairs)
+
+        def windows(seconds: int) -> WindowSpec:
+            length = seconds * _SECOND
+            return WindowSpec(length=length, budget=budget, scales=usual_scales(length))
+
+        return PipelineSpec(
+            windows=windows(window or self._settings.window),
+            log_windows=windows(window or self._settings.log_window),
+            allowed=_read_allow_list(self._settings.allow_list),
+        )
+
+
+def _read_allow_list(name: str) -> AllowList:
+    """Return the list in a file, or an empty one if no file is named."""
+    from service.alerts.allow import AllowList, read_allow_list
+
+    if not name:
+        return AllowList()
+    try:
+        return read_allow_list(Path(name).read_text().splitlines(), name)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is no text"
+        raise SettingsError(f"{name}: {why}; YOCHO_ALLOW_LIST names a file of sources that may scan") from None
 
 
 def _stop_signals() -> threading.Event:

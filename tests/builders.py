@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.alerts.alert import Alert, Distinct, Evidence, Kind
+from service.alerts.alert import Alert, Distinct, Evidence, Ground, Kind
 from service.capture.address import pack_addresses
 from service.capture.services import parse_service
 from service.patterns.pattern import Pattern
@@ -68,6 +68,7 @@ AN_ALERT = Alert(
     targets_sample=("198.51.100.1", "198.51.100.2"),
     first_seen=START,
     last_seen=START + 5 * MINUTE,
+    ground=Ground.TARGETS,
     score=41.5,
     threshold=25.0,
     technique="T1595.001",
@@ -81,6 +82,12 @@ AN_ALERT = Alert(
         services=Distinct(2, exact=False, sample=(22, 23)),
         windows=5,
     ),
+    scale=MINUTE,
+    named_at=START + MINUTE,
+    named_after=12,
+    counted_until=START + 6 * MINUTE,
+    updates=1,
+    told=24,
 )
 
 A_PATTERN = Pattern(

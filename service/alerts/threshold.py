@@ -18,7 +18,7 @@ class Thresholds:
     """... and for one that more than `answered_share` of its pairs answer."""
     answered_share: float = 0.2
     targets: int = 10
-    """Unanswered targets of one TCP or UDP service, if they were tried about once each or the window is long, ..."""
+    """Unanswered targets of one TCP or UDP service, if each was tried about once or the window is long, ..."""
     targets_retried: int = 20
     """... and if not: a device that has lost its servers tries each a few times before it says so."""
     tries: float = 1.5

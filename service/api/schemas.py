@@ -129,6 +129,8 @@ class AlertFilter(Filter):
     source: Annotated[str, Field(max_length=64), AfterValidator(_canonical)] | None = None
     """An IPv4 or IPv6 address."""
     since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
+    allowed: bool = False
+    """Those that the allow-list covers, instead of all others."""
 
 
 class Judgement(BaseModel):
@@ -390,6 +392,9 @@ class AlertOut(BaseModel):
     """Distinct (target, service) pairs, summed over the windows."""
     answered: int
     """How many of the pairs took part."""
+    answered_share: float
+    attempts_per_second: float
+    """From the first attempt to the last."""
     windows: int
     """Windows in which the scan went on."""
     estimated: bool
@@ -398,8 +403,21 @@ class AlertOut(BaseModel):
     """Attempts, of any source, that these windows had no room for."""
     first_seen: TimeText
     last_seen: TimeText
+    open_until: TimeText
+    """What the source tries up to then goes on with this scan."""
+    named_at: TimeText
+    """When it was named, in the time of the traffic."""
+    named_after_pairs: int
+    """The pairs that had been tried by then."""
+    scale_seconds: float
+    """Length of the windows in which it was named."""
+    updates: int
+    """How often the scan has doubled since it was named."""
+    ground: str
+    """What decided: services (unanswered ones of a target), targets (unanswered ones of a service), dark (targets
+    that answer nobody), pinged, or asked (in ARP, in vain)."""
     score: float
-    """The evidence that decided."""
+    """The evidence that decided, of that kind."""
     threshold: float
     """The score at which a scan is named."""
     technique: str
@@ -408,6 +426,8 @@ class AlertOut(BaseModel):
     """Id of the pattern that the source followed most."""
     reason: str
     """One sentence that says why."""
+    allowed_by: str | None
+    """The rules of the allow-list that cover it, or null."""
 
 
 class AlertPage(BaseModel):

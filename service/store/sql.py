@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select, text
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, inspect, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
@@ -18,7 +18,7 @@ from service.store.cursor import read_cursor, write_cursor
 from service.store.repository import MOST_VERSIONS, AlertQuery, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Row
 
@@ -99,8 +99,12 @@ class _SqlUnit:
         query = select(table.c.document).where(table.c.pattern == pattern_id).order_by(table.c.version)
         return [documents.read_version(document) for document in self._connection.scalars(query)]
 
-    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        return self._seen_since(tables.alerts, sensor, since, documents.read_alert)
+    def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
+        table, named = tables.alerts, tables.alert_sources
+        rows = select(table.c.document).where(table.c.sensor == sensor, table.c.open_until_ns >= since)
+        if sources is not None:
+            rows = rows.where(table.c.id.in_(select(named.c.alert).where(named.c.source.in_(sources))))
+        return list(map(documents.read_alert, self._connection.scalars(rows.order_by(table.c.sequence))))
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
@@ -110,6 +114,8 @@ class _SqlUnit:
                 "sensor": alert.sensor,
                 "kind": alert.kind.value,
                 "last_seen_ns": alert.last_seen,
+                "open_until_ns": alert.open_until,
+                "allowed": alert.allowed_by is not None,
                 "document": documents.write_alert(alert),
             }
             for alert in latest.values()
@@ -123,7 +129,7 @@ class _SqlUnit:
 
     def alerts(self, query: AlertQuery) -> Page[Alert]:
         table, sources = tables.alerts, tables.alert_sources
-        rows = select(table.c.sequence, table.c.document)
+        rows = select(table.c.sequence, table.c.document).where(table.c.allowed.is_(query.allowed))
         if query.kind is not None:
             rows = rows.where(table.c.kind == query.kind.value)
         if query.source is not None:
@@ -144,14 +150,6 @@ class _SqlUnit:
         if query.sensor is not None:
             rows = rows.where(table.c.sensor == query.sensor)
         return self._page(table, rows, query, documents.read_pattern)
-
-    def _seen_since(self, table: Table, sensor: str, since: int, read: Callable[[str], Item]) -> list[Item]:
-        query = (
-            select(table.c.document)
-            .where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
-            .order_by(table.c.sequence)
-        )
-        return [read(document) for document in self._connection.scalars(query)]
 
     def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
         table = tables.patterns
@@ -261,33 +259,27 @@ class SqlStore:
         sqlite.log_ahead(self._engine, self._wait_seconds)
         with self._writer.begin() as connection:
             # Another process may have been quicker.
-            found = self._check_version(connection)
-            if found is None:
+            if not self._check_version(connection):
                 tables.metadata.create_all(connection)
                 connection.execute(insert(tables.layout), {"version": tables.VERSION})
-                return
-            for layout in range(found, tables.VERSION):
-                for statement in tables.STEPS[layout]:
-                    connection.execute(text(statement))
-            if found < tables.VERSION:
-                connection.execute(tables.layout.update().values(version=tables.VERSION))
 
-    def _check_version(self, connection: Connection) -> int | None:
-        """Return the layout's number, None if the database is empty; raises StoreError if it can't be used."""
+    def _check_version(self, connection: Connection) -> bool:
+        """Return False if the database is empty; raises StoreError if it can't be used."""
         names = inspect(connection).get_table_names()
         if not names:
-            return None
+            return False
         version = None
         if tables.layout.name in names:
             version = connection.execute(select(tables.layout.c.version)).scalar()
         if version is None or version < 1:
             raise StoreError(f"database {self._name}: is no Yocho database; name another file")
-        if version > tables.VERSION:
+        if version != tables.VERSION:
+            other = "a newer" if version > tables.VERSION else "an older"
             raise StoreError(
                 f"database {self._name}: has layout {version}, this Yocho knows {tables.VERSION}; "
-                "use a newer Yocho or name another file"
+                f"use {other} Yocho or name another file"
             )
-        return int(version)
+        return True
 
     @contextmanager
     def _failures(self, what: str) -> Iterator[None]:

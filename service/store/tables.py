@@ -15,11 +15,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
 )
 
-VERSION = 2
-"""Of this layout; raise it with every change, and write down in `STEPS` how the one before becomes it."""
+VERSION = 3
+"""Of this layout; raise it with every change."""
 
 metadata = MetaData()
 
@@ -49,8 +48,8 @@ patterns = Table(
     Column("sensor", String, nullable=False),
     Column("last_seen_ns", BigInteger, nullable=False),
     Column("document", Text, nullable=False),
-    Column("length_ns", BigInteger, nullable=False, server_default=text("60000000000")),
-    Column("recurring", Boolean, nullable=False, server_default=text("1")),
+    Column("length_ns", BigInteger, nullable=False),
+    Column("recurring", Boolean, nullable=False),
     Index("patterns_of_sensor", "sensor", "sequence"),
     Index("patterns_of_catalogue", "sensor", "length_ns", "recurring", "last_seen_ns"),
     sqlite_autoincrement=True,
@@ -80,8 +79,10 @@ alerts = Table(
     Column("sensor", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("last_seen_ns", BigInteger, nullable=False),
+    Column("open_until_ns", BigInteger, nullable=False),
+    Column("allowed", Boolean, nullable=False),
     Column("document", Text, nullable=False),
-    Index("alerts_of_sensor", "sensor", "last_seen_ns"),
+    Index("alerts_of_sensor", "sensor", "open_until_ns"),
     Index("alerts_of_kind", "kind", "sequence"),
     Index("alerts_by_time", "last_seen_ns"),
     sqlite_autoincrement=True,
@@ -94,18 +95,3 @@ alert_sources = Table(
     Column("alert", String, ForeignKey("alerts.id"), primary_key=True),
     Index("sources_of_alert", "alert"),
 )
-
-STEPS = {
-    # Layout 1 did not say how long the windows of a pattern were: they are taken for the default, a minute.
-    1: (
-        "ALTER TABLE patterns ADD COLUMN length_ns BIGINT NOT NULL DEFAULT 60000000000",
-        "ALTER TABLE patterns ADD COLUMN recurring BOOLEAN NOT NULL DEFAULT 1",
-        "DROP INDEX patterns_by_time",
-        "CREATE INDEX patterns_of_catalogue ON patterns (sensor, length_ns, recurring, last_seen_ns)",
-        "CREATE TABLE catalogues (sensor VARCHAR NOT NULL, length_ns BIGINT NOT NULL, windows BIGINT NOT NULL, "
-        "PRIMARY KEY (sensor, length_ns))",
-        "CREATE TABLE pattern_versions (pattern VARCHAR NOT NULL, version INTEGER NOT NULL, "
-        "document TEXT NOT NULL, PRIMARY KEY (pattern, version), FOREIGN KEY(pattern) REFERENCES patterns (id))",
-    ),
-}
-"""Layout → the statements that make the next one of it; in one transaction with its number."""

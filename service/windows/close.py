@@ -43,14 +43,17 @@ class WindowName:
     end: int
 
 
-def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -> WindowCounts:
+def close_window(
+    name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed, seen_until: int | None = None
+) -> WindowCounts:
     """Aggregate the pairs of a window into counts; the cost is that of two sorts of the pairs.
 
     Of sources of whose pairs only a sample is kept, the counts are estimates: what a pair in 2ʰ shows, times 2ʰ.
-    A window that shed something knows of no dark targets: answers may have been among what it dropped.
+    A window that shed something knows of no dark targets: answers may have been among what it dropped. Neither does
+    a look at what was `seen_until` a time.
     """
     sources, source = numbered(pairs.source)
-    dark = _to_dark_targets(pairs) if shed == Shed() else np.zeros(len(source), np.bool_)
+    dark = _to_dark_targets(pairs) if seen_until is None and shed == Shed() else np.zeros(len(source), np.bool_)
     rows = _service_counts(source, pairs, dark)
     totals, samples = _per_source(len(sources), source, pairs, rows, hosts)
     halvings = np.zeros(len(sources), np.int8)
@@ -67,6 +70,7 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
         samples=samples,
         shed=shed,
         halvings=halvings,
+        seen_until=seen_until,
     )
 
 

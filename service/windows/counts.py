@@ -123,6 +123,8 @@ class WindowCounts:
     halvings: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """How often the sample of each source's pairs was halved, length n, or 0: where it is not 0, the counts of
     the source are estimates."""
+    seen_until: int | None = None
+    """Of a look at a window that is still open, its time: it holds of some sources what is decided by then."""
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
@@ -140,6 +142,11 @@ class WindowCounts:
             raise ValueError(f"samples: do not describe {n} sources")
         if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
             raise ValueError("rows.source: points outside of the sources")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the window is over."""
+        return self.seen_until is None
 
     @property
     def attempts(self) -> int:

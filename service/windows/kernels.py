@@ -17,9 +17,9 @@ ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
 # COUNTS: 24 bits of service, 32 bits of tries, 8 bits of marks.
 SERVICE_SHIFT, TRIES_SHIFT = 40, 8
 TRIES_MASK = (1 << 32) - 1
-USED, ANSWERED, EXPIRED = 1, 2, 4
+USED, ANSWERED, EXPIRED, REFUSED = 1, 2, 4, 8
 
-_ATTEMPT, _ANSWERED, _EXPIRED = 0, 1, 3  # service.capture.batch.Outcome
+_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
 
 
 @compiled
@@ -161,6 +161,8 @@ def count(
             strayed += 1
         elif outcome[i] == _ANSWERED:
             table[at, COUNTS] = held | ANSWERED
+        elif outcome[i] == _REFUSED:
+            table[at, COUNTS] = held | REFUSED
         elif outcome[i] == _EXPIRED:
             table[at, COUNTS] = held | EXPIRED
     return len(time), used, sampled, strayed
@@ -194,7 +196,7 @@ def merge(
             table[at] = rows[i]
             continue
         tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
-        marks = (held | counts) & (USED | ANSWERED | EXPIRED)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED)
         table[at, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
         table[at, FIRST] = min(table[at, FIRST], rows[i, FIRST])
         table[at, LAST] = max(table[at, LAST], rows[i, LAST])

@@ -1,0 +1,174 @@
+"""One incident, not thousands: a scan that goes on from window to window is one alert that grows.
+
+Windows of several lengths tell of the same attempts. An alert therefore remembers up to when its evidence counts:
+windows after that add to it, while one that lies before counts only for what the alert does not hold yet.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from service.alerts.alert import LISTED_SERVICES, TECHNIQUES, Alert, Evidence, Kind
+from service.alerts.distinct import union
+from service.alerts.evidence import measured, with_reason
+from service.alerts.sources import Verdict, further_rows
+from service.capture.address import parse_address
+from service.capture.services import Means
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from service.alerts.allow import AllowList
+    from service.windows.counts import WindowCounts
+
+Whose = tuple[int, Means]
+"""A source's index in a window, and what it scans with."""
+
+
+def follow(
+    window: WindowCounts,
+    verdicts: Sequence[Verdict],
+    known: Iterable[Alert],
+    patterns: Mapping[int, str],
+    allowed: AllowList,
+) -> list[Alert]:
+    """Return the alerts that begin or go on in a window.
+
+    `known` are those that were open when the window began, `patterns` the pattern that each source (its index in
+    the window) follows most.
+    """
+    before = _by_source(window, known)
+    changed = []
+    for verdict in verdicts:
+        found = measured(window, verdict, patterns.get(verdict.source), allowed)
+        alert = _grown(before.pop((verdict.source, verdict.means), []), found)
+        if alert is not None:
+            changed.append(alert)
+    for (source, by), alerts in before.items():
+        rows, latest = further_rows(window, source, by), alerts[-1]
+        if len(rows):
+            more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
+            found = measured(window, more, patterns.get(source), allowed)
+            if found.id == latest.id or latest.counted_until <= window.start:
+                changed.append(_added(latest, found))
+    return changed
+
+
+def begin(
+    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], allowed: AllowList
+) -> list[Alert]:
+    """Return the alerts that begin in a look at a window that is still open; `known` as in `follow`.
+
+    When the window is over, `follow` gives them all of its evidence.
+    """
+    before = _by_source(window, known)
+    return [
+        with_reason(measured(window, verdict, None, allowed))
+        for verdict in verdicts
+        if (verdict.source, verdict.means) not in before
+    ]
+
+
+def _by_source(window: WindowCounts, alerts: Iterable[Alert]) -> dict[Whose, list[Alert]]:
+    """Return the alerts whose source occurs in a window, the latest last."""
+    alerts = sorted(alerts, key=lambda alert: alert.last_seen)
+    places = {(high, low): i for i, (high, low) in enumerate(window.sources.tolist())} if alerts else {}
+    found: dict[Whose, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        place = places.get(parse_address(alert.sources[0]))
+        if place is not None and alert.first_seen < window.end:
+            found[place, means_of(alert)].append(alert)
+    return found
+
+
+def means_of(alert: Alert) -> Means:
+    """Return what an alert's source scans with."""
+    protocol = alert.services[0].partition("/")[0]
+    return {"icmp": Means.ICMP, "icmp6": Means.ICMP, "arp": Means.ARP}.get(protocol, Means.PORTS)
+
+
+def _grown(before: list[Alert], found: Alert) -> Alert | None:
+    """Return what a verdict's alert becomes beside those of before, or None if they hold all of it."""
+    looked_at = [alert for alert in before if alert.id == found.id]
+    if looked_at:
+        return _added(looked_at[0], found)
+    start = found.counted_until - found.scale
+    overlapping = [alert for alert in before if alert.counted_until > start]
+    if overlapping:
+        held = sum(alert.evidence.pairs for alert in overlapping)
+        return _enlarged(overlapping[-1], found) if found.evidence.pairs - held >= found.threshold else None
+    of_same = [alert for alert in before if _goes_on(alert, found)]
+    return _added(of_same[-1], found) if of_same else with_reason(found)
+
+
+def _goes_on(before: Alert, found: Alert) -> bool:
+    """Tell whether a scan can be the other's continuation: one sweep for other services can't."""
+    swept = before.kind is Kind.HORIZONTAL and found.kind is Kind.HORIZONTAL
+    return not swept or bool(set(before.services) & set(found.services))
+
+
+def _added(before: Alert, found: Alert) -> Alert:
+    """Return an alert with the evidence of a later window, or all of that in which a look has named it."""
+    if before.id == found.id:
+        return _joined(before, found, found.evidence)
+    mine, more = before.evidence, found.evidence
+    evidence = Evidence(
+        attempts=mine.attempts + more.attempts,
+        pairs=mine.pairs + more.pairs,
+        answered=mine.answered + more.answered,
+        targets=union(mine.targets, more.targets),
+        services=union(mine.services, more.services),
+        windows=mine.windows + 1,
+        estimated=mine.estimated or more.estimated,
+        shed=mine.shed + more.shed,
+    )
+    return _joined(before, found, evidence)
+
+
+def _enlarged(before: Alert, found: Alert) -> Alert:
+    """Return an alert with the evidence of a longer window that holds its own, and more."""
+    mine, more = before.evidence, found.evidence
+    evidence = Evidence(
+        attempts=max(mine.attempts, more.attempts),
+        pairs=max(mine.pairs, more.pairs),
+        answered=max(mine.answered, more.answered),
+        targets=union(mine.targets, more.targets),
+        services=union(mine.services, more.services),
+        windows=mine.windows,
+        estimated=mine.estimated or more.estimated,
+        shed=max(mine.shed, more.shed),
+    )
+    return _joined(before, found, evidence)
+
+
+def _joined(before: Alert, found: Alert, evidence: Evidence) -> Alert:
+    listed = dict.fromkeys((*before.services, *found.services))
+    kind = Kind.BLOCK if Kind.BLOCK in (before.kind, found.kind) else before.kind
+    doubled = evidence.pairs >= 2 * before.told
+    stronger = found if found.ground is before.ground and found.score > before.score else before
+    return with_reason(
+        replace(
+            before,
+            kind=kind,
+            technique=TECHNIQUES[kind],
+            services=tuple(listed)[:LISTED_SERVICES],
+            first_seen=min(before.first_seen, found.first_seen),
+            last_seen=max(before.last_seen, found.last_seen),
+            score=stronger.score,
+            pattern=before.pattern or found.pattern,
+            counted_until=max(before.counted_until, found.counted_until),
+            updates=before.updates + doubled,
+            told=evidence.pairs if doubled else before.told,
+            evidence=evidence,
+            allowed_by=_both(before.allowed_by, found.allowed_by),
+        )
+    )
+
+
+def _both(mine: str | None, more: str | None) -> str | None:
+    """Return the rules that allow two parts of a scan, or None if one is not allowed."""
+    if mine is None or more is None:
+        return None
+    return ", ".join(dict.fromkeys((*mine.split(", "), *more.split(", "))))
