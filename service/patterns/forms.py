@@ -95,13 +95,7 @@ def unit_rows(forms: Sequence[Form]) -> csr_array:
     return csr_array((weights, column, sizes), shape=(len(forms), len(services)))
 
 
-def contained(rows: Sequence[Form], columns: Sequence[Form]) -> NDArray[np.float64]:
-    """Return the share of the weight of each form of `rows` that lies in services of each of `columns`, (r, c)."""
-    if not rows or not columns:
-        return np.zeros((len(rows), len(columns)))
-    stacked = unit_rows([*rows, *columns])
-    inside = stacked[len(rows) :].copy()
-    inside.data[:] = 1.0
-    weights = stacked[: len(rows)]
-    shares = np.asarray((weights @ inside.T).toarray(), np.float64)
-    return np.minimum(shares / np.asarray(weights.sum(axis=1)).reshape(-1, 1), 1.0)
+def contained(one: Form, other: Form) -> float:
+    """Return the share of the weight of one form that lies in services of the other."""
+    inside = np.isin(one.services, other.services)
+    return float(one.weights[inside].sum() / one.weights.sum())

@@ -38,19 +38,17 @@ class Kinship:
 
 def kinship(sightings: Sequence[Sighting], patterns: Sequence[Pattern], matched: Match) -> Kinship:
     """Return which patterns the window shows to be split or merged."""
-    wholes = [j for j, pattern in enumerate(patterns) if pattern.state is State.LIVE]
-    forms = [seen.form for seen in sightings]
-    kept = [form_of(patterns[j]) for j in wholes]
-    within, around = contained(forms, kept), contained(kept, forms)
     split: dict[int, list[int]] = {}
     merged: dict[int, list[int]] = {}
     found = set(matched.known.values())
-    for at, j in enumerate(wholes):
-        for i in (matched.company[:, j] >= _COMPANY).nonzero()[0].tolist():
-            if i not in matched.known and within[i, at] >= _INSIDE:
-                split.setdefault(j, []).append(i)
-            elif j not in found and around[at, i] >= _INSIDE:
-                merged.setdefault(i, []).append(j)
+    for i, j in zip(*(matched.company >= _COMPANY).nonzero(), strict=True):
+        seen, form = sightings[i].form, form_of(patterns[j])
+        if patterns[j].state is not State.LIVE or matched.known.get(int(i)) == j:
+            continue
+        if int(i) not in matched.known and contained(seen, form) >= _INSIDE:
+            split.setdefault(int(j), []).append(int(i))
+        elif j not in found and contained(form, seen) >= _INSIDE:
+            merged.setdefault(int(i), []).append(int(j))
     # What has only one part is that part grown, and would have matched it if it were alike.
     joined = {i: parts for i, parts in merged.items() if i in matched.known or len(parts) > 1}
     parents: dict[int, tuple[int, ...]] = {i: tuple(parts) for i, parts in joined.items() if i not in matched.known}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,10 @@ _PAST = 0.05
 """How much less alike a pattern counts that is live no more: where two fit, the live one is meant."""
 _AGE = 1e-6
 """How much being the older one adds: it decides between equals."""
+
+
+_form = lru_cache(maxsize=1024)(named_form)
+"""A catalogue asks several times in a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def match(sightings: Sequence[Sighting], patterns: Sequence[Pattern], spec: Matc
 
 def form_of(pattern: Pattern) -> Form:
     """Return the services of a pattern as a form."""
-    return named_form(pattern.services)
+    return _form(pattern.services)
 
 
 def _company(sightings: Sequence[Shares], patterns: Sequence[Shares]) -> NDArray[np.float64]:

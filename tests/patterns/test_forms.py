@@ -33,7 +33,7 @@ def test_cosines_are_those_of_each_two(rows: list[Form], columns: list[Form]) ->
             assert found[i, j] == pytest.approx(wanted)
             assert cosine(row, column) == pytest.approx(wanted)
             inside = np.isin(row.services, column.services)
-            assert contained([row], [column])[0, 0] == pytest.approx(row.weights[inside].sum())
+            assert contained(row, column) == pytest.approx(row.weights[inside].sum())
 
 
 def test_a_service_of_another_protocol_is_another() -> None:
