@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.alerts.allow import AllowList
-from service.alerts.incidents import begin, follow
 from service.alerts.sources import judge
+from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
 from service.capture.address import format_addresses
 from service.capture.batch import FlowBatch
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _ASKED_BY_NAME = 256
 """Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
 
-_LOOK = 1_000_000_000
+_LOOK = 250_000_000
 """ns between two looks at open windows."""
 
 _FINDERS = 256
@@ -117,7 +117,8 @@ def read_live(
     """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
 
     While nothing comes, `clock`, ns since the epoch, closes windows that are over. In between come looks at those
-    that are open, see `WindowCounts.seen_until`: every second, if they take no more than a twentieth of the time.
+    that are open, see `WindowCounts.seen_until`: four times a second, if they take no more
+    than a twentieth of the time.
     """
     windows = Windows(sensor, spec.windows, capture.hosts)
     beginnings = _Beginnings(spec, windows)

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -21,7 +22,7 @@ from service.errors import SettingsError, YochoError
 from service.settings import Settings, sudo_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fastapi import FastAPI
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
+    from service.selfcheck.check import Finding
 
 _SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
@@ -167,6 +169,20 @@ class Yocho:
             finally:
                 store.close()
 
+    def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
+        """See `service.cli.Parts`."""
+        import httpx
+
+        from service.selfcheck.check import check
+
+        here = f"http://{self._settings.host}:{self._settings.port}"
+        try:
+            client = httpx.Client(base_url=url or here)
+        except httpx.InvalidURL as error:
+            raise SettingsError(f"--url {url}: {error}; write http://HOST:PORT") from None
+        with client:
+            yield from check(client, time.time_ns(), progress)
+
     def app(self, database: str | None = None) -> FastAPI:
         """Return the web application: the API and the page."""
         from service.api.app import create_app
@@ -189,17 +205,12 @@ class Yocho:
         from service.pipeline import PipelineSpec
         from service.windows.assign import WindowSpec
         from service.windows.budget import Budget
-        from service.windows.scales import usual_scales
 
         budget = Budget(self._settings.max_pairs)
 
-        def windows(seconds: int) -> WindowSpec:
-            length = seconds * _SECOND
-            return WindowSpec(length=length, budget=budget, scales=usual_scales(length))
-
         return PipelineSpec(
-            windows=windows(window or self._settings.window),
-            log_windows=windows(window or self._settings.log_window),
+            windows=WindowSpec.usual((window or self._settings.window) * _SECOND, budget),
+            log_windows=WindowSpec.usual((window or self._settings.log_window) * _SECOND, budget),
             allowed=_read_allow_list(self._settings.allow_list),
         )
 

@@ -1,1 +1,1 @@
-"""How well scans are found, beside what users have today."""
+"""How well groups of sources are found: campaigns injected into real background."""

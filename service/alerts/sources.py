@@ -45,7 +45,7 @@ class _Sums:
     most_missed: NDArray[np.int64]
     """The most unanswered targets of a service."""
     swept: NDArray[np.int64]
-    """Services with many unanswered targets that were tried a few times each."""
+    """Services with many unanswered targets."""
     most_swept: NDArray[np.int64]
     """The most such targets of a service."""
     swept_share: NDArray[np.float64]
@@ -76,10 +76,9 @@ def further_rows(window: WindowCounts, source: int, by: Means) -> NDArray[np.int
 
 
 def _judge_ports(window: WindowCounts, thresholds: Thresholds, is_ports: NDArray[np.bool_]) -> list[Verdict]:
-    enough = _enough_targets(window, thresholds)
-    swept = is_ports & (window.rows.probed >= enough)
-    swept &= window.rows.probed >= thresholds.target_share * window.rows.targets
-    sums = _sum_ports(window, is_ports, swept)
+    enough, targets = _sweeps_of_services(window, thresholds)
+    swept = is_ports & (targets >= enough)
+    sums = _sum_ports(window, is_ports, swept, targets)
     few_answers = sums.answered <= thresholds.answered_share * sums.pairs
     services = np.where(few_answers, thresholds.services, thresholds.services_answered)
     vertical = window.totals.most_unanswered >= services
@@ -95,22 +94,31 @@ def _judge_ports(window: WindowCounts, thresholds: Thresholds, is_ports: NDArray
         else:
             mine = mine[swept[mine]]
             kind, ground = Kind.BLOCK if len(mine) >= thresholds.block else Kind.HORIZONTAL, Ground.TARGETS
-            most = mine[int(np.argmax(window.rows.probed[mine]))]
+            most = mine[int(np.argmax(targets[mine]))]
             score, threshold = int(sums.most_swept[source]), int(enough[most])
         found.append(Verdict(source, Means.PORTS, kind, ground, score, threshold, mine))
     return found
 
 
-def _enough_targets(window: WindowCounts, thresholds: Thresholds) -> NDArray[np.int64]:
-    """Return how many unanswered targets make a sweep of each row."""
+def _sweeps_of_services(
+    window: WindowCounts, thresholds: Thresholds
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return, for each row, how many targets make a sweep, and how many there are that count for one."""
     rows = window.rows
+    lost = rows.targets - rows.answered
+    stubborn = (lost >= thresholds.targets_lost) & (lost >= thresholds.lost_share * rows.targets)
+    probed = np.where(rows.probed >= thresholds.target_share * rows.targets, rows.probed, 0)
     once = rows.attempts <= thresholds.tries * rows.targets
     # In a look at one that is open, whoever will retry has not yet.
     once |= window.whole and window.end - window.start >= thresholds.long
-    return np.where(once, thresholds.targets, thresholds.targets_retried)
+    enough = np.where(once, thresholds.targets, thresholds.targets_retried)
+    stubborn &= probed < enough
+    return np.where(stubborn, thresholds.targets_lost, enough), np.where(stubborn, lost, probed)
 
 
-def _sum_ports(window: WindowCounts, is_ports: NDArray[np.bool_], swept: NDArray[np.bool_]) -> _Sums:
+def _sum_ports(
+    window: WindowCounts, is_ports: NDArray[np.bool_], swept: NDArray[np.bool_], targets: NDArray[np.int64]
+) -> _Sums:
     rows, n = window.rows, len(window.sources)
 
     def total(column: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -127,8 +135,8 @@ def _sum_ports(window: WindowCounts, is_ports: NDArray[np.bool_], swept: NDArray
         answered=total(rows.answered, is_ports),
         most_missed=most(missed, is_ports),
         swept=total(np.ones_like(rows.targets), swept),
-        most_swept=most(rows.probed, swept),
-        swept_share=total(rows.probed, swept) / np.maximum(total(missed, is_ports), 1),
+        most_swept=most(targets, swept),
+        swept_share=total(targets, swept) / np.maximum(total(missed, is_ports), 1),
     )
 
 

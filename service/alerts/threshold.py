@@ -21,6 +21,11 @@ class Thresholds:
     """Unanswered targets of one TCP or UDP service, if each was tried about once or the window is long, ..."""
     targets_retried: int = 20
     """... and if not: a device that has lost its servers tries each a few times before it says so."""
+    targets_lost: int = 100
+    """Unanswered targets of one service however often they were tried, if hardly any other answered: whoever lost
+    its servers has not lost so many."""
+    lost_share: float = 0.9
+    """The least share of a service's targets that must be unanswered for that."""
     tries: float = 1.5
     """Attempts a target of a service up to which its targets were tried about once each."""
     long: int = 600 * 1_000_000_000

@@ -12,7 +12,7 @@ from service.capture.batch import AttemptBatch, Outcome, take
 from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
 from service.windows.pairs import Look, PairTable
-from service.windows.scales import Scale, ScaledWindows
+from service.windows.scales import Scale, ScaledWindows, usual_scales
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,11 @@ class WindowSpec:
     """What a window may hold."""
     scales: tuple[Scale, ...] = ()
     """Longer windows besides, shortest first; they begin where shorter ones do."""
+
+    @classmethod
+    def usual(cls, length: int = 60 * SECOND, budget: Budget | None = None) -> WindowSpec:
+        """Return windows of a length, ns, with the usual longer ones besides."""
+        return cls(length=length, budget=budget or Budget(), scales=usual_scales(length))
 
     def __post_init__(self) -> None:
         if self.length < SECOND:

@@ -74,6 +74,12 @@ def test_retries_at_dead_targets_are_no_sweep() -> None:
     assert kinds(window(sweep(SCANNER, "tcp/443", 43, tries=8))) == []
 
 
+def test_nobody_loses_a_hundred_servers_of_one_service() -> None:
+    assert kinds(window(sweep(SCANNER, "tcp/443", 100, tries=8))) == [(Means.PORTS, Kind.HORIZONTAL, 100)]
+    assert kinds(window(sweep(SCANNER, "tcp/443", 99, tries=8))) == []
+    assert kinds(window(sweep(SCANNER, "tcp/443", 120, tries=8, answered=20))) == []
+
+
 def test_peers_that_fail_on_many_services_are_no_sweep() -> None:
     common = sweep(SCANNER, "udp/6346", 25)
     others = [Try(SCANNER, f"10.3.{i}.1", f"udp/{30000 + i}") for i in range(150)]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from service.alerts.alert import Alert, Kind
 from service.alerts.allow import AllowList, read_allow_list
-from service.alerts.incidents import begin, follow
 from service.alerts.sources import judge
+from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
 from service.windows.counts import WindowCounts
 from service.windows.posted import PostedRow, posted_window
