@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.patterns.catalogue import (
     FORGOTTEN,
@@ -250,3 +252,36 @@ def test_a_window_without_attempts_changes_nothing_but_the_count() -> None:
     update = seen(first.catalogue, [], 1)
     assert update.catalogue == replace(first.catalogue, windows=2)
     assert (update.followers, update.patterns, update.versions) == ([], (), ())
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(1, 6), st.sampled_from([1, 2, 3, 4, 23, 445])), max_size=14),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from([1, 700]),
+)
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_whatever_comes_a_catalogue_stays_sound(windows: list[list[tuple[int, int]]], pace: int) -> None:
+    catalogue = EMPTY
+    born: set[str] = set()
+    for number, tries in enumerate(windows):
+        update = seen(
+            catalogue, [Try(f"10.0.0.{source}", "10.9.0.1", f"tcp/{port}") for source, port in tries], pace * number
+        )
+        by_id = {pattern.id: pattern for pattern in update.catalogue.patterns}
+        assert len(by_id) == len(update.catalogue.patterns)
+        assert update.catalogue.windows == catalogue.windows + 1
+        assert {f.pattern for f in update.followers} <= set(by_id.values())
+        assert len({f.pattern.id for f in update.followers}) == len(update.followers)
+        assert {source for f in update.followers for source in f.shares} <= set(range(len({s for s, _ in tries})))
+        new = {v.pattern for v in update.versions if v.event is Event.BORN}
+        assert not new & born
+        born |= new
+        assert set(by_id) <= born
+        for pattern in by_id.values():
+            assert (pattern.state is State.MERGED) == (pattern.successor is not None)
+            assert pattern.successor is None or pattern.successor in born - {pattern.id}
+            assert pattern.version >= 1
+        catalogue = update.catalogue
