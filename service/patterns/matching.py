@@ -38,9 +38,9 @@ _form = lru_cache(maxsize=1024)(named_form)
 class MatchSpec:
     """When two patterns are one and the same."""
 
-    alike: float = 0.8
+    alike: float = 0.75
     """Cosine of the services from which on they are, ..."""
-    akin: float = 0.6
+    akin: float = 0.5
     """... or from which on they are if they have enough members in common, ..."""
     company: float = 0.3
     """... which is this share of the members of the smaller of the two."""

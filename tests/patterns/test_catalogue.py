@@ -49,6 +49,7 @@ def by_services(update: Update) -> dict[frozenset[str], Pattern]:
 
 
 TELNET, SMB = ("tcp/23", "tcp/2323"), ("tcp/445",)
+WHOLE = ("tcp/1", "tcp/2", "tcp/3", "tcp/4", "tcp/5")
 
 
 def test_a_pattern_keeps_its_id_while_sources_and_order_change() -> None:
@@ -183,10 +184,10 @@ def test_a_pattern_retires_and_returns_under_its_id() -> None:
 
 
 def test_a_pattern_that_falls_apart_is_split() -> None:
-    whole = ("tcp/1", "tcp/2", "tcp/3", "tcp/4")
+    whole = WHOLE
     first = seen(EMPTY, campaign(1, whole, members=range(1, 11)))
     (old,) = [f.pattern for f in first.followers]
-    parts = campaign(1, whole[:1], members=range(1, 6)) + campaign(1, whole[3:], members=range(6, 11))
+    parts = campaign(1, whole[:1], members=range(1, 6)) + campaign(1, whole[4:], members=range(6, 11))
     update = seen(first.catalogue, parts, 1)
     children = [f.pattern for f in update.followers]
     assert {child.parents for child in children} == {(old.id,)}
@@ -195,10 +196,10 @@ def test_a_pattern_that_falls_apart_is_split() -> None:
 
 
 def test_patterns_that_become_one_are_merged_into_it() -> None:
-    parts = campaign(1, ("tcp/1",), members=range(1, 6)) + campaign(1, ("tcp/4",), members=range(6, 11))
+    parts = campaign(1, ("tcp/1",), members=range(1, 6)) + campaign(1, ("tcp/5",), members=range(6, 11))
     first = seen(EMPTY, parts)
     old = {f.pattern.id for f in first.followers}
-    whole = campaign(1, ("tcp/1", "tcp/2", "tcp/3", "tcp/4"), members=range(1, 11))
+    whole = campaign(1, WHOLE, members=range(1, 11))
     update = seen(first.catalogue, whole, 1)
     (new,) = [f.pattern for f in update.followers]
     assert set(new.parents) == old
@@ -209,10 +210,23 @@ def test_patterns_that_become_one_are_merged_into_it() -> None:
     assert all(f.pattern.successor is None for f in again.followers)
 
 
+def test_the_larger_part_keeps_the_id_and_the_other_is_split_off() -> None:
+    first = seen(EMPTY, campaign(1, WHOLE, members=range(1, 13)))
+    (old,) = [f.pattern for f in first.followers]
+    parts = campaign(1, WHOLE[:4], members=range(1, 7)) + campaign(1, WHOLE[4:], members=range(7, 13))
+    update = seen(first.catalogue, parts, 1)
+    large, small = (f.pattern for f in sorted(update.followers, key=lambda f: -f.pattern.service_count))
+    assert large.id == old.id
+    assert small.parents == (old.id,)
+    assert (Event.SPLIT, old.id, (small.id,)) in {(v.event, v.pattern, v.others) for v in update.versions}
+    together = seen(update.catalogue, campaign(1, WHOLE, members=range(1, 13)), 2)
+    assert [f.pattern.id for f in together.followers] == [old.id]
+    assert {p.id: p.successor for p in together.catalogue.patterns} == {old.id: None, small.id: old.id}
+
+
 def test_patterns_of_other_sources_are_not_taken_for_parts() -> None:
-    whole = ("tcp/1", "tcp/2", "tcp/3", "tcp/4")
-    first = seen(EMPTY, campaign(1, whole))
-    update = seen(first.catalogue, campaign(2, whole[:1]) + campaign(3, whole[3:]), 1)
+    first = seen(EMPTY, campaign(1, WHOLE))
+    update = seen(first.catalogue, campaign(2, WHOLE[:1]) + campaign(3, WHOLE[4:]), 1)
     assert {v.event for v in update.versions} == {Event.BORN}
 
 
