@@ -75,12 +75,16 @@ class Follower:
         self._answer = answer
         self._known: dict[tuple[str, frozenset[End]], Conversation] = {}
         self._waiting: list[tuple[Conversation, str]] = []
+        self._asked: set[End] = set()
+        """Ports from which a group was asked."""
 
     def follow(self, packets: Iterable[Packet]) -> Follower:
         for packet in packets:
             self._give_up_waiting(packet.time - self._answer)
             if not packet.group:
                 self._follow(packet)
+            elif packet.event == "udp":
+                self._asked.add((packet.source, packet.source_port))
         return self
 
     def finish(self) -> list[Told]:
@@ -150,7 +154,7 @@ class Follower:
 
     def _udp(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation | None:
         if talk is None:
-            if _is_answer(packet.source_port, packet.target_port):
+            if _is_answer(packet.source_port, packet.target_port) or self._answers_group(packet):
                 return Conversation(ends[1], ends[0], "silent", packet.time)
             return self._begin(Conversation(*ends, "begun", packet.time), "udp")
         if ends[0] != talk.beginner:
@@ -158,6 +162,12 @@ class Follower:
         elif talk.kind == "begun" and talk.fate != "answered":
             self._try_again(talk, packet.time, "udp")
         return None
+
+    def _answers_group(self, packet: Packet) -> bool:
+        """Tell whether a packet answers a question to a group; from the service's port if it goes to one."""
+        serves = packet.target_port < 1024 or packet.target_port in WELL_KNOWN
+        asked = (packet.target, packet.target_port) in self._asked
+        return asked and (not serves or packet.source_port == packet.target_port)
 
     def _request(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation:
         return self._begin(Conversation(*ends, "begun", packet.time), packet.protocol)
@@ -206,6 +216,8 @@ def attempts_of(packets: Iterable[Packet], answer: int = 3 * SECOND) -> list[Tol
 def _is_answer(source_port: int, target_port: int) -> bool:
     """Tell whether a UDP packet without a past comes from a service to a client."""
     serves = source_port < 1024 or source_port in WELL_KNOWN
+    if (source_port, target_port) in {(67, 68), (547, 546)}:
+        return True
     return target_port >= 1024 and serves and (source_port < 1024 or target_port not in WELL_KNOWN)
 
 
@@ -269,6 +281,9 @@ def windows_of(told: Iterable[Told], length: int = 60 * SECOND) -> dict[int, Win
 
 
 def _window(pairs: dict[tuple[str, str, str], Pair]) -> Window:
+    for (source, target, service), pair in pairs.items():
+        instead = pairs.get((source, target, "tcp/443"))  # of QUIC
+        pair.answered |= service == "udp/443" and instead is not None and instead.answered
     rows: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     dark_pairs: dict[tuple[str, str], int] = defaultdict(int)
     dark = _dark(pairs)

@@ -14,7 +14,7 @@ from lnmf_core.kernels.vectors import WIDTH
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "289b0626ff651c2e"
+BUILT_ON = "ea5f03b14d83c086"
 
 
 @compiled

@@ -14,6 +14,7 @@ from lnmf_core.kernels.tiles import (
     block_inner,
     finish_gram,
     gather_rows,
+    moved,
     room,
     scale_lines,
     scatter_rows,
@@ -22,12 +23,12 @@ from lnmf_core.kernels.tiles import (
     turn_rows,
     weigh,
 )
-from lnmf_core.kernels.vectors import WIDTH, load, multiply_add, positive, spread, store
+from lnmf_core.kernels.vectors import WIDTH, load, spread, store
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "289b0626ff651c2e"
+BUILT_ON = "ea5f03b14d83c086"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `sparse_sweeps` ended; as in `lnmf_core.kernels.loop`."""
@@ -52,24 +53,6 @@ def from_blocks(blocks: Array, factor: Array) -> None:
         line, at = (row // ROWS) * k, row % ROWS
         for j in range(k):
             factor[row, j] = blocks[line + j, at]
-
-
-@compiled
-def moved(
-    new: Array, line: int, old: Array, old_line: int, momentum: float, out: Array, out_line: int, k: int
-) -> None:
-    """Set k lines of `out` to [new + momentum·(new − old)]₊, from those lines of `new` and `old` on."""
-    if momentum == 0:
-        for j in range(k):
-            for at in range(0, ROWS, WIDTH):
-                store(out, out_line + j, at, load(new, line + j, at))
-        return
-    share, minus = spread(new.dtype.type(momentum)), spread(new.dtype.type(-1))
-    for j in range(k):
-        for at in range(0, ROWS, WIDTH):
-            value = load(new, line + j, at)
-            change = multiply_add(minus, load(old, old_line + j, at), value)
-            store(out, out_line + j, at, positive(multiply_add(share, change, value)))
 
 
 @compiled

@@ -109,11 +109,15 @@ def _sweeps_of_services(
     stubborn = (lost >= thresholds.targets_lost) & (lost >= thresholds.lost_share * rows.targets)
     probed = np.where(rows.probed >= thresholds.target_share * rows.targets, rows.probed, 0)
     once = rows.attempts <= thresholds.tries * rows.targets
-    # In a look at one that is open, whoever will retry has not yet.
-    once |= window.whole and window.end - window.start >= thresholds.long
+    once |= _is_long(window, thresholds)
     enough = np.where(once, thresholds.targets, thresholds.targets_retried)
     stubborn &= probed < enough
     return np.where(stubborn, thresholds.targets_lost, enough), np.where(stubborn, lost, probed)
+
+
+def _is_long(window: WindowCounts, thresholds: Thresholds) -> bool:
+    """Tell whether whoever tries again has done so; in a look at a window that is open, he may not yet have."""
+    return window.whole and window.end - window.start >= thresholds.long
 
 
 def _sum_ports(
@@ -149,7 +153,9 @@ def _rows_of(window: WindowCounts, source: int) -> NDArray[np.intp]:
 def _judge_icmp(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
     rows = window.rows
     few_tries = rows.attempts <= PROBE_TRIES * rows.targets
-    wide = (means(rows.service) == Means.ICMP) & (rows.targets >= thresholds.pinged) & few_tries
+    known = rows.answered >= thresholds.monitored * rows.targets
+    once = (rows.attempts <= thresholds.tries * rows.targets) & _is_long(window, thresholds)
+    wide = (means(rows.service) == Means.ICMP) & (rows.targets >= thresholds.pinged) & few_tries & (once | ~known)
     enough = np.full(len(rows), thresholds.pinged)
     return _sweeps(window, wide, Ground.PINGED, rows.targets, enough)
 

@@ -39,6 +39,9 @@ class Thresholds:
     """Dark targets of one service."""
     pinged: int = 10
     """Targets of an ICMP request, answered or not: known by few tries each, not by failure."""
+    monitored: float = 0.9
+    """The share of pinged targets that answer from which on it takes a long window to tell a sweep from
+    monitoring, which asks the same targets again."""
     asked: int = 10
     """Unanswered targets of ARP requests in a minute."""
     goes_on: int = 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.services import Means, Protocol, means, service_code
+from service.windows import kernels
 from service.windows.budget import scaled_up
 from service.windows.counts import (
     DARK_SERVICES,
@@ -21,6 +22,7 @@ from service.windows.counts import (
     Shed,
     SourceTotals,
     TargetSamples,
+    ToolCounts,
     WindowCounts,
 )
 from service.windows.sorting import argsort, numbered, starts
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 # Traceroute's classic port range: 33434 and the 100 after it, together one service.
 TRACEROUTE_FIRST = service_code(Protocol.UDP, 33434)
 TRACEROUTE_LAST = service_code(Protocol.UDP, 33534)
+_HTTPS, _QUIC = service_code(Protocol.TCP, 443), service_code(Protocol.UDP, 443)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def close_window(
     A window that shed something knows of no dark targets: answers may have been among what it dropped. Neither does
     a look at what was `seen_until` a time.
     """
+    pairs = _over_tcp(pairs)
     sources, source = numbered(pairs.source)
     dark = _to_dark_targets(pairs) if seen_until is None and shed == Shed() else np.zeros(len(source), np.bool_)
     rows = _service_counts(source, pairs, dark)
@@ -70,8 +74,15 @@ def close_window(
         samples=samples,
         shed=shed,
         halvings=halvings,
+        tools=_tool_counts(len(sources), source, pairs),
         seen_until=seen_until,
     )
+
+
+def _tool_counts(n: int, source: Ints, pairs: Pairs) -> ToolCounts:
+    counts = np.zeros((len(fields(ToolCounts)), n), np.int64)
+    kernels.count_tools(source, pairs.service, pairs.tools, counts)
+    return ToolCounts(*counts)
 
 
 def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> ServiceCounts:
@@ -95,6 +106,20 @@ def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> Serv
         first=np.minimum.reduceat(pairs.first[order], start) if len(start) else np.empty(0, np.int64),
         last=np.maximum.reduceat(pairs.last[order], start) if len(start) else np.empty(0, np.int64),
     )
+
+
+def _over_tcp(pairs: Pairs) -> Pairs:
+    """Take QUIC for answered where the target took part over TCP instead.
+
+    Browsers try HTTP/3 first; where UDP is filtered, they go on over TCP with the same server (RFC 9114, 3.1).
+    """
+    quic = np.flatnonzero(~pairs.answered & (pairs.service == _QUIC))
+    if not len(quic):
+        return pairs
+    ends = pairs.source.astype(np.int64) << 32 | pairs.target
+    answered = pairs.answered.copy()
+    answered[quic[np.isin(ends[quic], ends[pairs.answered & (pairs.service == _HTTPS)])]] = True
+    return replace(pairs, answered=answered)
 
 
 def _to_dark_targets(pairs: Pairs) -> NDArray[np.bool_]:

@@ -40,7 +40,7 @@ class ServiceCounts:
     targets: Ints
     """Distinct targets."""
     answered: Ints
-    """Distinct targets that took part."""
+    """Distinct targets that took part; in QUIC also those that did so over TCP instead."""
     probed: Ints
     """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
     path: traceroute's probes are not among them."""
@@ -86,6 +86,31 @@ class TargetSamples:
         return self.targets[self.start[at] : self.start[at + 1]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolCounts:
+    """Per source, how many of its pairs (target, service) carry the marks of a scanner; all of length n.
+
+    A pair carries a mark if all of its attempts do (`service.capture.kernels.tools`). Where only a sample of the
+    source's pairs is kept, the sample is counted. Of attempts whose packets were not seen nothing is counted: logs,
+    exports and counts that were sent tell of none.
+    """
+
+    tcp: Ints
+    """TCP pairs whose packets were seen: they might carry any mark."""
+    others: Ints
+    """The same of UDP and ICMP: they might carry zmap's."""
+    zmap: Ints
+    masscan: Ints
+    mirai: Ints
+    nmap: Ints
+    unicornscan: Ints
+
+    @classmethod
+    def none(cls, n: int) -> ToolCounts:
+        """Return that nothing is known of n sources."""
+        return cls(*(np.zeros(n, np.int64) for _ in fields(cls)))
+
+
 @dataclass(frozen=True, slots=True)
 class Shed:
     """What a window had no room for; see `service.windows.budget`."""
@@ -123,6 +148,8 @@ class WindowCounts:
     halvings: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """How often the sample of each source's pairs was halved, length n, or 0: where it is not 0, the counts of
     the source are estimates."""
+    tools: ToolCounts = field(default_factory=lambda: ToolCounts.none(0))
+    """What the packets show of the tools that sent them; left out, nothing."""
     seen_until: int | None = None
     """Of a look at a window that is still open, its time: it holds of some sources what is decided by then."""
 
@@ -134,7 +161,9 @@ class WindowCounts:
             object.__setattr__(self, "halvings", np.zeros(n, np.int8))
         if len(self.halvings) != n:
             raise ValueError(f"halvings: length is not {n}")
-        for part, length in ((self.rows, r), (self.totals, n)):
+        if not len(self.tools.tcp):
+            object.__setattr__(self, "tools", ToolCounts.none(n))
+        for part, length in ((self.rows, r), (self.totals, n), (self.tools, n)):
             for column in fields(part):
                 if len(getattr(part, column.name)) != length:
                     raise ValueError(f"{type(part).__name__}.{column.name}: length is not {length}")
@@ -167,4 +196,7 @@ class WindowCounts:
             for column in fields(part):
                 content.update(np.ascontiguousarray(getattr(part, column.name)).tobytes())
         content.update(self.halvings.tobytes())
+        if self.tools.tcp.any() or self.tools.others.any():
+            for column in fields(self.tools):
+                content.update(np.ascontiguousarray(getattr(self.tools, column.name)).tobytes())
         return content.hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,12 @@ class Pairs:
     last: NDArray[np.int64]
     halvings: NDArray[np.int8]
     """How often the sample of the source's pairs was halved; 0: all are here."""
+    tools: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    """`service.capture.tools.Marks` that all attempts of the pair have; left out, none has any."""
+
+    def __post_init__(self) -> None:
+        if not len(self.tools):
+            object.__setattr__(self, "tools", np.zeros(len(self.source), np.uint8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class PairTable:
                 attempts.target,
                 attempts.service,
                 attempts.outcome,
+                attempts.tools,
                 self._table,
                 self._used,
                 self._budget.pairs,
@@ -96,7 +103,7 @@ class PairTable:
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
-        return self._pairs(self._rows())
+        return self._shown(self._rows())
 
     def suspects(self, now: int, look: Look) -> Pairs:
         """Return the pairs of sources that have some, all of which are decided, and one since the last look.
@@ -112,7 +119,12 @@ class PairTable:
         fresh = rows[:, kernels.LAST] > look.before - look.patience
         wanted = np.bincount(source, minlength=len(sources)) >= look.least
         wanted &= np.bincount(source[fresh], minlength=len(sources)) > 0
-        return self._pairs(rows[wanted[source]])
+        return self._shown(rows[wanted[source]])
+
+    def _shown(self, rows: NDArray[np.int64]) -> Pairs:
+        """Return pairs with what they show of tools, which a relief need not know."""
+        tools = rows[:, kernels.COUNTS] >> kernels.TOOLS_SHIFT & kernels.TOOLS_MASK
+        return replace(self._pairs(rows), tools=tools.astype(np.uint8))
 
     def _pairs(self, rows: NDArray[np.int64]) -> Pairs:
         ends, counts = rows[:, kernels.ENDS].view(np.uint64), rows[:, kernels.COUNTS]

@@ -106,9 +106,15 @@ def test_traceroute_is_no_scan() -> None:
     assert kinds(window(hops)) == []
 
 
-@pytest.mark.parametrize("answered", [0, 10])
-def test_pings_of_ten_targets_are_a_sweep_answered_or_not(answered: int) -> None:
-    assert kinds(window(sweep(SCANNER, "icmp/echo", 10, answered=answered))) == [(Means.ICMP, Kind.HORIZONTAL, 10)]
+@pytest.mark.parametrize(
+    ("answered", "tries", "minutes", "named"),
+    [(0, 1, 1, True), (8, 1, 1, True), (0, 3, 1, True), (9, 1, 1, False), (10, 1, 10, True), (10, 3, 10, False)],
+)
+def test_pings_of_ten_targets_are_a_sweep_unless_all_answer_and_may_be_asked_again(
+    answered: int, tries: int, minutes: int, named: bool
+) -> None:
+    pings = window(sweep(SCANNER, "icmp/echo", 10, answered=answered, tries=tries), length=60 * minutes * SECOND)
+    assert kinds(pings) == ([(Means.ICMP, Kind.HORIZONTAL, 10)] if named else [])
 
 
 def test_pinging_again_and_again_is_monitoring() -> None:

@@ -29,7 +29,7 @@ def closed(told: list[Told]) -> WindowCounts:
 
 services = st.sampled_from(
     ["tcp/22", "tcp/23", "udp/53", "udp/33433", "udp/33434", "udp/33435", "udp/33534", "udp/33535", "tcp/33440",
-     "icmp/echo", "arp/request"]
+     "icmp/echo", "arp/request", "tcp/443", "udp/443"]
 )  # fmt: skip
 addresses = st.integers(1, 4).map(lambda i: f"10.0.0.{i}")
 attempts = st.builds(
@@ -52,6 +52,17 @@ def test_the_reference_counts_the_same(stories: list[tuple[Told, list[str]]]) ->
     assert (np.diff(order) > 0).all()
     assert counts.attempts == sum(one.outcome == "attempt" for one in told)
     assert counts.exact
+
+
+def test_quic_is_answered_where_the_target_answers_over_tcp_instead() -> None:
+    tries = [Try("192.0.2.1", f"10.0.0.{i}", "udp/443") for i in range(1, 31)]
+    over_tcp = [Try("192.0.2.1", f"10.0.0.{i}", "tcp/443", answered=i <= 20) for i in range(1, 26)]
+    elsewhere = [Try("192.0.2.2", f"10.0.0.{i}", "tcp/443", answered=True) for i in range(1, 31)]
+    rows = window([*tries, *over_tcp, *elsewhere]).rows
+    mine = rows.source == 0
+    assert rows.service[mine].tolist() == [service_code(Protocol.TCP, 443), service_code(Protocol.UDP, 443)]
+    assert rows.answered[mine].tolist() == [20, 20]
+    assert rows.probed[mine].tolist() == [5, 10]
 
 
 def test_traceroute_is_one_service_tried_in_vain() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.capture.batch import take
 from service.windows.assign import Windows, WindowSpec
 from service.windows.budget import Budget
 from service.windows.counts import WindowCounts
@@ -75,6 +78,37 @@ def test_sliding_windows_overlap_and_end_with_something_new(told: list[tuple[flo
         if worth_telling(attempts, start, 10 * MINUTE, MINUTE):
             expected[start] = sum(start <= one.time < end for one in attempts)
     assert {counts.start: counts.attempts for counts in found.get(10 * MINUTE, [])} == expected
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 3600), st.integers(1, 2), st.integers(1, 3), st.integers(0, 63)), min_size=1
+    ).map(sorted),
+    st.integers(1, 20),
+)
+def test_scales_count_the_marks_that_all_attempts_of_a_pair_have(
+    told: list[tuple[float, int, int, int]], size: int
+) -> None:
+    attempts = attempts_batch([at(*one[:3]) for one in told])
+    attempts = replace(attempts, tools=np.array([one[3] for one in told], np.uint8))
+    windows = Windows("edge", WindowSpec(scales=(Scale(60 * MINUTE, 60 * MINUTE),)), HOSTS)
+    found = [
+        counts for i in range(0, len(told), size) for counts in windows.add(take(attempts, slice(i, i + size)))
+    ]
+    found += windows.finish()
+    for counts in found:
+        marks: dict[tuple[int, int], int] = {}
+        for moment, source, target, shown in told:
+            if counts.start <= at(moment).time < counts.end:
+                marks[source, target] = marks.get((source, target), 63) & shown
+        by_source = {int(low) & 255: place for place, low in enumerate(counts.sources[:, 1])}
+        expected = np.zeros((7, len(by_source)), np.int64)
+        for (source, _), shown in marks.items():
+            carried = [shown >> bit & 1 for bit in (5, 6, 0, 1, 2, 3, 4)]
+            expected[:, by_source[source]] += carried
+        got = [getattr(counts.tools, column.name) for column in fields(counts.tools)]
+        np.testing.assert_array_equal(np.array(got), expected)
 
 
 def test_windows_come_in_the_order_in_which_they_end_and_idle_time_makes_none() -> None:
