@@ -155,7 +155,11 @@ def scan_captures(
         patterns.update(dict.fromkeys(receipt.patterns))
     with store.read() as unit:
         found = [alert for alert in map(unit.alert, alerts) if alert]
-        followed = [pattern for pattern in map(unit.pattern, patterns) if pattern]
+        followed = [
+            pattern
+            for pattern in map(unit.pattern, patterns)
+            if pattern and pattern.length == spec.windows.length  # longer windows show the same again
+        ]
     told = [alert for alert in found if alert.allowed_by is None]
     return Report(
         alerts=tuple(sorted(told, key=lambda alert: (alert.first_seen, alert.id))),

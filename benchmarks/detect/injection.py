@@ -87,6 +87,8 @@ def _counted(window: WindowCounts, attempts: Attempts, inside: NDArray[np.bool_]
         targets=targets,
         answered=np.zeros(r, np.int64),
         probed=targets,
+        dark=np.zeros(r, np.int64),
+        hours=np.zeros(r, np.int64),
         first=first,
         last=last,
     )

@@ -63,7 +63,7 @@ def test_what_is_injected_is_in_the_window_and_nobody_there_is_loud() -> None:
     assert int(rows.attempts[rows.source >= 2].sum()) == 50
     assert len(injected.hours) == len(rows)
     assert int(injected.hours.max()) == 1
-    assert judge(injected.alone, Thresholds(), set()) == []
+    assert judge(injected.alone, Thresholds()) == []
 
 
 def test_attempts_outside_of_the_window_are_left_out() -> None:
