@@ -40,6 +40,8 @@ class Summary:
     """Of logs."""
     attempts: int
     windows: int
+    span: int
+    """From the beginning of the first window to the end of the last, ns."""
     sources: int
     services: int
     alerts: int
@@ -86,6 +88,7 @@ class Figures:
     def __init__(self, length: int) -> None:
         self._length = length
         self._attempts = self._windows = 0
+        self._first, self._last = 0, 0
         self._shed = Shed()
         self._sources = Cardinality()
         self._services: set[int] = set()
@@ -96,6 +99,8 @@ class Figures:
             return
         self._attempts += counts.attempts
         self._windows += 1
+        self._first = min(self._first or counts.start, counts.start)
+        self._last = max(self._last, counts.end)
         self._shed += counts.shed
         self._sources.add(hash_addresses(counts.sources))
         self._services.update(np.unique(counts.rows.service).tolist())
@@ -109,6 +114,7 @@ class Figures:
             flows=reading.flows,
             attempts=self._attempts,
             windows=self._windows,
+            span=self._last - self._first,
             sources=self._sources.count,
             services=len(self._services),
             alerts=alerts,

@@ -46,6 +46,11 @@ _GROUNDS = {
 }
 
 
+def channel_of(ground: Ground) -> Channel:
+    """Return the channel of a group's ground; raises KeyError for that of a single source."""
+    return {ground: channel for channel, ground in _GROUNDS.items()}[ground]
+
+
 def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowed: AllowList) -> Alert:
     """Return the alert of a scan that is known from one window only, but for its reason."""
     rows = window.rows

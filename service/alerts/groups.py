@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,14 +121,20 @@ def _alike(before: Alert, found: Alert) -> bool:
 
 
 def _grown(before: Alert, found: Alert) -> Alert:
-    """Return an alert with what a later or longer window knows; the verdict that decided stays."""
+    """Return an alert with what a later or longer window knows; of two verdicts the surer one stays."""
     later = before.counted_until <= found.counted_until - found.scale
     members = dict(zip(found.sources, found.memberships, strict=True))
     for source, membership in zip(before.sources, before.memberships, strict=True):
         members[source] = max(membership, members.get(source, 0.0))
     ranked = sorted(members.items(), key=lambda member: (-member[1], member[0]))[:LISTED_SOURCES]
+    surer = found if _alarms(found) < _alarms(before) else before
     before = replace(
         before,
+        ground=surer.ground,
+        score=surer.score,
+        threshold=surer.threshold,
+        scale=surer.scale,
+        baseline=surer.baseline,
         sources=tuple(source for source, _ in ranked),
         memberships=tuple(membership for _, membership in ranked),
         services=tuple(dict.fromkeys((*before.services, *found.services)))[:LISTED_SERVICES],
@@ -139,6 +146,10 @@ def _grown(before: Alert, found: Alert) -> Alert:
         counted_until=found.counted_until,
         evidence=united(before.evidence, found.evidence, added=later),
     )
+
+
+def _alarms(alert: Alert) -> float:
+    return alert.baseline.alarms if alert.baseline else inf
 
 
 def _enlarged(before: Alert, *, first_seen: int, last_seen: int, counted_until: int, evidence: Evidence) -> Alert:
