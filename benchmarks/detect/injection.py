@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.detect.background import HOUR
 from service.capture.address import V4_PREFIX
-from service.windows.counts import ServiceCounts, SourceTotals, TargetSamples, WindowCounts
+from service.windows.counts import ServiceCounts, SourceTotals, TargetSamples, ToolCounts, WindowCounts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,6 +99,7 @@ def _counted(window: WindowCounts, attempts: Attempts, inside: NDArray[np.bool_]
         rows=rows,
         totals=totals,
         samples=_no_samples(n),
+        tools=ToolCounts.none(n),
         halvings=np.zeros(n, np.int8),
     )
     return counts, _distinct(row, time // HOUR, r)
