@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lnmf_core.batch_joint import BatchJoint, Proposal
 from lnmf_core.errors import MatrixError, ParameterError
 from lnmf_core.factors import Factors, Solution, StopReason
 from lnmf_core.matrix import Matrix, check_rank, checked
 from lnmf_core.rules.hals import Hals
+from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
 from lnmf_core.rules.multiplicative import Multiplicative
 from lnmf_core.rules.projected_gradient import DOUBLINGS, ProjectedGradient
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-BatchableRule = SweepRule | Multiplicative | ProjectedGradient
+BatchableRule = SweepRule | JointGaussNewton | Multiplicative | ProjectedGradient
 
 
 class _Mover(Protocol):
@@ -165,7 +167,7 @@ def _gram(factor: Tensor) -> Tensor:
 
 def _mover(rule: BatchableRule, D: Tensor, Ct: Tensor) -> _Mover:
     match rule:
-        case SweepRule():
+        case SweepRule() | JointGaussNewton():
             return _Sweeps(rule.plan(D.shape[2]), D, Ct)
         case Multiplicative():
             return _Alone(_multiplicative)
@@ -248,7 +250,7 @@ class _Arc(NamedTuple):
 
 
 class _Sweeps:
-    """HALS sweeps with momentum; see `lnmf_core.rules.sweep_plan.SweepPlan`."""
+    """HALS sweeps with momentum, or joint steps; see `lnmf_core.rules.sweep_plan.SweepPlan`."""
 
     def __init__(self, plan: SweepPlan, D: Tensor, Ct: Tensor) -> None:
         self._plan = plan
@@ -257,20 +259,26 @@ class _Sweeps:
         self._before = [D.clone(), Ct.clone()]
         self._scale = D.new_full((len(D),), plan.pace.start)
         self._ceiling = D.new_full((len(D),), plan.pace.most)
+        self._joint = None if plan.joint is None else BatchJoint(plan.joint, D, Ct)
 
     def move(self, which: Tensor, rose: Tensor, X: Tensor, D: Tensor, Ct: Tensor) -> _Moved:
         scale = self._pace(which, rose)
         first, second, third = (scale * float(part) for part in self._plan.row(self._step))
         self._step += 1
+        of_D = X @ Ct, _gram(Ct)
         kept_D, origin_D = self._origin(0, which, rose, D, first)
-        swept_D = self._sweep(origin_D, X @ Ct, _gram(Ct))
-        new_D = _extrapolated(swept_D, kept_D, third)
-        cross, gram = X.transpose(1, 2) @ new_D, _gram(new_D)
         kept_C, origin_C = self._origin(1, which, rose, Ct, second)
-        new_Ct = self._sweep(origin_C, cross, gram)
-        for mode, (kept, swept) in enumerate(((kept_D, swept_D), (kept_C, new_Ct))):
+        swept_D = self._sweep(origin_D, *of_D)
+        go = Proposal(swept_D, _extrapolated(swept_D, kept_D, third), origin_C)
+        if self._joint is not None:
+            go = self._joint.instead(which, rose, (D, Ct), of_D, go)
+        cross, gram = X.transpose(1, 2) @ go.D, _gram(go.D)
+        new_Ct = self._sweep(go.Ct, cross, gram)
+        if self._joint is not None:
+            self._joint.remember(which, cross, gram)
+        for mode, (kept, swept) in enumerate(((kept_D, go.swept), (kept_C, new_Ct))):
             self._before[mode][which], self._kept[mode][which] = kept, swept
-        return _Moved(new_D, new_Ct, cross, gram)
+        return _Moved(go.D, new_Ct, cross, gram)
 
     def _pace(self, which: Tensor, rose: Tensor) -> Tensor:
         """Let scale and ceiling answer to the last iteration; return the scale of this one."""

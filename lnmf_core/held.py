@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lnmf_core.kernels.changes import COUNT, USED, index_all, slots_of
+from lnmf_core.kernels.changes import COUNT, USED
+from lnmf_core.kernels.index import index_all, slots_of
 from lnmf_core.kernels.passes import lanes_of, lined, padded
 from lnmf_core.kernels.rows import packed
+from lnmf_core.kernels.vectors import WIDTH
 
 if TYPE_CHECKING:
     from lnmf_core.rows import Keys, Rows
@@ -129,9 +131,9 @@ class HeldRows:
     def _mark(self, indptr: Keys) -> None:
         """Take notice that X is CSR now, with these row pointers."""
         self._indptr, used = indptr, int(self._numbers[USED])
-        if len(self._lanes) < used:
-            self._lanes = np.empty(used + used // 8, np.int8)
-        lanes_of(indptr, self._lanes[:used])
+        if len(self._lanes) < used + WIDTH:
+            self._lanes = np.empty(used + used // 8 + WIDTH, np.int8)
+        lanes_of(indptr, self._lanes)
 
 
 def enlarged(part: NDArray[Any], length: int) -> NDArray[Any]:

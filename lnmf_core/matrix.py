@@ -12,6 +12,7 @@ from scipy import sparse
 from lnmf_core.errors import MatrixError, RankError, whole_number
 from lnmf_core.factors import FLOATS, are_counts
 from lnmf_core.kernels.directions import csr_gram_product, csr_product
+from lnmf_core.kernels.ordering import in_order
 from lnmf_core.kernels.rows import FINE, first_fault, summary
 from lnmf_core.normal import inner
 
@@ -26,6 +27,12 @@ Counts: TypeAlias = NDArray[Any] | sparse.sparray | sparse.spmatrix
 SMALL = 4096
 """Entries of X up to which a plain sum of squares is as exact as a pairwise one, to some units."""
 
+MANY = 1024
+"""Rows of a sparse X from which it pays to put them in order."""
+
+Ordered: TypeAlias = tuple[NDArray[np.int64], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+NO_ORDER = np.empty(0, np.int64)
 NO_INDICES = np.empty(0, np.int32)
 NO_DATA = {dtype: np.empty(0, dtype) for dtype in FLOATS}
 NO_MATRIX = {dtype: np.empty((0, 0), dtype) for dtype in FLOATS}
@@ -45,6 +52,7 @@ class Matrix:
     mean: float
     shape: tuple[int, int] = field(init=False)
     """(n, m)."""
+    _ordered: list[Ordered] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         # Asked for often, and scipy takes a while to answer.
@@ -63,26 +71,35 @@ class Matrix:
             return np.ascontiguousarray(values), NO_INDICES, NO_INDICES, NO_DATA[self.dtype]
         return NO_MATRIX[self.dtype], values.indptr, values.indices, values.data
 
+    def ordered(self) -> Ordered:
+        """Return a sparse X as CSR with rows in an order that makes products faster; made once.
+
+        First comes the row of X that each is, or nothing where rows are few and stay as they are.
+        """
+        if not self._ordered:
+            parts = self.parts()[1:]
+            self._ordered.append((NO_ORDER, *parts) if self.shape[0] < MANY else in_order(*parts))
+        return self._ordered[0]
+
     def rough_gram_times(self) -> Callable[[Array], Array]:
         """Return what does `gram_times`, but for a factor; where X is sparse, in float32 and half the time."""
         if isinstance(self.values, np.ndarray):
             return self.gram_times
-        data = self.values.data
+        _, indptr, indices, data = self.ordered()
         light = (data * (1 / data.max())).astype(np.float32)
-        _, indptr, indices, _ = self.parts()
         return lambda right: csr_gram_product(indptr, indices, light, right.astype(np.float32, copy=False))
 
     def times(self, right: Array) -> Array:
         """Return X · right: m × k in, n × k out, of X's dtype."""
         if isinstance(self.values, np.ndarray):
             return np.ascontiguousarray(self.values @ right)
-        return csr_product(*self.parts()[1:], np.ascontiguousarray(right))
+        return csr_product(*self.ordered(), np.ascontiguousarray(right))
 
     def gram_times(self, right: Array) -> Array:
         """Return XᵀX · right: m × k in and out, of X's dtype."""
         if isinstance(self.values, np.ndarray):
             return self.transposed_times(self.values @ right)
-        return csr_gram_product(*self.parts()[1:], np.ascontiguousarray(right))
+        return csr_gram_product(*self.ordered()[1:], np.ascontiguousarray(right))
 
     def transposed_times(self, right: Array) -> Array:
         """Return Xᵀ · right: n × k in, m × k out, of X's dtype."""

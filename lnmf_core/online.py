@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lnmf_core.errors import MatrixError, RankError, whole_number
 from lnmf_core.factors import Factors
 from lnmf_core.matrix import LARGEST
+from lnmf_core.online_bytes import arrays_of, bytes_of
 from lnmf_core.online_spec import Step, StreamSpec
 from lnmf_core.online_state import packed_state, unpacked_state
 from lnmf_core.rows import Keys, Rows, distinct_keys
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 LARGEST_ERROR = float(np.finfo(np.float64).max)
 """Above is only infinity, the error of factors that overflow."""
+CALM = 1e-3
+"""C that lowers the error by less when it moves is never restless."""
+REFRESHING, SETTLED = 8, 1e-5
+"""When all rows are gone over between updates, C moves so often, at most, while the error falls by this share."""
 NO_KEYS: Keys = np.empty(0, np.int64)
 
 
@@ -56,8 +61,10 @@ class Factorizer:
         """Share by which moving C lowers the error of a new window, recently."""
         self._level = math.inf
         """Of the error, recently."""
-        self._age = math.inf
-        """Windows' worth of rows since the last cold look: the first is due."""
+        self._wait = 1.0
+        """Windows' worth of rows between the last cold look and the next, ..."""
+        self._due = 0.0
+        """... and those that are left of them: the first is due."""
         self._looks = 0
 
     @property
@@ -90,10 +97,9 @@ class Factorizer:
     def window(self, rows: Rows) -> Step:
         """Replace all rows and columns; C stays warm by the keys of its columns, D is found from zero."""
         began = self._clock()
-        with np.errstate(all="ignore"):  # an overflow is a bad error, which looks cold
-            self._now.begin(rows)
-            restless = self._passes()
-            return self._step(began, self._respawn(), 1.0, whole=True, restless=restless)
+        self._now.begin(rows)
+        restless = self._passes()
+        return self._step(began, self._respawn(), 1.0, whole=True, restless=restless)
 
     def update(self, changed: Rows | None = None, vanished: Keys | None = None) -> Step:
         """Replace or add the rows `changed`, forget those with the keys `vanished`, and move C.
@@ -111,18 +117,17 @@ class Factorizer:
             _check_apart(gone, changed.keys)
         if not now.held.count:
             return self.window(changed)
-        with np.errstate(all="ignore"):
-            now.exchange(changed, gone, spec.sweeps, spec.settle)
-            whole = now.sums.worn(spec.refresh * now.held.count)
-            if whole:
-                now.pass_over(spec.sweeps)
-            respawned = None if now.unsettled else self._respawn()
-            windows = (len(changed) + len(gone)) / max(now.held.count, 1)
-            return self._step(began, respawned, windows, whole=whole)
+        now.exchange(changed, gone, spec.sweeps, spec.settle)
+        held = now.held.count
+        whole = now.sums.worn(spec.refresh * held)
+        if whole:
+            now.track(spec.sweeps, REFRESHING, SETTLED)
+        respawned = None if now.unsettled else self._respawn()
+        return self._step(began, respawned, (len(changed) + len(gone)) / max(held, 1), whole=whole)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything as plain arrays, fit for `numpy.savez` without pickle."""
-        return packed_state(self._spec, self._now, (self._unrest, self._level, self._age, self._looks))
+        return packed_state(self._spec, self._now, (self._unrest, self._level, self._wait, self._due, self._looks))
 
     @classmethod
     def restore(
@@ -136,8 +141,21 @@ class Factorizer:
         spec, now, numbers = unpacked_state(state, StreamSpec)
         self = cls(now.rank, spec, clock=clock)
         self._now = now
-        self._unrest, self._level, self._age, self._looks = numbers
+        self._unrest, self._level, self._wait, self._due, self._looks = numbers
         return self
+
+    def to_bytes(self) -> bytes:
+        """Return everything as bytes, in numpy's npz format; equal states give equal bytes."""
+        return bytes_of(self.state())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, clock: Callable[[], float] = time.perf_counter) -> Factorizer:
+        """Return a Factorizer that goes on exactly as the one that `to_bytes` was called on.
+
+        The bytes may come from outside: nothing is unpickled, and memory is bounded by their number. Raises
+        FactorError if they are damaged or of another version, and what `restore` raises.
+        """
+        return cls.restore(arrays_of(data), clock=clock)
 
     def _slots(self, name: str, keys: Keys) -> Keys:
         slots = self._now.held.find(keys)
@@ -147,23 +165,20 @@ class Factorizer:
         return slots
 
     def _passes(self) -> bool:
-        """Pass over all rows until C is calm; return whether it moved far more than it lately did."""
-        known = bool(self._now.gram_C.any())
+        """Track all rows until C is calm; return whether C moved far more than it lately did."""
         spec = self._spec
-        first = self._now.pass_over(spec.sweeps, blank=True)
-        for _ in range(1, spec.passes):
-            if self._now.pass_over(1) <= spec.tolerance:
-                break
-        restless = known and first > max(spec.unrest * self._unrest, spec.tolerance)
-        if known and not restless:
-            kept = spec.memory if math.isfinite(self._unrest) else 0.0
-            self._unrest = first if kept == 0 else kept * self._unrest + (1 - kept) * first
-        return restless
+        first = self._now.track(spec.sweeps, spec.passes, spec.tolerance)
+        if first > max(spec.unrest * self._unrest, CALM):
+            return True
+        if first > 0:
+            known = math.isfinite(self._unrest)
+            self._unrest = spec.memory * self._unrest + (1 - spec.memory) * first if known else first
+        return False
 
     def _respawn(self) -> int | None:
         component = self._now.respawn()
         if component is not None:
-            self._now.pass_over(self._spec.sweeps)
+            self._now.track(self._spec.sweeps, 1, self._spec.tolerance)
         return component
 
     def _step(
@@ -171,11 +186,11 @@ class Factorizer:
     ) -> Step:
         """Look cold if the error asks for it or the time has come; account for the step."""
         error = self._now.error()
-        self._age += windows
+        self._due -= windows
         alarming = not error <= min(self._spec.alarm * self._level + ROUNDING, LARGEST_ERROR)
         cold = False
-        if alarming or restless or self._age >= self._spec.cold_every:
-            cold = self._look_cold(error)
+        if alarming or restless or self._due <= 0:
+            cold = self._look_cold(error, restless=restless)
             error = self._now.error()
             self._level = error
         else:
@@ -184,25 +199,24 @@ class Factorizer:
         moved = whole or cold or respawned is not None
         return Step(error, cold, moved, respawned, self._clock() - began)
 
-    def _look_cold(self, error: float) -> bool:
+    def _look_cold(self, error: float, *, restless: bool) -> bool:
         """Factorise what is held from scratch; keep it and return True if that is clearly better."""
         X = self._now.held.csr(len(self._now.columns))
         if X.data.max(initial=0) < LARGEST[np.dtype(np.float64)][0]:
             return False
-        solution = factorize(
-            X,
-            min(self.rank, *X.shape),
-            start=Nndsvd(self._spec.seed + self._looks),
-            stop=Stop(self._spec.cold_iterations),
-        )
+        # Updates go on from the first for long; where it ends too early, they stay behind.
+        stop = Stop(self._spec.cold_iterations) if self._looks else Stop(2 * self._spec.cold_iterations, 1e-5)
+        start = Nndsvd(self._spec.seed + self._looks)
+        solution = factorize(X, min(self.rank, *X.shape), start=start, stop=stop)
         self._looks += 1
-        self._age = 0.0
-        if not solution.error < (1 - self._spec.cold_gain) * error:
-            return False
-        self._now.adopt(solution.factors)
-        # Where something better was found there may be something better still: look again in the next window.
-        self._age = self._spec.cold_every - 1.0
-        return True
+        better = solution.error < (1 - self._spec.cold_gain) * error
+        # Where something has changed, or was found to be better, there may soon be something better still.
+        if restless or not better:
+            self._wait = 1.0 if restless else min(2 * self._wait, self._spec.cold_every)
+        self._due = self._wait
+        if better:
+            self._now.adopt(solution.factors)
+        return better
 
 
 def _no_rows() -> Rows:

@@ -15,23 +15,23 @@ class StreamSpec:
     sweeps: int = 2
     """HALS sweeps over a factor, each time that it moves; one in the later passes over a window."""
     passes: int = 4
-    """Passes over a whole window, at most; ..."""
-    tolerance: float = 1e-3
+    """Passes over a whole window, at most, before memberships follow C once more; ..."""
+    tolerance: float = 4e-3
     """... one more only while moving C has lowered the error by more than this share."""
     settle: float = 0.1
-    """C moves in the columns of the changed rows at once, in all when this share of the rows has changed."""
+    """C moves when this share of the rows has changed."""
     refresh: float = 0.25
     """A whole pass follows when this share of the rows has changed: the other memberships have become stale."""
     alarm: float = 1.05
     """Look cold when the error exceeds its recent level by this factor, ..."""
     unrest: float = 3.0
-    """... when moving C lowers it by so many times as much as it lately did, and by more than `tolerance`, ..."""
+    """... when moving C lowers it by so many times as much as it lately did, and by more than a thousandth, ..."""
     cold_every: int = 6
-    """... and after so many windows' worth of rows, for a warm run stays in its local minimum; one window
-    after a look that found something better."""
+    """... and after so many windows' worth of rows at most, for a warm run stays in its local minimum: one after
+    the first look and after unrest, and twice as many after each look that found nothing better."""
     cold_iterations: int = 20
     """Iterations of a cold look."""
-    cold_gain: float = 3e-4
+    cold_gain: float = 5e-4
     """A cold solution is kept if its error is lower by this share: components that stay are worth as much."""
     memory: float = 0.8
     """Weight of the past in the recent level of the error, after each window's worth of rows."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-Numbers = tuple[float, float, float, int]
-"""Unrest, level, age and looks of `Factorizer`."""
+Numbers = tuple[float, float, float, float, int]
+"""Unrest, level, wait, due and looks of `Factorizer`."""
 
 Spec = TypeVar("Spec", bound=Any)
 
@@ -28,7 +28,7 @@ Spec = TypeVar("Spec", bound=Any)
 def packed_state(spec: Any, now: Tracking, numbers: Numbers) -> dict[str, NDArray[Any]]:
     """Return copies of all that there is, by name."""
     indptr, _, indices, data, _ = now.held.whole()
-    unrest, level, age, looks = numbers
+    unrest, level, wait, due, looks = numbers
     sums = now.sums
     return {
         **{f"spec_{part.name}": np.array(getattr(spec, part.name)) for part in fields(spec)},
@@ -43,7 +43,7 @@ def packed_state(spec: Any, now: Tracking, numbers: Numbers) -> dict[str, NDArra
         "cross": now.cross.copy(),
         "gram_D": sums.gram.copy(),
         "peaks": sums.peaks.copy(),
-        "measures": np.array([sums.squared_norm, now.fit, unrest, level, age]),
+        "measures": np.array([sums.squared_norm, now.fit, unrest, level, wait, due]),
         "counters": np.array([sums.changed, looks, now.unsettled], np.int64),
     }
 
@@ -54,7 +54,7 @@ def unpacked_state(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> 
     Ct = _floats(state, "Ct", (len(rows.columns), -1), least=0.0)
     k = Ct.shape[1]
     D = _floats(state, "D", (len(rows), k), least=0.0)
-    measures = _floats(state, "measures", (5,), most=np.inf)
+    measures = _floats(state, "measures", (6,), most=np.inf)
     counters = [int(value) for value in _floats(state, "counters", (3,), least=0.0)]
     sums = Sums(0, k)
     sums.gram = _floats(state, "gram_D", (k, k))
@@ -62,10 +62,10 @@ def unpacked_state(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> 
     now = Tracking(k)
     now.restore(Ct, rows.columns, rows, D, _floats(state, "cross", (len(rows.columns), k)), sums)
     now.gram_C = _floats(state, "gram_C", (k, k))
-    sums.squared_norm, now.fit, unrest, level, age = (float(measure) for measure in measures)
+    sums.squared_norm, now.fit, unrest, level, wait, due = (float(measure) for measure in measures)
     sums.changed, looks, now.unsettled = counters
     now.account()
-    return _spec(state, spec_type), now, (unrest, level, age, looks)
+    return _spec(state, spec_type), now, (unrest, level, wait, due, looks)
 
 
 def _spec(state: Mapping[str, NDArray[Any]], spec_type: type[Spec]) -> Spec:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from lnmf_core.choice import default_choice
-from lnmf_core.errors import FactorError
+from lnmf_core.errors import FactorError, ParameterError, whole_number
 from lnmf_core.factors import FLOATS, Array, Factors, Solution, StopReason
 from lnmf_core.kernels.loop import EXACT, NON_FINITE, TOLERANCE, extrapolated_sweeps
 from lnmf_core.kernels.rows import count_positive
-from lnmf_core.kernels.sparse import sparse_sweeps
+from lnmf_core.kernels.sparse import room_of, sparse_sweeps
 from lnmf_core.matrix import Counts, Matrix, check_rank, checked
 from lnmf_core.normal import NormalEquations
 from lnmf_core.rules.base import Alternating, JointRule, Point, RuleChoice, Traits, UpdateRule
@@ -22,6 +22,7 @@ from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
 from lnmf_core.start import Nndsvd, Start
 from lnmf_core.stopping import MEMORY, Stop
+from lnmf_core.threads import parts_of, run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ def factorize(
     rule: Rule | RuleChoice | None = None,
     start: Start | None = None,
     stop: Stop | None = None,
+    threads: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Solution:
     """Return nonnegative D (n × k) and C (k × m) with X ≈ D·C, found by lowering L = ½‖X − DC‖²_F.
@@ -63,17 +65,23 @@ def factorize(
     `rule` it is `Learned()`; without a `start`, `Nndsvd()`, its zeros filled if the rule's zeros lock; without
     `stop`, `Stop()`. `clock` returns seconds.
 
+    `threads` take the passes over a large X side by side, if the rule is a plan of sweeps, as the default is; the
+    result is the same, bit by bit, however many there are. (BLAS, which makes dense products, may have threads of
+    its own: OPENBLAS_NUM_THREADS=1 leaves it one.)
+
     Errors below about 3e-8 (float32: 7e-4) can't be told from rounding and end the run as exact.
 
-    Raises MatrixError, RankError or FactorError (a warm start that does not fit), all ValueErrors.
+    Raises MatrixError, RankError, ParameterError (`threads` below 1) or FactorError (a warm start that does not
+    fit), all ValueErrors.
     """
     began = clock()
+    whole_number("threads", threads, ParameterError)
     matrix = checked(X)
     k = check_rank(rank, matrix.shape)
     rule, plan = _planned(default_choice() if rule is None else rule, matrix, k)
     start = STARTS[rule.zeros_lock] if start is None else start
     first = start.factors(matrix, k)
-    factors, errors, reason = _run(matrix, first, rule, plan, Stop() if stop is None else stop)
+    factors, errors, reason = _run(matrix, first, rule, plan, Stop() if stop is None else stop, threads)
     return Solution(factors, tuple(errors), reason, clock() - began)
 
 
@@ -97,10 +105,10 @@ def _chosen(
 
 
 def _run(
-    matrix: Matrix, first: Factors, rule: Rule, plan: SweepPlan | None, stop: Stop
+    matrix: Matrix, first: Factors, rule: Rule, plan: SweepPlan | None, stop: Stop, threads: int
 ) -> tuple[Factors, list[float], StopReason]:
     if plan is not None:
-        return _iterate_compiled(matrix, first, plan, stop)
+        return _iterate_compiled(matrix, first, plan, stop, threads)
     # A rule may overflow: that is a stop reason, not a warning.
     with np.errstate(all="ignore"):
         return _iterate(matrix, first, rule, stop)
@@ -144,7 +152,7 @@ def _iterate(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Fa
 
 
 def _iterate_compiled(
-    matrix: Matrix, first: Factors, plan: SweepPlan, stop: Stop
+    matrix: Matrix, first: Factors, plan: SweepPlan, stop: Stop, threads: int = 1
 ) -> tuple[Factors, list[float], StopReason]:
     """Do what `_iterate` does, without returning to Python in between (docs/decisions/0010)."""
     D, Ct = first.D.copy(), first.C.T.copy()
@@ -155,9 +163,14 @@ def _iterate_compiled(
     stopping = errors, ROUNDINGS[matrix.dtype], stop.tolerance, MEMORY
     # Two loops, so that whoever needs one does not wait until both are compiled.
     if len(dense) or len(joint):
-        count, ending = extrapolated_sweeps(dense, indptr, indices, data, *run, joint, *stopping)
+        parts = parts_of(dense.size, sparse=False)
+        arguments: tuple[Any, ...] = (dense, indptr, indices, data, *run, joint, *stopping, parts)
+        count, ending = run_loop(extrapolated_sweeps, arguments, min(threads, parts))
     else:
-        count, ending = sparse_sweeps(indptr, indices, data, *run, *stopping)
+        parts = parts_of(len(D) + len(data), sparse=True)
+        room = np.empty(room_of(matrix.shape, D.shape[1], parts), matrix.dtype)
+        arguments = (*matrix.ordered(), *run, *stopping, parts, room)
+        count, ending = run_loop(sparse_sweeps, arguments, min(threads, parts))
     if not math.isfinite(errors[0]):
         raise FactorError(OVERFLOW)
     return Factors.known(D, Ct.T), errors[:count].tolist(), ENDINGS.get(ending, StopReason.BUDGET)

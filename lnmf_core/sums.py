@@ -38,11 +38,12 @@ class Sums:
         """Rows that have changed since then."""
         self.left = 1.0
         """The least share that one of them is of its peak."""
+        self.behind = False
+        """D has moved since `cross` was computed: it has to be, before it is used."""
 
-    def begin_afresh(self, squared_norm: float) -> None:
-        """Take notice that the sums have been computed from all rows."""
-        self.squared_norm, self.changed, self.left = squared_norm, 0, 1.0
-        self.peaks = np.append(self.gram.diagonal(), squared_norm)
+    def begin_afresh(self) -> None:
+        """Take notice that all but `cross` have been computed from all rows."""
+        self.changed, self.left, self.behind = 0, 1.0, True
 
     def worn(self, most: float) -> bool:
         """Return whether more than `most` rows have changed, or a sum has lost too many digits."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lnmf_core.held import HeldRows
 from lnmf_core.kernels.changes import exchange
-from lnmf_core.kernels.passes import explained, lined, padded, pass_over, squared, tiled
+from lnmf_core.kernels.drafts import room_for_drafts, track
+from lnmf_core.kernels.passes import (
+    dead_one,
+    explained,
+    follow_all,
+    lined,
+    padded,
+    project_all,
+    relative,
+    squared,
+    tiled,
+)
+from lnmf_core.kernels.rows import same
 from lnmf_core.sums import LEAST, Sums
 
 if TYPE_CHECKING:
@@ -20,6 +31,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+FARTHER = 0.25
+"""C moves by this share more than its sweeps would have it where D follows: as D gives way, C would go on."""
+NO_COLUMNS = np.empty(0, np.int32)
 ROUNDING = 3e-8
 """Relative errors below this can't be told from rounding."""
 
@@ -38,9 +52,10 @@ class Tracking:
         """⟨Cᵀ, XᵀD⟩, of which the error is made."""
         self.explained = 0.0
         """‖X‖² − ‖X − DC‖²_F."""
+        self._rough = np.empty(0, np.float32)
+        """Memory for drafts."""
         self.unsettled = 0
         """Rows that have changed since C moved in all columns."""
-        self._marks = np.empty(0, np.bool_)
 
     @property
     def patterns(self) -> Floats:
@@ -49,64 +64,76 @@ class Tracking:
 
     @property
     def cross(self) -> Floats:
-        """XᵀD, m × k."""
+        """XᵀD, m × k; computed here if D has moved without it."""
+        self._catch_up()
         return self.sums.cross[: len(self.columns), : self.rank]
 
     def restore(self, Ct: Floats, columns: Keys, rows: Rows, D: Floats, cross: Floats, sums: Sums) -> None:
         """Hold copies of all of this; `sums` becomes ours, but for its cross."""
         self.columns, self.sums = columns, sums
         self._Ct, self.sums.cross = _padded_copy(Ct), _padded_copy(cross)
-        self._marks = np.zeros(len(columns), np.bool_)
         self.held.begin(rows)
         self.held.memberships[:] = D
 
     def error(self) -> float:
         """Return ‖X − DC‖_F / ‖X‖_F; 0 if X is zero, and infinite if the factors overflow."""
-        return self._relative(self.explained)
+        return relative(self.explained, self.sums.squared_norm)
 
     def begin(self, rows: Rows) -> None:
-        """Hold these rows and their columns alone, with what is known of the columns; a blank pass must follow."""
-        if not np.array_equal(rows.columns, self.columns):
+        """Hold these rows and their columns alone, with what is known of the columns; `track` must follow."""
+        if not same(rows.columns, self.columns):
             known = places(rows.columns, self.columns)
             Ct = lined(tiled(len(rows.columns)), padded(self.rank))
             Ct[np.flatnonzero(known >= 0)] = self._Ct[known[known >= 0]]
             self._Ct, self.columns = Ct, rows.columns
             self.sums = Sums(len(self.columns), self.rank)
-            self._marks = np.zeros(len(self.columns), np.bool_)
             self.weigh_patterns()
         self.held.begin(rows)
         self.sums.squared_norm = squared(rows.data)
 
-    def pass_over(self, sweeps: int, *, blank: bool = False) -> float:
-        """Move all memberships, then all of C; return by what share moving C has lowered the error.
+    def track(self, sweeps: int, passes: int, tolerance: float) -> float:
+        """Move C, then all memberships, whatever they were; return by what share C's first move lowered the error.
 
-        The sums are computed afresh on the way. With `blank` the memberships move from zero.
+        C moves `passes` times at most, again while that is above `tolerance`. The share is 0 if nothing was known.
         """
         indptr, lanes, indices, data, D = self.held.whole()
-        between, self.explained, self.fit = pass_over(
-            indptr, lanes, indices, data, self._Ct, self.gram_C, len(self.columns), sweeps, LEAST, int(blank),
-            D, self.sums.cross, self.sums.gram,
-        )  # fmt: skip
         if self.sums.changed:
             self.sums.squared_norm = squared(data)
-        self.sums.begin_afresh(self.sums.squared_norm)
+        needed = room_for_drafts(len(self.columns), self.rank, len(data))
+        if len(self._rough) < needed:
+            self._rough = np.zeros(needed + needed // 8, np.float32)
+        first, self.fit, self.explained = track(
+            indptr, lanes, indices, data, self._Ct, self.gram_C, len(self.columns), sweeps, passes, tolerance,
+            ROUNDING, LEAST, FARTHER, self.sums.squared_norm, self._rough, D, self.sums.gram, self.sums.peaks,
+        )  # fmt: skip
+        self.sums.begin_afresh()
         self.unsettled = 0
-        before = self._relative(between)
-        return before / max(self.error(), ROUNDING) - 1 if before < math.inf else 0.0
+        return first
+
+    def _follow(self, sweeps: int) -> None:
+        """Move all memberships; C stays."""
+        indptr, lanes, indices, data, D = self.held.whole()
+        self.sums.squared_norm = squared(data)
+        self.fit, self.explained = follow_all(
+            indptr, lanes, indices, data, self._Ct, self.gram_C, sweeps, LEAST, 0,
+            self.sums.squared_norm, D, self.sums.gram, self.sums.peaks,
+        )  # fmt: skip
+        self.sums.begin_afresh()
 
     def exchange(self, changed: Rows, gone: Keys, sweeps: int, settle: float) -> None:
-        """Exchange rows and their share of the sums, and move C where they have entries.
+        """Exchange rows and their share of the sums, and move C once the share `settle` of the rows has changed.
 
-        C moves everywhere once the share `settle` of the rows has changed.
+        In columns that are new it moves at once.
         """
-        indices = self._aligned(changed)
+        indices, appended = self._aligned(changed)
+        self._catch_up()
         number = len(changed) + len(gone)
         self.sums.changed += number
         self.unsettled += number
         self.sums.squared_norm, self.fit, self.explained, settled, self.sums.left = exchange(
-            changed.keys, changed.indptr, indices, changed.data, gone,
+            changed.keys, changed.indptr, indices, changed.data, gone, appended,
             *self.held.changing(len(changed), len(indices)),
-            self._Ct, self.gram_C, self.sums.cross, self.sums.gram, self._marks, self.sums.peaks,
+            len(self.columns), self._Ct, self.gram_C, self.sums.cross, self.sums.gram, self.sums.peaks,
             sweeps, LEAST, self.sums.squared_norm, self.fit, settle, self.unsettled,
         )  # fmt: skip
         if settled:
@@ -114,50 +141,43 @@ class Tracking:
 
     def weigh_patterns(self) -> None:
         """Make `gram_C` that of the patterns."""
-        self.gram_C = self.patterns.T @ self.patterns
+        with np.errstate(all="ignore"):
+            self.gram_C = self.patterns.T @ self.patterns
 
     def respawn(self) -> int | None:
         """Begin a dead component anew at the column with most residual energy; return it, if there is one."""
-        alive = self.gram_C.diagonal() * self.sums.gram.diagonal() > LEAST
         # Where all are dead there is nothing to compare with: the cold look that is due does better.
-        if alive.all() or not alive.any() or self.error() <= ROUNDING:
+        component = dead_one(self.gram_C, self.sums.gram, LEAST)
+        if component < 0 or self.error() <= ROUNDING:
             return None
-        column = int(np.argmax(self._residual_energy()))
-        component = int(np.argmin(alive))
-        self.patterns[:, component] = self._residual_pattern(column)
+        with np.errstate(all="ignore"):  # an overflow is a bad error, which looks cold
+            self.patterns[:, component] = self._residual_pattern(int(np.argmax(self._residual_energy())))
         self.weigh_patterns()
         return component
 
     def adopt(self, factors: Factors) -> None:
         """Take over a factorisation of what is held; its components beyond its rank are zero."""
-        X, found = self.held.csr(len(self.columns)), factors.rank
+        found = factors.rank
         for whole, part in ((self.held.memberships, factors.D), (self.patterns, factors.C.T)):
             whole[:] = 0.0
             whole[:, :found] = part
         self.weigh_patterns()
-        D = self.held.memberships
-        self.cross[:] = X.T @ D
-        self.sums.gram = D.T @ D
-        self.sums.begin_afresh(squared(X.data))
-        self.fit = float(np.vdot(self.patterns, self.cross))
-        self.account()
+        self._follow(1)
         self.unsettled = 0
 
     def account(self) -> None:
         """Find what is `explained`, from `fit` and the grams."""
         self.explained = explained(self.fit, self.gram_C, self.sums.gram)
 
-    def _relative(self, explained: float) -> float:
-        norm = self.sums.squared_norm
-        if norm <= 0:
-            return 0.0
-        share = (norm - explained) / norm
-        return math.sqrt(max(share, 0.0)) if math.isfinite(share) else math.inf
+    def _catch_up(self) -> None:
+        if self.sums.behind:
+            project_all(*self.held.whole(), self.sums.cross)
+            self.sums.behind = False
 
-    def _aligned(self, rows: Rows) -> NDArray[np.int32]:
-        """Return the entries' columns in the numbering that is held; append those that are new."""
-        if not len(rows.indices) or rows.columns is self.columns or np.array_equal(rows.columns, self.columns):
-            return rows.indices
+    def _aligned(self, rows: Rows) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the entries' columns in the numbering that is held, and columns that are new, now appended."""
+        if not len(rows.indices) or rows.columns is self.columns or same(rows.columns, self.columns):
+            return rows.indices, NO_COLUMNS
         used, inverse = np.unique(rows.indices, return_inverse=True)
         found = places(rows.columns[used], self.columns)
         new = rows.columns[used[found < 0]]
@@ -165,8 +185,8 @@ class Tracking:
         if len(new):
             self.columns = np.concatenate([self.columns, new])
             self._Ct, self.sums.cross = (_enlarged(part, len(self.columns)) for part in (self._Ct, self.sums.cross))
-            self._marks = np.zeros(len(self.columns), np.bool_)
-        return found[inverse].astype(np.int32)
+        appended = np.arange(len(self.columns) - len(new), len(self.columns), dtype=np.int32)
+        return found[inverse].astype(np.int32), appended
 
     def _residual_energy(self) -> Floats:
         """Return ‖x_j − D c_j‖² for each column, of length m."""

@@ -1,4 +1,4 @@
-"""The command line: `yocho scan`, `serve`, `worker`, `collect`, `demo`."""
+"""The command line: `yocho scan`, `watch`, `serve`, `worker`, `collect`, `selfcheck`, `demo`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from service.alerts.alert import Alert
     from service.scan import Report, Summary
+    from service.selfcheck.check import Finding
 
 _PATHS = "pcap or pcapng, plain or in gzip or zstd: files, folders with all below them, or - for standard input"
 
@@ -95,6 +96,10 @@ class Parts(Protocol):
         """Replay the captures that are in a folder and those that come to it."""
         ...
 
+    def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
+        """Send examples of all kinds of scans to the service at a URL, and yield what it says of each."""
+        ...
+
     def collect(
         self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
     ) -> None:
@@ -149,7 +154,8 @@ def build_cli(parts: Parts) -> typer.Typer:
     def scan(
         paths: Annotated[list[Path], typer.Argument(help=_PATHS, metavar="PATH…")],
         window: Annotated[
-            int | None, typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60")
+            int | None,
+            typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60, of logs 600"),
         ] = None,
         kind: Annotated[
             Input | None,
@@ -240,7 +246,26 @@ def build_cli(parts: Parts) -> typer.Typer:
         """Scan the example capture, show what is found, and serve it."""
         _demo(parts, out, err, serve=serve)
 
+    _add_selfcheck(app, parts, out, err)
     return app
+
+
+def _add_selfcheck(app: typer.Typer, parts: Parts, out: Console, err: Console) -> None:
+    @app.command()
+    def selfcheck(
+        url: Annotated[
+            str | None, typer.Option(metavar="URL", help="Where it runs.", show_default="http://127.0.0.1:8000")
+        ] = None,
+    ) -> None:
+        """Send generated scans of every kind to a running service, and say which it found; code 1 if not all."""
+        from service.report import print_findings
+
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+            task = bar.add_task("Checking", total=None)
+            findings = list(parts.selfcheck(url, lambda done: bar.update(task, completed=done)))
+        print_findings(out, findings)
+        if not all(finding.right for finding in findings):
+            raise typer.Exit(1)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's convention)

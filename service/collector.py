@@ -48,6 +48,8 @@ class CollectorSpec:
     """Most exporters at a time; one that was silent for an hour makes place."""
     interval: float = 0.2
     """Seconds between two looks at what has come."""
+    look: int = 10 * SECOND
+    """Windows that are still open are looked at so often, ns."""
     report: int = 60 * SECOND
     """Losses are logged so often if there are new ones, ns."""
 
@@ -75,7 +77,7 @@ class ExporterSensor:
         lateness = spec.windows.lateness + spec.pairs.wait
         self._windows = Windows(name, replace(spec.windows, lateness=lateness), hosts)
         self._heard = clock()
-        self._latest = 0  # event time then
+        self._latest = self._looked = 0  # event time then, and at the last look
 
     @property
     def silent(self) -> int:
@@ -113,6 +115,11 @@ class ExporterSensor:
         yield from self._windows.add(attempts_of(self._pairs.advance(now)))
         yield from self._windows.advance(now)
 
+    def look(self) -> Iterator[WindowCounts]:
+        """Yield what can be said already of windows that are still open."""
+        yield from self._windows.look(self._looked)
+        self._looked = self._windows.latest
+
     def finish(self) -> Iterator[WindowCounts]:
         """Yield what is still open, at the end."""
         yield from self._follow(self._exports.finish())
@@ -137,7 +144,7 @@ class Collector:
         self._clock = clock
         self._sensors: dict[str, ExporterSensor] = {}
         self._refused = 0
-        self._reported = clock()
+        self._reported = self._looked = clock()
         self._told: dict[str, dict[str, int]] = {}
 
     def run(self, receiver: DatagramReceiver, stop: threading.Event) -> None:
@@ -166,9 +173,15 @@ class Collector:
                 self._keep(sensor.take(sent[at : at + _AT_A_TIME]))
 
     def tick(self) -> None:
-        """Close the windows of exporters that are silent, as time goes on."""
+        """Close the windows of exporters that are silent, as time goes on, and now and then look at the others."""
+        due = self._clock() - self._looked >= self._spec.look
         for sensor in self._sensors.values():
             self._keep(sensor.idle())
+            if due:
+                for counts in sensor.look():
+                    self._pipeline.look(counts)
+        if due:
+            self._looked = self._clock()
 
     def close(self) -> None:
         """Close all windows."""

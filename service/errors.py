@@ -6,6 +6,7 @@ YochoError
 ├── WindowConflictError a window of the same sensor, start and length, with other content
 ├── NotFoundError       an id or cursor that the store doesn't hold
 ├── StoreError          a database that can't be opened or is not ours
+├── RemoteError         an installation that can't be reached, or refuses
 └── SettingsError       a setting that is unknown or wrong
 """
 
@@ -40,6 +41,10 @@ class NotFoundError(YochoError):
 
 class StoreError(YochoError):
     """The database can't be opened, or is not a Yocho database."""
+
+
+class RemoteError(YochoError):
+    """Another installation can't be reached, or refuses what it is asked."""
 
 
 class SettingsError(YochoError):

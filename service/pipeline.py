@@ -6,11 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from service.alerts.allow import AllowList
 from service.alerts.sources import judge
-from service.alerts.suppress import GAP, ongoing, raise_alert
+from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
+from service.capture.address import format_addresses
 from service.capture.batch import FlowBatch
 from service.capture.direction import Conversations, ConversationSpec
 from service.capture.flow_direction import FlowDirection
@@ -29,11 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from service.alerts.alert import Alert
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
-    from service.capture.source import BadLines, Damage, TrafficSource
+    from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
     from service.windows.counts import WindowCounts
 
+
+_ASKED_BY_NAME = 256
+"""Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
+
+_LOOK = 250_000_000
+"""ns between two looks at open windows."""
 
 _FINDERS = 256
 """Sensors whose patterns are kept warm; of others the next window begins cold."""
@@ -45,8 +52,17 @@ class PipelineSpec:
 
     conversations: ConversationSpec = field(default_factory=ConversationSpec)
     windows: WindowSpec = field(default_factory=WindowSpec)
+    log_windows: WindowSpec | None = None
+    """Of recorded logs of flows, if other than `windows`: months of them have few flows a minute."""
     factorization: FactorizationSpec = field(default_factory=FactorizationSpec)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    allowed: AllowList = field(default_factory=AllowList)
+    """Sources whose scans are kept, and not told."""
+
+    def for_files(self, sources: Sequence[TrafficFile]) -> PipelineSpec:
+        """Return what recorded traffic is read by: as a log only if all of it is one."""
+        windows = self.log_windows if all(source.is_log for source in sources) else None
+        return replace(self, windows=windows or self.windows)
 
 
 @dataclass(slots=True)
@@ -100,14 +116,22 @@ def read_live(
 ) -> Iterator[WindowCounts]:
     """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
 
-    While nothing comes, `clock`, ns since the epoch, closes windows that are over.
+    While nothing comes, `clock`, ns since the epoch, closes windows that are over. In between come looks at those
+    that are open, see `WindowCounts.seen_until`: four times a second, if they take no more
+    than a twentieth of the time.
     """
     windows = Windows(sensor, spec.windows, capture.hosts)
     beginnings = _Beginnings(spec, windows)
+    looked = due = 0
     for batch in capture.batches():
         yield from beginnings.add(batch)
+        now = clock()
         if not len(batch):
-            yield from windows.advance(clock())
+            yield from windows.advance(now)
+        if now >= due:
+            yield from windows.look(looked)
+            looked = windows.latest
+            due = now + max(_LOOK, 20 * (clock() - now))
     yield from beginnings.finish(reading)
     _note_losses(reading, capture)
 
@@ -176,6 +200,16 @@ class Pipeline:
         with self._store.begin() as unit:
             return [self._take(unit, counts) for counts in windows]
 
+    def look(self, counts: WindowCounts) -> tuple[str, ...]:
+        """Store the scans that show in a window that is still open; return the ids of their alerts."""
+        verdicts = judge(counts, self._spec.thresholds)
+        if not verdicts:
+            return ()
+        with self._store.begin() as unit:
+            alerts = begin(counts, verdicts, _known(unit, counts), self._spec.allowed)
+            unit.save_alerts(alerts)
+        return tuple(alert.id for alert in alerts)
+
     def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
         """Read a capture or a log of flows, and analyse and store its windows, all or none.
 
@@ -187,8 +221,11 @@ class Pipeline:
 
         def counted() -> Iterator[WindowCounts]:
             nonlocal attempts
-            for counts in read_windows([open_traffic(path, HostTable())], sensor, self._spec, reading):
-                attempts += counts.attempts
+            source = open_traffic(path, HostTable())
+            spec = self._spec.for_files([source])
+            for counts in read_windows([source], sensor, spec, reading):
+                if counts.end - counts.start == spec.windows.length:
+                    attempts += counts.attempts
                 yield counts
 
         receipts = self.accept_all(counted())
@@ -216,25 +253,21 @@ class Pipeline:
         return self._analyse(unit, counts, digest)
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
-        shapes = self._finder(counts).find(count_matrix(counts))
-        followers = identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
-        open_alerts = ongoing(counts, unit.open_alerts(counts.sensor, counts.start - GAP))
-        verdicts = judge(counts, self._spec.thresholds, set(open_alerts))
-        alerts = [
-            raise_alert(
-                counts,
-                verdict,
-                _pattern_of(verdict.source, followers),
-                open_alerts.get((verdict.source, verdict.means)),
-            )
-            for verdict in verdicts
-        ]
+        followers = self._followers(unit, counts)
+        verdicts = judge(counts, self._spec.thresholds)
+        alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers), self._spec.allowed)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_patterns(found.pattern for found in followers)
         unit.save_alerts(alerts)
         unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+
+    def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
+        if counts.rows.targets.sum() < self._spec.factorization.pairs:
+            return []
+        shapes = self._finder(counts).find(count_matrix(counts))
+        return identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
 
     def _finder(self, counts: WindowCounts) -> PatternFinder:
         """Return what is known of the patterns of a sensor's windows of this length."""
@@ -246,9 +279,17 @@ class Pipeline:
         return finder
 
 
-def _pattern_of(source: int, followers: Sequence[Followers]) -> str | None:
-    """Return the id of the pattern that explains most of a source's row."""
-    shares = [found.shares.get(source, 0.0) for found in followers]
-    if not shares or max(shares) == 0.0:
-        return None
-    return followers[int(np.argmax(shares))].pattern.id
+def _known(unit: Unit, counts: WindowCounts) -> Sequence[Alert]:
+    """Return the alerts that a window may go on with."""
+    names = format_addresses(counts.sources) if len(counts.sources) <= _ASKED_BY_NAME else None
+    return unit.open_alerts(counts.sensor, counts.start, names)
+
+
+def _main_patterns(followers: Sequence[Followers]) -> dict[int, str]:
+    """Return the id of the pattern that explains most of a source's row, by the source's index in the window."""
+    most: dict[int, tuple[float, str]] = {}
+    for found in followers:
+        for source, share in found.shares.items():
+            if share > most.get(source, (0.0, ""))[0]:
+                most[source] = share, found.pattern.id
+    return {source: pattern for source, (_, pattern) in most.items()}

@@ -15,13 +15,14 @@ from service.alerts.reason import name_services
 from service.export.document import alert_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from service.alerts.alert import Alert, Distinct
     from service.patterns.pattern import Pattern
     from service.scan import Report, Summary
+    from service.selfcheck.check import Finding
 
 _SECOND = 1_000_000_000
 _NAMED = 3
@@ -66,6 +67,26 @@ def print_alert(console: Console, alert: Alert) -> None:
     """Print since when, what kind of scan, and why it is one, in a line."""
     line = Text.assemble(f"{_clock(alert.first_seen)}  ", (f"{alert.kind.value:<10}", "bold"), f"  {alert.reason}")
     console.print(line, soft_wrap=True)
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print a table of what an installation said of each example, and how many it got right."""
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Example", "Expected", "Named", "After pairs", "After"):
+        table.add_column(heading, justify="right" if heading.startswith("After") else "left", no_wrap=True)
+    table.add_column("")
+    for finding in findings:
+        table.add_row(
+            finding.example.name,
+            ", ".join(finding.example.kinds) or "nobody",
+            ", ".join((*finding.named, *finding.others)) or "nobody",
+            "" if finding.pairs is None else str(finding.pairs),
+            "" if finding.seconds is None else f"{finding.seconds:.0f} s",
+            "" if finding.right else "WRONG",
+        )
+    console.print(table)
+    right = sum(finding.right for finding in findings)
+    console.print(f"{right} of {len(findings)} right.", highlight=False)
 
 
 def print_figures(console: Console, summary: Summary) -> None:
@@ -156,6 +177,7 @@ def _figures(summary: Summary) -> str:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.tunnelled.items()))
         line += f"\nRead through tunnels: {kinds}"
     for what, count in (
+        ("scans by sources on the allow-list, not shown", summary.allowed),
         ("attempts not counted, a window was full", summary.shed.attempts),
         ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),
@@ -187,6 +209,7 @@ def _summary(summary: Summary) -> dict[str, object]:
         "sources": summary.sources,
         "services": summary.services,
         "alerts": summary.alerts,
+        "allowed": summary.allowed,
         "unparsed": dict(sorted(summary.unparsed.items())),
         "tunnelled": dict(sorted(summary.tunnelled.items())),
         "shed": asdict(summary.shed),

@@ -43,6 +43,8 @@ class Summary:
     sources: int
     services: int
     alerts: int
+    allowed: int
+    """Scans by sources on the allow-list, not among the alerts."""
     unparsed: dict[str, int]
     """Packets and flows that were read but not followed, by reason."""
     tunnelled: dict[str, int]
@@ -79,16 +81,19 @@ class Report:
 
 
 class Figures:
-    """Adds up windows as they go by."""
+    """Adds up windows of one length, ns, as they go by; longer ones tell of the same attempts again."""
 
-    def __init__(self) -> None:
+    def __init__(self, length: int) -> None:
+        self._length = length
         self._attempts = self._windows = 0
         self._shed = Shed()
         self._sources = Cardinality()
         self._services: set[int] = set()
 
     def add(self, counts: WindowCounts) -> None:
-        """Count a window."""
+        """Count a window, unless it is longer."""
+        if counts.end - counts.start > self._length:
+            return
         self._attempts += counts.attempts
         self._windows += 1
         self._shed += counts.shed
@@ -96,7 +101,7 @@ class Figures:
         self._services.update(np.unique(counts.rows.service).tolist())
 
     def summary(
-        self, reading: Reading, alerts: int, skipped: Sequence[Path] = (), *, live: bool = False
+        self, reading: Reading, alerts: int, allowed: int, skipped: Sequence[Path] = (), *, live: bool = False
     ) -> Summary:
         """Return the figures of all windows, and of the traffic that they came from."""
         return Summary(
@@ -107,6 +112,7 @@ class Figures:
             sources=self._sources.count,
             services=len(self._services),
             alerts=alerts,
+            allowed=allowed,
             unparsed=reading.unparsed,
             tunnelled=reading.tunnelled,
             shed=self._shed,
@@ -138,7 +144,8 @@ def scan_captures(
     folder holds none, and WindowConflictError if the store holds other windows of the same sensor and times.
     """
     sources, skipped = _open_all(paths, tunnels, kind)
-    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures()
+    spec = spec.for_files(sources)
+    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures(spec.windows.length)
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
     for counts in read_windows(sources, sensor, spec, reading, progress):
@@ -146,7 +153,15 @@ def scan_captures(
         receipt = pipeline.accept(counts)
         alerts.update(dict.fromkeys(receipt.alerts))
         patterns.update(dict.fromkeys(receipt.patterns))
-    return _report(store, list(alerts), list(patterns), figures.summary(reading, len(alerts), skipped))
+    with store.read() as unit:
+        found = [alert for alert in map(unit.alert, alerts) if alert]
+        followed = [pattern for pattern in map(unit.pattern, patterns) if pattern]
+    told = [alert for alert in found if alert.allowed_by is None]
+    return Report(
+        alerts=tuple(sorted(told, key=lambda alert: (alert.first_seen, alert.id))),
+        patterns=tuple(sorted(followed, key=lambda p: (-p.windows, -p.member_count, p.id))),
+        summary=figures.summary(reading, len(told), len(found) - len(told), skipped),
+    )
 
 
 def _open_all(paths: Sequence[Path], tunnels: Tunnels, kind: Input | None) -> tuple[list[TrafficFile], list[Path]]:
@@ -167,14 +182,3 @@ def _open_all(paths: Sequence[Path], tunnels: Tunnels, kind: Input | None) -> tu
         if len(opened) == before:
             raise CaptureError(f"{path}: no file in this folder is a capture or a log that is known")
     return [source for _, source in sorted(opened, key=lambda pair: pair[0])], skipped
-
-
-def _report(store: Store, alert_ids: list[str], pattern_ids: list[str], summary: Summary) -> Report:
-    with store.read() as unit:
-        alerts = [alert for alert in map(unit.alert, alert_ids) if alert]
-        patterns = [pattern for pattern in map(unit.pattern, pattern_ids) if pattern]
-    return Report(
-        alerts=tuple(sorted(alerts, key=lambda alert: (alert.first_seen, alert.id))),
-        patterns=tuple(sorted(patterns, key=lambda p: (-p.windows, -p.member_count, p.id))),
-        summary=summary,
-    )

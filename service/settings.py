@@ -29,9 +29,11 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free one")
     window: int = Field(60, ge=1, le=86400, description="length of a window in seconds")
+    log_window: int = Field(600, ge=1, le=86400, description="the same in recorded logs of flows")
     max_pairs: int = Field(
         1 << 17, ge=1024, le=1 << 24, description="most (source, target, service) triples counted in one window"
     )
+    allow_list: str = Field("", description="file of sources that may scan")
     max_json_bytes: int = Field(16 << 20, ge=1, description="largest JSON body accepted")
     max_capture_bytes: int = Field(256 << 20, ge=1, description="largest capture file accepted over HTTP")
     max_rows: int = Field(200_000, ge=1, description="most rows in a posted window")

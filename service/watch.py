@@ -29,21 +29,23 @@ def watch_interface(
 ) -> Summary:
     """Follow an interface until its capture is stopped, and keep what is found; return the figures.
 
-    `tell` hears of each scan once, when the first window that shows it is over, and `tell_drops` at the end of a
+    `tell` hears of each scan once, when a look at an open window first shows it, and `tell_drops` at the end of a
     window how many packets the system has dropped, if they have become more. `clock` gives ns since the epoch: it
     closes windows when nothing comes. Raises WindowConflictError if the store holds other windows of these times.
     """
-    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures()
-    told: dict[str, None] = {}
+    pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures(spec.windows.length)
+    told: dict[str, bool] = {}
     dropped = 0
     for counts in read_live(capture, sensor, spec, reading, clock):
-        figures.add(counts)
-        fresh = [alert for alert in pipeline.accept(counts).alerts if alert not in told]
-        told.update(dict.fromkeys(fresh))
+        if counts.whole:
+            figures.add(counts)
+        found = pipeline.accept(counts).alerts if counts.whole else pipeline.look(counts)
+        fresh = [alert for alert in found if alert not in told]
         with store.read() as unit:
-            for alert in map(unit.alert, fresh):
-                if alert is not None:
+            for alert in filter(None, map(unit.alert, fresh)):
+                told[alert.id] = alert.allowed_by is None
+                if told[alert.id]:
                     tell(alert)
         if (now := capture.losses().dropped or 0) > dropped:
             tell_drops(dropped := now)
-    return figures.summary(reading, len(told), live=True)
+    return figures.summary(reading, sum(told.values()), len(told) - sum(told.values()), live=True)

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -21,15 +22,17 @@ from service.errors import SettingsError, YochoError
 from service.settings import Settings, sudo_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fastapi import FastAPI
 
     from service.alerts.alert import Alert
+    from service.alerts.allow import AllowList
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
+    from service.selfcheck.check import Finding
 
 _SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
@@ -166,6 +169,20 @@ class Yocho:
             finally:
                 store.close()
 
+    def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
+        """See `service.cli.Parts`."""
+        import httpx
+
+        from service.selfcheck.check import check
+
+        here = f"http://{self._settings.host}:{self._settings.port}"
+        try:
+            client = httpx.Client(base_url=url or here)
+        except httpx.InvalidURL as error:
+            raise SettingsError(f"--url {url}: {error}; write http://HOST:PORT") from None
+        with client:
+            yield from check(client, time.time_ns(), progress)
+
     def app(self, database: str | None = None) -> FastAPI:
         """Return the web application: the API and the page."""
         from service.api.app import create_app
@@ -189,8 +206,26 @@ class Yocho:
         from service.windows.assign import WindowSpec
         from service.windows.budget import Budget
 
-        length = (window or self._settings.window) * _SECOND
-        return PipelineSpec(windows=WindowSpec(length=length, budget=Budget(self._settings.max_pairs)))
+        budget = Budget(self._settings.max_pairs)
+
+        return PipelineSpec(
+            windows=WindowSpec.usual((window or self._settings.window) * _SECOND, budget),
+            log_windows=WindowSpec.usual((window or self._settings.log_window) * _SECOND, budget),
+            allowed=_read_allow_list(self._settings.allow_list),
+        )
+
+
+def _read_allow_list(name: str) -> AllowList:
+    """Return the list in a file, or an empty one if no file is named."""
+    from service.alerts.allow import AllowList, read_allow_list
+
+    if not name:
+        return AllowList()
+    try:
+        return read_allow_list(Path(name).read_text().splitlines(), name)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is no text"
+        raise SettingsError(f"{name}: {why}; YOCHO_ALLOW_LIST names a file of sources that may scan") from None
 
 
 def _stop_signals() -> threading.Event:

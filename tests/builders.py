@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.alerts.alert import Alert, Distinct, Evidence, Kind
+from service.alerts.alert import Alert, Distinct, Evidence, Ground, Kind
 from service.capture.address import pack_addresses
 from service.capture.services import parse_service
 from service.patterns.pattern import Pattern
@@ -32,6 +32,7 @@ def a_window(sensor: str = "edge", start: int = START, attempts: int = 3) -> Win
             targets=np.array([3, 4, 1], dtype=np.int64),
             answered=np.array([0, 1, 1], dtype=np.int64),
             probed=np.array([3, 3, 0], dtype=np.int64),
+            dark=np.array([0, 0, 0], dtype=np.int64),
             first=np.array([start, start + 1, start + 2], dtype=np.int64),
             last=np.array([start + 5, start + 6, start + MINUTE - 1], dtype=np.int64),
         ),
@@ -67,6 +68,7 @@ AN_ALERT = Alert(
     targets_sample=("198.51.100.1", "198.51.100.2"),
     first_seen=START,
     last_seen=START + 5 * MINUTE,
+    ground=Ground.TARGETS,
     score=41.5,
     threshold=25.0,
     technique="T1595.001",
@@ -80,6 +82,12 @@ AN_ALERT = Alert(
         services=Distinct(2, exact=False, sample=(22, 23)),
         windows=5,
     ),
+    scale=MINUTE,
+    named_at=START + MINUTE,
+    named_after=12,
+    counted_until=START + 6 * MINUTE,
+    updates=1,
+    told=24,
 )
 
 A_PATTERN = Pattern(

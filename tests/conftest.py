@@ -29,7 +29,11 @@ def labelled_captures() -> Path:
 def yocho(tmp_path: Path) -> Run:
     """Return a function that runs the command line as a user does."""
 
-    def run(*arguments: str | Path, timeout: float = 120, piped: bytes = b"") -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str | Path, timeout: float = 120, piped: bytes = b"", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Settings are written as ``max_pairs="4096"``."""
+        given = {f"YOCHO_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-c", "from service.wiring import main; main()", *map(str, arguments)]
         done = subprocess.run(
             command,
@@ -37,7 +41,7 @@ def yocho(tmp_path: Path) -> Run:
             capture_output=True,
             input=piped,
             timeout=timeout,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"},
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"} | given,
             check=False,
         )
         return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())

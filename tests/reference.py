@@ -75,12 +75,16 @@ class Follower:
         self._answer = answer
         self._known: dict[tuple[str, frozenset[End]], Conversation] = {}
         self._waiting: list[tuple[Conversation, str]] = []
+        self._asked: set[End] = set()
+        """Ports from which a group was asked."""
 
     def follow(self, packets: Iterable[Packet]) -> Follower:
         for packet in packets:
             self._give_up_waiting(packet.time - self._answer)
             if not packet.group:
                 self._follow(packet)
+            elif packet.event == "udp":
+                self._asked.add((packet.source, packet.source_port))
         return self
 
     def finish(self) -> list[Told]:
@@ -150,7 +154,7 @@ class Follower:
 
     def _udp(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation | None:
         if talk is None:
-            if _is_answer(packet.source_port, packet.target_port):
+            if _is_answer(packet.source_port, packet.target_port) or self._answers_group(packet):
                 return Conversation(ends[1], ends[0], "silent", packet.time)
             return self._begin(Conversation(*ends, "begun", packet.time), "udp")
         if ends[0] != talk.beginner:
@@ -158,6 +162,12 @@ class Follower:
         elif talk.kind == "begun" and talk.fate != "answered":
             self._try_again(talk, packet.time, "udp")
         return None
+
+    def _answers_group(self, packet: Packet) -> bool:
+        """Tell whether a packet answers a question to a group; from the service's port if it goes to one."""
+        serves = packet.target_port < 1024 or packet.target_port in WELL_KNOWN
+        asked = (packet.target, packet.target_port) in self._asked
+        return asked and (not serves or packet.source_port == packet.target_port)
 
     def _request(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation:
         return self._begin(Conversation(*ends, "begun", packet.time), packet.protocol)
@@ -206,6 +216,8 @@ def attempts_of(packets: Iterable[Packet], answer: int = 3 * SECOND) -> list[Tol
 def _is_answer(source_port: int, target_port: int) -> bool:
     """Tell whether a UDP packet without a past comes from a service to a client."""
     serves = source_port < 1024 or source_port in WELL_KNOWN
+    if (source_port, target_port) in {(67, 68), (547, 546)}:
+        return True
     return target_port >= 1024 and serves and (source_port < 1024 or target_port not in WELL_KNOWN)
 
 
@@ -235,6 +247,7 @@ class Row:
     targets: int
     answered: int
     probed: int
+    dark: int
     first: int
     last: int
 
@@ -268,26 +281,43 @@ def windows_of(told: Iterable[Told], length: int = 60 * SECOND) -> dict[int, Win
 
 
 def _window(pairs: dict[tuple[str, str, str], Pair]) -> Window:
+    for (source, target, service), pair in pairs.items():
+        instead = pairs.get((source, target, "tcp/443"))  # of QUIC
+        pair.answered |= service == "udp/443" and instead is not None and instead.answered
     rows: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    dark_pairs: dict[tuple[str, str], int] = defaultdict(int)
+    dark = _dark(pairs)
     by_target: dict[str, dict[str, dict[str, Pair]]] = defaultdict(lambda: defaultdict(dict))
     for (source, target, service), pair in pairs.items():
         rows[source, service].append(pair)
+        dark_pairs[source, service] += target in dark
         by_target[source]  # a source without TCP and UDP has totals, too: zeros
         if service.startswith(("tcp/", "udp/")):
             by_target[source][target][service] = pair
     return Window(
-        rows={key: _row(found) for key, found in rows.items()},
+        rows={key: _row(found, dark_pairs[key]) for key, found in rows.items()},
         totals={source: _totals(found) for source, found in by_target.items()},
     )
 
 
-def _row(pairs: list[Pair]) -> Row:
+def _dark(pairs: dict[tuple[str, str, str], Pair]) -> set[str]:
+    """Return the targets that ten sources tried at five services, that answered none and began nothing."""
+    sources, services = defaultdict(set), defaultdict(set)
+    for source, target, service in pairs:
+        sources[target].add(source)
+        services[target].add(service)
+    alive = {target for (_, target, _), pair in pairs.items() if pair.answered} | {source for source, _, _ in pairs}
+    return {target for target in sources if len(sources[target]) >= 10 and len(services[target]) >= 5} - alive
+
+
+def _row(pairs: list[Pair], dark: int) -> Row:
     times = [time for pair in pairs for time in pair.times]
     return Row(
         attempts=len(times),
         targets=len(pairs),
         answered=sum(pair.answered for pair in pairs),
         probed=sum(pair.in_vain and len(pair.times) <= 4 for pair in pairs),
+        dark=dark,
         first=min(times),
         last=max(times),
     )

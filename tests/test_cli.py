@@ -163,3 +163,18 @@ def test_where_to_collect_and_from_whom_is_checked(yocho: Run) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         (line,) = done.stderr.splitlines()
         assert why in line
+
+
+def test_scanners_on_the_allow_list_are_counted_and_not_told(yocho: Run, example: Path, tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.write_text("10.20.0.106 tcp/1-100  # the vulnerability scanner\n10.20.0.96/28 icmp/echo\n")
+    run = yocho("scan", "--format", "jsonl", str(example), allow_list=str(allowed))
+    *alerts, summary = map(json.loads, run.stdout.splitlines())
+    named = {source for alert in alerts for source in alert["sources"]}
+    assert (len(alerts), summary["summary"]["alerts"], summary["summary"]["allowed"]) == (9, 9, 3)
+    assert "10.20.0.106" not in named
+    assert "10.20.0.105" in named  # it did more than ping
+
+    run = yocho("scan", str(example), allow_list=str(tmp_path / "missing"))
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "missing: No such file" in run.stderr

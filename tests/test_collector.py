@@ -66,16 +66,21 @@ def test_each_exporter_is_a_sensor_and_may_have_a_name() -> None:
     assert {alert.evidence.targets.count for alert in bench.alerts} == {40}
 
 
-def test_windows_of_a_silent_exporter_close_as_time_goes_on() -> None:
+def test_a_silent_exporters_scan_is_named_by_a_look_and_its_window_closes_as_time_goes_on() -> None:
     bench = Bench()
     bench.collector.take(("192.0.2.1", data) for data in sweep())
-    for seconds in (1, 100, 40 + 149):  # the window ends 40 s after the export
+    bench.clock.now = SECOND
+    bench.collector.tick()
+    assert not bench.alerts
+    for seconds in (100, 40 + 149):  # the window ends 40 s after the export
         bench.clock.now = seconds * SECOND
         bench.collector.tick()
-        assert not bench.alerts
+        assert [(alert.named_after, alert.pattern) for alert in bench.alerts] == [(40, None)]
     bench.clock.now = (40 + 150) * SECOND
     bench.collector.tick()
-    assert len(bench.alerts) == 1
+    (alert,) = bench.alerts
+    assert alert.pattern is not None
+    assert alert.evidence.pairs == 40
 
 
 def test_a_window_waits_for_flows_that_are_exported_late() -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,18 @@ def test_an_interface_that_is_not_there_is_refused_in_one_line() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert "nowhere0" in done.stderr
+
+
+def test_a_scan_is_told_before_its_window_is_over() -> None:
+    start = START * SECOND if START < 10**12 else START
+    listener = Silence([sweep(start, 10), None, None, None])
+    capture = LiveCapture(listener, HostTable(16))
+    listener.capture = capture
+    told: list[Alert] = []
+    clock = chain([start + seconds * SECOND for seconds in (1, 1, 5)], repeat(start + 9 * SECOND))
+    watch_interface(
+        capture, "eth7", PipelineSpec(), MemoryStore(), told.append, lambda _: None, lambda: next(clock)
+    )
+    (alert,) = told
+    assert (alert.sources, alert.named_after) == (("192.0.2.9",), 10)
+    assert alert.named_at == start + 5 * SECOND

@@ -210,7 +210,13 @@ PARTS = (
         peer_figures,
         {"peers": "Time of each package to 1 and 0.1 % of the best error"},
     ),
-    Part("Streams", "streams", ("0030",), stream_figures, {"streams": "Error and time of each window of a stream"}),
+    Part(
+        "Streams",
+        "streams",
+        ("0030", "0031"),
+        stream_figures,
+        {"streams": "Error and time of each window of a stream"},
+    ),
     Part("Growth", "growth", ("0030",), growth_figures, {"growth": "Time and memory against nnz + n + m"}),
 )
 

@@ -72,24 +72,28 @@ def send(rate: int) -> None:
 
 def receive() -> None:
     """Listen until interrupted; print what was received."""
-    from service.capture.direction import Conversations
     from service.capture.hosts import HostTable
     from service.capture.live import LiveCapture, listen
-    from service.windows.assign import Windows, WindowSpec
+    from service.pipeline import PipelineSpec, Reading, read_live
+    from service.windows.assign import WindowSpec
 
-    hosts = HostTable()
-    conversations, windows = Conversations(), Windows("live", WindowSpec(), hosts)
-    capture = LiveCapture(listen(RECEIVE, "tcp"), hosts)
+    capture = LiveCapture(listen(RECEIVE, "tcp"), HostTable())
     signal.signal(signal.SIGTERM, lambda *_: capture.stop())
-    attempts, ready, began = 0, False, 0.0
-    for batch in capture.batches():
-        for counts in windows.add(conversations.follow(batch)):
-            attempts += counts.attempts
-        if not ready:
+    spec = PipelineSpec(windows=WindowSpec.usual())
+    attempts, began = 0, 0.0
+
+    def clock() -> int:
+        """Tell the time, and at the first question, which follows the first batch, that it has come."""
+        nonlocal began
+        if not began:
             print("ready", flush=True)  # noqa: T201
-            ready, began = True, time.process_time()
+            began = time.process_time()
+        return time.time_ns()
+
+    for counts in read_live(capture, "live", spec, Reading(), clock):
+        if counts.whole and counts.end - counts.start == spec.windows.length:
+            attempts += counts.attempts
     cpu = time.process_time() - began
-    attempts += sum(counts.attempts for counts in windows.finish())
     losses = capture.losses()
     print(json.dumps({"received": losses.packets, "dropped": losses.dropped, "attempts": attempts, "cpu": cpu}))  # noqa: T201
 

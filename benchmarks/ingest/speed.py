@@ -54,8 +54,9 @@ def whole_way(path: Path) -> None:
     """From bytes to the counts of windows."""
     from service.capture.file import CaptureFile
     from service.pipeline import PipelineSpec, Reading, read_windows
+    from service.windows.assign import WindowSpec
 
-    for _ in read_windows([CaptureFile(path)], "bench", PipelineSpec(), Reading()):
+    for _ in read_windows([CaptureFile(path)], "bench", PipelineSpec(windows=WindowSpec.usual()), Reading()):
         pass
 
 

@@ -1,7 +1,8 @@
-"""Compiled exchange of some rows: their place by key, their share of the sums, and the columns that they touch.
+"""Compiled exchange of some rows: their counts, and their share of the sums; numpy is the oracle.
 
-An index is a table of slots, −1 where none is, a power of two long and at most half full; a key's slot stands at
-the first free place from `home` on (Knuth, The Art of Computer Programming 3, 6.4, algorithms L and R).
+scipy multiplies whole matrices: its Xᵀ·D makes m × k numbers however few rows X has, and a row that is replaced
+in place has no place in its format. These loops cost what the rows named in `slots` cost. Row s has the entries
+begins[s] … ends[s] − 1 of `indices` and `data`.
 """
 
 from __future__ import annotations
@@ -12,69 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
-from lnmf_core.kernels.passes import explained, settle, solve_rows, withdraw_rows
-from lnmf_core.kernels.tiles import fetch_rows
-from lnmf_core.kernels.vectors import WIDTH, fetch
+from lnmf_core.kernels.index import forget, place_of
+from lnmf_core.kernels.passes import add_sums, explained, move_tile, settle, workspace
+from lnmf_core.kernels.tiles import (
+    ROWS,
+    add_gram,
+    add_row,
+    copy_row,
+    fetch_rows,
+    turn_rows,
+    weigh,
+)
+from lnmf_core.kernels.vectors import FOUR, WIDTH, fetch, load_four, multiply_add, spread_four, store, total
 
 if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "0da5e2048b85a624"
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-"""2⁶⁴ divided by the golden ratio: products with it spread keys that follow one another."""
-HALF = np.uint64(32)
+BUILT_ON = "f7eb532f11f72955"
 
 COUNT, USED = range(2)
 """Where `exchange` finds the number of rows and that of entries in use, in an array of its own."""
-
-
-@compiled
-def home(key: int, table: Ints) -> int:
-    """Return where the search for a key begins."""
-    return np.int64((np.uint64(key) * GOLDEN) >> HALF) & (len(table) - 1)
-
-
-@compiled
-def place_of(key: int, table: Ints, keys: Ints) -> int:
-    """Return the place of a key's slot, or the free place where it belongs."""
-    at = home(key, table)
-    while table[at] >= 0 and keys[table[at]] != key:
-        at = (at + 1) & (len(table) - 1)
-    return at
-
-
-@compiled
-def index_all(table: Ints, keys: Ints, count: int) -> None:
-    """Make the index of the first `count` keys."""
-    table[:] = -1
-    for slot in range(count):
-        table[place_of(keys[slot], table, keys)] = slot
-
-
-@compiled
-def slots_of(wanted: Ints, table: Ints, keys: Ints) -> Ints:
-    """Return the slot of each key, −1 where there is none."""
-    slots = np.empty(len(wanted), np.int64)
-    for at in range(len(wanted)):
-        slots[at] = table[place_of(wanted[at], table, keys)]
-    return slots
-
-
-@compiled
-def forget(key: int, table: Ints, keys: Ints) -> None:
-    """Take a key that is there out of the index, so that all others are found."""
-    hole = place_of(key, table, keys)
-    last = len(table) - 1
-    at = (hole + 1) & last
-    while table[at] >= 0:
-        if ((at - home(keys[table[at]], table)) & last) >= ((at - hole) & last):
-            table[hole] = table[at]
-            hole = at
-        at = (at + 1) & last
-    table[hole] = -1
 
 
 @compiled
@@ -129,37 +89,98 @@ def put_rows(
 
 
 @compiled
-def columns_of(
-    slots: Ints, begins: Ints, ends: Ints, indices: Indices, more: Indices, marks: NDArray[np.bool_]
-) -> Indices:
-    """Return the columns in which the rows have entries, and those in `more`, once each.
-
-    `marks` has a place for each column; all are False, and are so again.
-    """
-    room = len(more)
-    for slot in slots:
-        room += ends[slot] - begins[slot]
-    out, count = np.empty(min(room, len(marks)), np.int32), 0
-    for slot in slots:
-        for at in range(begins[slot], ends[slot]):
-            if not marks[indices[at]]:
-                marks[indices[at]] = True
-                out[count] = indices[at]
-                count += 1
-    for column in more:
-        if not marks[column]:
-            marks[column] = True
-            out[count] = column
-            count += 1
-    for at in range(count):
-        marks[out[at]] = False
-    return out[:count]
+def add_share(
+    sign: float,
+    data: Floats,
+    indices: Indices,
+    begin: int,
+    end: int,
+    own: Floats,
+    row: int,
+    Ct: Floats,
+    cross: Floats,
+) -> float:
+    """Add sign · data[e] · own[row] to cross[indices[e]] for begin ≤ e < end; return ⟨what was added, Cᵀ⟩."""
+    nothing = spread_four(0.0)
+    shares = nothing
+    for e in range(np.uintp(begin), np.uintp(end)):
+        value, column = spread_four(sign * data[e]), np.intp(indices[e])
+        for j in range(0, own.shape[1], FOUR):
+            share = multiply_add(value, load_four(own, row, j), nothing)
+            store(cross, column, j, multiply_add(value, load_four(own, row, j), load_four(cross, column, j)))
+            shares = multiply_add(share, load_four(Ct, column, j), shares)
+    return total(shares)
 
 
 @compiled
-def fetch_entries(
-    slots: Ints, begins: Ints, ends: Ints, indices: NDArray[np.int32], data: Floats, D: Floats
-) -> None:
+def withdraw_rows(
+    slots: Ints,
+    begins: Ints,
+    ends: Ints,
+    indices: Indices,
+    data: Floats,
+    Ct: Floats,
+    D: Floats,
+    cross: Floats,
+    gram: Floats,
+) -> float:
+    """Take the share of D[slots] out of cross = XᵀD and gram = DᵀD; return what they add to ⟨Cᵀ, XᵀD⟩."""
+    own, _, block, sums, _, _ = workspace(len(gram), D.shape[1], data)
+    fit = 0.0
+    for begin in range(0, len(slots), ROWS):
+        some = slots[begin : begin + ROWS]
+        own[:] = 0.0
+        for i in range(len(some)):
+            copy_row(D, some[i], own, i)
+            fit += add_share(-1.0, data, indices, begins[some[i]], ends[some[i]], own, i, Ct, cross)
+        turn_rows(own, 0, block)
+        add_gram(block, 0, len(gram), sums)
+    add_sums(sums, -1.0, gram)
+    return fit
+
+
+@compiled
+def solve_rows(
+    slots: Ints,
+    begins: Ints,
+    ends: Ints,
+    indices: Indices,
+    data: Floats,
+    Ct: Floats,
+    gram_C: Floats,
+    sweeps: int,
+    least: float,
+    D: Floats,
+    cross: Floats,
+    gram: Floats,
+) -> float:
+    """Sweep D[slots] in place, given Cᵀ and C·Cᵀ; add the rows' share to cross = XᵀD and gram = DᵀD.
+
+    Return what they add to ⟨Cᵀ, XᵀD⟩.
+    """
+    own, target, block, sums, weights, steps = workspace(len(gram), D.shape[1], data)
+    weigh(gram_C, least, weights, steps)
+    fit = 0.0
+    for begin in range(0, len(slots), ROWS):
+        some = slots[begin : begin + ROWS]
+        own[:] = 0.0
+        for i in range(len(some)):
+            copy_row(D, some[i], own, i)
+        turn_rows(own, 0, block)
+        own[:] = 0.0
+        for i in range(len(some)):
+            for e in range(begins[some[i]], ends[some[i]]):
+                add_row(data[e], Ct, np.intp(indices[e]), own, i)
+        move_tile(own, target, block, weights, steps, sweeps, 0, sums)
+        for i in range(len(some)):
+            copy_row(own, i, D, some[i])
+            fit += add_share(1.0, data, indices, begins[some[i]], ends[some[i]], own, i, Ct, cross)
+    add_sums(sums, 1.0, gram)
+    return fit
+
+
+@compiled
+def fetch_entries(slots: Ints, begins: Ints, ends: Ints, indices: Indices, data: Floats, D: Floats) -> None:
     """Ask for the entries and the memberships of these rows, which lie anywhere, all at once."""
     for slot in slots:
         for at in range(begins[slot], ends[slot], WIDTH):
@@ -175,6 +196,7 @@ def exchange(
     new_indices: Indices,
     new_data: Floats,
     gone: Ints,
+    appended: Indices,
     table: Ints,
     keys: Ints,
     begins: Ints,
@@ -183,11 +205,11 @@ def exchange(
     data: Floats,
     D: Floats,
     numbers: Ints,
+    columns: int,
     Ct: Floats,
     gram_C: Floats,
     cross: Floats,
     gram_D: Floats,
-    marks: NDArray[np.bool_],
     peaks: Floats,
     sweeps: int,
     least: float,
@@ -196,44 +218,40 @@ def exchange(
     settled: float,
     changed: int,
 ) -> tuple[float, float, float, bool, float]:
-    """Exchange rows, sweep the new ones, and move Cᵀ in the columns of both; all arrays but `new…` are changed.
+    """Exchange rows, sweep the new ones, and move Cᵀ where that is due; all arrays but `new…` are changed.
 
-    Cᵀ moves in all columns once `changed` rows are the share `settled` of all. Returns ‖X‖², ⟨Cᵀ, XᵀD⟩, what is
-    `explained`, whether Cᵀ has moved in all columns, and the least share that a sum is of its peak: `peaks` are
-    the largest of each diagonal entry of DᵀD, and of ‖X‖².
+    Cᵀ moves in all columns, the first `columns`, once `changed` rows are the share `settled` of all, else in those
+    that were `appended`. Returns ‖X‖², ⟨Cᵀ, XᵀD⟩, what is `explained`, whether Cᵀ has moved in all columns, and the
+    least share that a sum is of its peak: `peaks` are the largest of each diagonal entry of DᵀD, and of ‖X‖².
     """
-    known = slots_of(new, table, keys)
-    old = np.empty(len(gone) + len(new), np.int64)
-    count = 0
+    old, count = np.empty(len(gone) + len(new), np.int64), 0
     for key in gone:
         old[count] = table[place_of(key, table, keys)]
         count += 1
-    for slot in known:
+    for key in new:
+        slot = table[place_of(key, table, keys)]
         if slot >= 0:
             old[count] = slot
             count += 1
     old = old[:count]
     fetch_entries(old, begins, ends, indices, data, D)
-    touched = columns_of(old, begins, ends, indices, new_indices, marks)
-    for column in touched:
+    for column in new_indices:
         fetch_rows(Ct, column, column + 1)
         fetch_rows(cross, column, column + 1)
-    k = len(gram_C)
-    for column in touched:
-        for j in range(k):
-            fit -= Ct[column, j] * cross[column, j]
     for slot in old:
         for at in range(begins[slot], ends[slot]):
             squared_norm -= data[at] * data[at]
-    withdraw_rows(old, begins, ends, indices, data, D, cross, gram_D)
+    fit += withdraw_rows(old, begins, ends, indices, data, Ct, D, cross, gram_D)
     remove_rows(gone, table, keys, begins, ends, D, numbers)
     slots = put_rows(new, indptr, new_indices, new_data, table, keys, begins, ends, indices, data, D, numbers)
     for at in range(len(new_data)):
         squared_norm += new_data[at] * new_data[at]
-    solve_rows(slots, begins, ends, indices, data, Ct, gram_C, sweeps, least, D, cross, gram_D)
+    fit += solve_rows(slots, begins, ends, indices, data, Ct, gram_C, sweeps, least, D, cross, gram_D)
     whole = changed >= settled * numbers[COUNT]
-    _, share = settle(touched, len(marks) if whole else 0, Ct, cross, gram_D, sweeps, least, gram_C)
-    fit = share if whole else fit + share
+    if whole or len(appended):
+        share = settle(appended, columns if whole else 0, Ct, cross, gram_D, sweeps, least, gram_C)
+        fit = share if whole else fit + share
+    k = len(gram_C)
     least_share = 1.0
     for j in range(k + 1):
         size = gram_D[j, j] if j < k else squared_norm

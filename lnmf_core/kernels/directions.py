@@ -14,7 +14,7 @@ from lnmf_core.kernels.vectors import WIDTH
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "289b0626ff651c2e"
+BUILT_ON = "ea5f03b14d83c086"
 
 
 @compiled
@@ -70,8 +70,10 @@ def padded(columns: Array) -> Array:
 
 
 @compiled
-def csr_product(indptr: NDArray[Any], indices: NDArray[Any], data: Array, right: Array) -> Array:
-    """Return X·right for X in CSR: m × k in, n × k out."""
+def csr_product(
+    order: NDArray[np.int64], indptr: NDArray[Any], indices: NDArray[Any], data: Array, right: Array
+) -> Array:
+    """Return X·right for X in CSR, m × k in, n × k out. Row i becomes row order[i], unless there is no order."""
     rows, k = len(indptr) - 1, right.shape[1]
     wide = padded(right)
     images = room(ROWS, wide.shape[1], right)
@@ -80,8 +82,9 @@ def csr_product(indptr: NDArray[Any], indices: NDArray[Any], data: Array, right:
         end = min(begin + ROWS, rows)
         gather_rows(indptr, indices, data, begin, end, wide, images)
         for row in range(begin, end):
+            to = order[row] if len(order) else row
             for j in range(k):
-                out[row, j] = images[row - begin, j]
+                out[to, j] = images[row - begin, j]
     return out
 
 

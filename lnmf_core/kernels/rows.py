@@ -89,6 +89,17 @@ def ascends(keys: Ints) -> bool:
 
 
 @compiled
+def same(left: Ints, right: Ints) -> bool:
+    """Return whether these keys are equal, one by one."""
+    if len(left) != len(right):
+        return False
+    equal = True
+    for at in range(len(left)):
+        equal &= left[at] == right[at]
+    return equal
+
+
+@compiled
 def packed(count: int, begins: Ints, ends: Ints, indices: Indices, data: Floats) -> tuple[Ints, Indices, Floats]:
     """Return the first `count` rows as the three arrays of a CSR matrix.
 

@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from lnmf_core.kernels.compiled import compiled
 from lnmf_core.kernels.vectors import (
     FOUR,
+    SIXTEEN,
     WIDTH,
     fetch,
+    kept,
     load,
     load_four,
+    load_sixteen,
     multiply_add,
     positive,
     spread,
     spread_four,
+    spread_sixteen,
     store,
     total,
     turn,
@@ -28,7 +32,7 @@ from lnmf_core.kernels.vectors import (
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "d8184c404f350298"
+BUILT_ON = "b9938b5cdbb1b7cb"
 
 ROWS = 4 * WIDTH
 """Rows that are swept side by side: their components fill the registers while another is added up."""
@@ -72,9 +76,14 @@ def sweep_block(
                 continue
             a, b = load(target, j, 0), load(target, j, WIDTH)
             c, d = load(target, j, 2 * WIDTH), load(target, j, 3 * WIDTH)
-            # The column that was stored last is loaded last.
-            for shift in range(k - j if blank and sweep == 0 else 1, k):
-                other = j + shift if j + shift < k else j + shift - k
+            # The column that was stored last is loaded last; in two loops, for one that folds is slower.
+            for other in range(k if blank and sweep == 0 else j + 1, k):
+                weight = spread(weights[j, other])
+                a = multiply_add(weight, load(block, line + other, 0), a)
+                b = multiply_add(weight, load(block, line + other, WIDTH), b)
+                c = multiply_add(weight, load(block, line + other, 2 * WIDTH), c)
+                d = multiply_add(weight, load(block, line + other, 3 * WIDTH), d)
+            for other in range(j):
                 weight = spread(weights[j, other])
                 a = multiply_add(weight, load(block, line + other, 0), a)
                 b = multiply_add(weight, load(block, line + other, WIDTH), b)
@@ -130,6 +139,24 @@ def scale_lines(target: Array, steps: Array, out: Array) -> None:
         step = spread(steps[j])
         for at in range(0, ROWS, WIDTH):
             store(out, j, at, multiply_add(step, load(target, j, at), nothing))
+
+
+@compiled
+def moved(
+    new: Array, line: int, old: Array, old_line: int, momentum: float, out: Array, out_line: int, k: int
+) -> None:
+    """Set k lines of `out` to [new + momentum·(new − old)]₊, from those lines of `new` and `old` on."""
+    if momentum == 0:
+        for j in range(k):
+            for at in range(0, ROWS, WIDTH):
+                store(out, out_line + j, at, load(new, line + j, at))
+        return
+    share, minus = spread(new.dtype.type(momentum)), spread(new.dtype.type(-1))
+    for j in range(k):
+        for at in range(0, ROWS, WIDTH):
+            value = load(new, line + j, at)
+            change = multiply_add(minus, load(old, old_line + j, at), value)
+            store(out, out_line + j, at, positive(multiply_add(share, change, value)))
 
 
 @compiled
@@ -227,7 +254,14 @@ def add_rows(
 
     No branch depends on how many entries a row has, which a processor can't foresee.
     """
-    if min(source.shape[1], out.shape[1]) != WIDTH + FOUR:
+    width = min(source.shape[1], out.shape[1])
+    if width == SIXTEEN:
+        for e in range(np.uintp(begin), np.uintp(end)):
+            row, at = np.intp(taken[e]), np.intp(given[e])
+            sixteen = multiply_add(spread_sixteen(data[e]), load_sixteen(source, row, 0), load_sixteen(out, at, 0))
+            store(out, at, 0, sixteen)
+        return
+    if width != WIDTH + FOUR:
         for e in range(np.uintp(begin), np.uintp(end)):
             add_row(data[e], source, np.intp(taken[e]), out, np.intp(given[e]))
         return
@@ -238,6 +272,41 @@ def add_rows(
         store(out, at, 0, multiply_add(value, load_four(source, row, 0), load_four(out, at, 0)))
         store(out, at, 4, multiply_add(value, load_four(source, row, 4), load_four(out, at, 4)))
         store(out, at, 8, multiply_add(value, load_four(source, row, 8), load_four(out, at, 8)))
+
+
+@compiled
+def sum_rows(
+    data: Array, taken: NDArray[Any], source: Array, given: NDArray[Any], out: Array, begin: int, end: int
+) -> None:
+    """Do `add_rows` where `out` is zero and all that is added to one of its rows stands side by side.
+
+    A row's sum stays in registers: written and read again for each entry, it would be waited for.
+    """
+    width = min(source.shape[1], out.shape[1])
+    if width not in (WIDTH + FOUR, SIXTEEN):
+        add_rows(data, taken, source, given, out, begin, end)
+        return
+    if width == SIXTEEN:
+        before = np.intp(-1)
+        total_ = spread_sixteen(data.dtype.type(0))
+        for e in range(np.uintp(begin), np.uintp(end)):
+            row, at = np.intp(taken[e]), np.intp(given[e])
+            total_ = multiply_add(spread_sixteen(data[e]), load_sixteen(source, row, 0), kept(total_, at == before))
+            store(out, at, 0, total_)
+            before = at
+        return
+    a = b = c = spread_four(data.dtype.type(0))
+    last = np.intp(-1)
+    for e in range(np.uintp(begin), np.uintp(end)):
+        row, at = np.intp(taken[e]), np.intp(given[e])
+        value, same = spread_four(data[e]), at == last
+        a = multiply_add(value, load_four(source, row, 0), kept(a, same))
+        b = multiply_add(value, load_four(source, row, 4), kept(b, same))
+        c = multiply_add(value, load_four(source, row, 8), kept(c, same))
+        store(out, at, 0, a)
+        store(out, at, 4, b)
+        store(out, at, 8, c)
+        last = at
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Eight or four numbers at a time: vectors that stay in registers, for loops that the compiler doesn't vectorise.
+"""Four, eight or sixteen numbers at a time: vectors in registers, for loops that the compiler doesn't vectorise.
 
 Where a few numbers are loaded from a place that the data names, added up and stored again, the compiler can't
 know that the arrays do not overlap, and goes one by one. A `Lanes` value is a vector of LLVM's: `load` and
@@ -20,8 +20,8 @@ from numba.np import arrayobj
 primitive = cast("Callable[[Callable[..., Any]], Callable[..., Any]]", intrinsic)
 """Makes a function of types, which returns what its code is, callable from compiled code; the first is numba's."""
 
-WIDTH, FOUR = 8, 4
-"""Numbers in a vector: ten components fill two of eight, or three of four."""
+WIDTH, FOUR, SIXTEEN = 8, 4, 16
+"""Numbers in a vector: ten components fill two of eight, three of four, or one of sixteen."""
 
 _ELEMENTS = {types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
 _FUSED = ("contract", "nsz")
@@ -29,7 +29,7 @@ _SUMMED = ("reassoc", "nsz")
 
 
 class Lanes(types.Type):
-    """The type of eight or four numbers of `dtype`, float64 or float32."""
+    """The type of four, eight or sixteen numbers of `dtype`, float64 or float32."""
 
     def __init__(self, dtype: Any, count: int = WIDTH) -> None:
         self.dtype, self.count = dtype, count
@@ -54,13 +54,13 @@ def _loader(count: int) -> Callable[..., Any]:
     return primitive(load)
 
 
-load, load_four = _loader(WIDTH), _loader(FOUR)
-"""Return array[row, column : column + 8], or + 4."""
+load, load_four, load_sixteen = _loader(WIDTH), _loader(FOUR), _loader(SIXTEEN)
+"""Return array[row, column : column + 8], or + 4, or + 16."""
 
 
 @primitive
 def store(_: Any, array: Any, row: Any, column: Any, lanes: Any) -> Any:  # noqa: ARG001
-    """Set array[row, column : column + 8], or + 4 where so many are given."""
+    """Set array[row, column : column + 8], or as many as are given."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _place(context, builder, signature.args[0], arguments[:3], arguments[3].type)
@@ -83,8 +83,8 @@ def _spreader(count: int) -> Callable[..., Any]:
     return primitive(spread)
 
 
-spread, spread_four = _spreader(WIDTH), _spreader(FOUR)
-"""Return eight, or four, times the same number."""
+spread, spread_four, spread_sixteen = _spreader(WIDTH), _spreader(FOUR), _spreader(SIXTEEN)
+"""Return eight, four or sixteen times the same number."""
 
 
 @primitive
@@ -111,14 +111,32 @@ def positive(_: Any, lanes: Any) -> Any:
 
 
 @primitive
+def kept(_: Any, lanes: Any, flag: Any) -> Any:
+    """Return `lanes` if `flag` is true, else zeros; without a branch."""
+
+    def generate(_context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers, flag = arguments
+        word = ir.IntType(signature.return_type.dtype.bitwidth)
+        bits = ir.VectorType(word, numbers.type.count)
+        nothing = ir.Constant(bits, ir.Undefined)
+        mask = builder.sext(flag, word)
+        mask = builder.insert_element(nothing, mask, ir.Constant(ir.IntType(32), 0))
+        masks = builder.shuffle_vector(mask, nothing, _order([0] * numbers.type.count))
+        return builder.bitcast(builder.and_(builder.bitcast(numbers, bits), masks), numbers.type)
+
+    return lanes(lanes, flag), generate
+
+
+@primitive
 def total(_: Any, lanes: Any) -> Any:
-    """Return the sum of the eight."""
+    """Return the sum of the eight, or four."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         vector = arguments[0]
-        half = WIDTH // 2
+        count = arguments[0].type.count
+        half = count // 2
         while half:
-            swapped = [lane ^ half for lane in range(WIDTH)]
+            swapped = [lane ^ half for lane in range(count)]
             other = builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), _order(swapped))
             vector = builder.fadd(vector, other, flags=_SUMMED)
             half //= 2
@@ -128,14 +146,24 @@ def total(_: Any, lanes: Any) -> Any:
 
 
 @primitive
+def narrowed(_: Any, lanes: Any) -> Any:
+    """Return numbers of float64 in float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fptrunc(arguments[0], context.get_value_type(signature.return_type))
+
+    return Lanes(types.float32, lanes.count)(lanes), generate
+
+
+@primitive
 def widened(_: Any, lanes: Any) -> Any:
-    """Return the eight in float64."""
+    """Return the numbers in float64."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wide = context.get_value_type(signature.return_type)
         return arguments[0] if arguments[0].type == wide else builder.fpext(arguments[0], wide)
 
-    return Lanes(types.float64)(lanes), generate
+    return Lanes(types.float64, lanes.count)(lanes), generate
 
 
 def _turner(count: int) -> Callable[..., Any]:

@@ -95,6 +95,8 @@ def run(X: Array, start: Factors, plan: SweepPlan, iterations: int) -> Floats:
         rounding=1e-9,
         tolerance=-1.0,
         memory=2,
+        parts=1,
+        workers=None,
     )
     return errors[:count]
 

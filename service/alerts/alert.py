@@ -14,12 +14,30 @@ class Kind(StrEnum):
     BLOCK = "block"
 
 
+class Ground(StrEnum):
+    """What decided that it is a scan."""
+
+    SERVICES = "services"
+    """Unanswered services on one target."""
+    TARGETS = "targets"
+    """Unanswered targets of one service."""
+    DARK = "dark"
+    """Targets of one service that nobody has an honest reason to try."""
+    PINGED = "pinged"
+    """Targets of an ICMP request."""
+    ASKED = "asked"
+    """Unanswered targets of ARP requests."""
+
+
 TECHNIQUES = {
     # MITRE ATT&CK: Network Service Discovery; Active Scanning: Scanning IP Blocks.
     Kind.VERTICAL: "T1046",
     Kind.HORIZONTAL: "T1595.001",
     Kind.BLOCK: "T1595.001",
 }
+
+GAP = 600 * 1_000_000_000
+"""A scan that pauses for longer, ns, is another one when it returns, unless it took longer windows to see it."""
 
 LISTED_SERVICES = 64
 LISTED_TARGETS = 10
@@ -55,6 +73,11 @@ class Evidence:
     shed: int = 0
     """Attempts, of any source, that these windows had no room for."""
 
+    @property
+    def answered_share(self) -> float:
+        """The share of the pairs that took part."""
+        return self.answered / self.pairs if self.pairs else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -75,8 +98,9 @@ class Alert:
     """First attempt, ns since the epoch."""
     last_seen: int
     """Last attempt, ns since the epoch."""
+    ground: Ground
     score: float
-    """The evidence that decided: unanswered services on one target, or unanswered targets of a service."""
+    """The evidence that decided, of the kind that `ground` says."""
     threshold: float
     """The score at which a scan is named."""
     technique: str
@@ -86,6 +110,30 @@ class Alert:
     reason: str
     """One sentence that says why."""
     evidence: Evidence
+    scale: int
+    """Length of the windows in which it was named, ns."""
+    named_at: int
+    """When it was named, in the time of the traffic, ns since the epoch."""
+    named_after: int
+    """The pairs that had been tried by then."""
+    counted_until: int
+    """End of the latest window that the evidence holds, ns since the epoch."""
+    updates: int = 0
+    """How often the scan has doubled, in pairs, since it was named or the last update."""
+    told: int = 0
+    """The pairs at the last update."""
+    allowed_by: str | None = None
+    """The rules of the allow-list that let its source do all of this, or None: somebody should be told."""
+
+    @property
+    def rate(self) -> float:
+        """Attempts a second from the first to the last; of a single moment as if it were a second."""
+        return self.evidence.attempts / max((self.last_seen - self.first_seen) / 1e9, 1.0)
+
+    @property
+    def open_until(self) -> int:
+        """What the source tries up to then, ns since the epoch, goes on with this scan."""
+        return self.last_seen + max(GAP, self.scale)
 
     def __post_init__(self) -> None:
         if not self.sources:

@@ -4,38 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.alerts.alert import Kind
+from service.alerts.alert import Ground
 from service.alerts.ranges import format_services
 
 if TYPE_CHECKING:
-    from service.alerts.alert import Distinct, Evidence
+    from service.alerts.alert import Alert, Distinct
 
 _SECOND = 1_000_000_000
 _WORDS = 40
 
+_DECIDED = {
+    Ground.SERVICES: ("unanswered services of one target", "a scan"),
+    Ground.TARGETS: ("unanswered targets of one service", "a sweep"),
+    Ground.DARK: ("targets of one service that many try and that answer nobody", "a sweep"),
+    Ground.PINGED: ("targets of one kind of request, few times each,", "a sweep"),
+    Ground.ASKED: ("hosts asked for in vain", "a sweep"),
+}
 
-def explain(
-    kind: Kind,
-    source: str,
-    targets: tuple[str, ...],
-    evidence: Evidence,
-    duration: int,
-    score: float,
-    threshold: float,
-) -> str:
-    """Return one sentence with the numbers that decided; `duration` in ns."""
+
+def explain(alert: Alert) -> str:
+    """Return one sentence with the numbers that decided."""
+    evidence = alert.evidence
     about = "about " if evidence.estimated else ""
     what = name_services(evidence.services, _WORDS)
-    whom = targets[0] if evidence.targets.count == 1 and targets else _count(evidence.targets, "target")
-    if kind is Kind.HORIZONTAL:
-        decided = f"{score:.0f} targets of one service within a window, from {threshold:.0f} on it is a sweep"
-    else:
-        decided = (
-            f"{score:.0f} unanswered services of one target within a window, from {threshold:.0f} on it is a scan"
-        )
+    one = evidence.targets.count == 1 and alert.targets_sample
+    whom = alert.targets_sample[0] if one else _count(evidence.targets, "target")
+    tried, scan = _DECIDED[alert.ground]
     return (
-        f"{source} tried {what} on {whom} in {_time(duration)}, and {about}{evidence.answered} of {evidence.pairs} "
-        f"pairs of target and service answered; {decided}."
+        f"{alert.sources[0]} tried {what} on {whom} in {_time(alert.last_seen - alert.first_seen)}, and "
+        f"{about}{evidence.answered} of {evidence.pairs} pairs of target and service answered; "
+        f"{alert.score:.0f} {tried} within {_scale(alert.scale)}, from {alert.threshold:.0f} on it is {scan}."
     )
 
 
@@ -56,3 +54,11 @@ def _time(duration: int) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _scale(length: int) -> str:
+    seconds = length / _SECOND
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:g} s"

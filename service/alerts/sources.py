@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.alerts.alert import Kind
-from service.capture.services import ARP_REQUEST, Means, Protocol
+from service.alerts.alert import Ground, Kind
+from service.capture.services import ARP_REQUEST, Means, Protocol, means
 from service.windows.counts import PROBE_TRIES
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Verdict:
     """Index in the window."""
     means: Means
     kind: Kind
+    ground: Ground
     score: int
     threshold: int
     rows: NDArray[np.intp]
@@ -44,40 +45,85 @@ class _Sums:
     most_missed: NDArray[np.int64]
     """The most unanswered targets of a service."""
     swept: NDArray[np.int64]
-    """Services with many unanswered targets that were tried a few times each."""
+    """Services with many unanswered targets."""
     most_swept: NDArray[np.int64]
     """The most such targets of a service."""
     swept_share: NDArray[np.float64]
     """The share of the unanswered pairs that such services hold."""
 
 
-def judge(window: WindowCounts, thresholds: Thresholds, ongoing: set[tuple[int, Means]]) -> list[Verdict]:
-    """Return the scans of a window.
-
-    `ongoing` names sources (index in the window) and means of scans that are known from earlier windows: little
-    is needed to prolong those.
-    """
-    is_ports = window.rows.service >> 16 <= Protocol.UDP
-    return [
-        *_judge_ports(window, thresholds, is_ports, _indices(ongoing, Means.PORTS, window)),
-        *_judge_icmp(window, thresholds, _indices(ongoing, Means.ICMP, window)),
-        *_judge_arp(window, thresholds, _indices(ongoing, Means.ARP, window)),
+def judge(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
+    """Return the scans of a window: of each source at most one by each means."""
+    is_ports = means(window.rows.service) == Means.PORTS
+    found = [
+        *_judge_ports(window, thresholds, is_ports),
+        *_judge_icmp(window, thresholds),
+        *_judge_arp(window, thresholds),
+    ]
+    named = {(verdict.source, verdict.means) for verdict in found}
+    return found + [
+        verdict for verdict in _judge_dark(window, thresholds) if (verdict.source, verdict.means) not in named
     ]
 
 
-def _indices(ongoing: set[tuple[int, Means]], means: Means, window: WindowCounts) -> NDArray[np.bool_]:
-    marked = np.zeros(len(window.sources), dtype=np.bool_)
-    marked[[source for source, with_what in ongoing if with_what is means]] = True
-    return marked
+def further_rows(window: WindowCounts, source: int, by: Means) -> NDArray[np.intp]:
+    """Return the rows in which a source, named already, goes on: those with targets that it probed in vain."""
+    mine = _rows_of(window, source)
+    rows = window.rows
+    tried = rows.targets[mine] if by is Means.ICMP else rows.probed[mine]
+    further: NDArray[np.intp] = mine[(means(rows.service[mine]) == by) & (tried > 0)]
+    return further
+
+
+def _judge_ports(window: WindowCounts, thresholds: Thresholds, is_ports: NDArray[np.bool_]) -> list[Verdict]:
+    enough, targets = _sweeps_of_services(window, thresholds)
+    swept = is_ports & (targets >= enough)
+    sums = _sum_ports(window, is_ports, swept, targets)
+    few_answers = sums.answered <= thresholds.answered_share * sums.pairs
+    services = np.where(few_answers, thresholds.services, thresholds.services_answered)
+    vertical = window.totals.most_unanswered >= services
+    horizontal = (sums.swept > 0) & (sums.swept_share >= thresholds.concentration)
+    found = []
+    for source in np.flatnonzero(vertical | horizontal).tolist():
+        mine = _rows_of(window, source)
+        mine = mine[is_ports[mine]]
+        if vertical[source]:
+            wide = sums.most_missed[source] >= thresholds.block
+            kind, ground = Kind.BLOCK if wide else Kind.VERTICAL, Ground.SERVICES
+            score, threshold = int(window.totals.most_unanswered[source]), int(services[source])
+        else:
+            mine = mine[swept[mine]]
+            kind, ground = Kind.BLOCK if len(mine) >= thresholds.block else Kind.HORIZONTAL, Ground.TARGETS
+            most = mine[int(np.argmax(targets[mine]))]
+            score, threshold = int(sums.most_swept[source]), int(enough[most])
+        found.append(Verdict(source, Means.PORTS, kind, ground, score, threshold, mine))
+    return found
+
+
+def _sweeps_of_services(
+    window: WindowCounts, thresholds: Thresholds
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return, for each row, how many targets make a sweep, and how many there are that count for one."""
+    rows = window.rows
+    lost = rows.targets - rows.answered
+    stubborn = (lost >= thresholds.targets_lost) & (lost >= thresholds.lost_share * rows.targets)
+    probed = np.where(rows.probed >= thresholds.target_share * rows.targets, rows.probed, 0)
+    once = rows.attempts <= thresholds.tries * rows.targets
+    once |= _is_long(window, thresholds)
+    enough = np.where(once, thresholds.targets, thresholds.targets_retried)
+    stubborn &= probed < enough
+    return np.where(stubborn, thresholds.targets_lost, enough), np.where(stubborn, lost, probed)
+
+
+def _is_long(window: WindowCounts, thresholds: Thresholds) -> bool:
+    """Tell whether whoever tries again has done so; in a look at a window that is open, he may not yet have."""
+    return window.whole and window.end - window.start >= thresholds.long
 
 
 def _sum_ports(
-    window: WindowCounts, thresholds: Thresholds, is_ports: NDArray[np.bool_], ongoing: NDArray[np.bool_]
-) -> tuple[_Sums, NDArray[np.bool_]]:
-    """Return the sums, and which rows are swept services."""
+    window: WindowCounts, is_ports: NDArray[np.bool_], swept: NDArray[np.bool_], targets: NDArray[np.int64]
+) -> _Sums:
     rows, n = window.rows, len(window.sources)
-    enough = np.where(ongoing[rows.source], thresholds.goes_on, thresholds.targets)
-    swept = is_ports & (rows.probed >= enough) & (rows.probed >= thresholds.target_share * rows.targets)
 
     def total(column: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
         return np.bincount(rows.source[which], column[which], minlength=n).astype(np.int64)
@@ -88,43 +134,14 @@ def _sum_ports(
         return found
 
     missed = rows.targets - rows.answered
-    return (
-        _Sums(
-            pairs=total(rows.targets, is_ports),
-            answered=total(rows.answered, is_ports),
-            most_missed=most(missed, is_ports),
-            swept=total(np.ones_like(rows.targets), swept),
-            most_swept=most(rows.probed, swept),
-            swept_share=total(rows.probed, swept) / np.maximum(total(missed, is_ports), 1),
-        ),
-        swept,
+    return _Sums(
+        pairs=total(rows.targets, is_ports),
+        answered=total(rows.answered, is_ports),
+        most_missed=most(missed, is_ports),
+        swept=total(np.ones_like(rows.targets), swept),
+        most_swept=most(targets, swept),
+        swept_share=total(targets, swept) / np.maximum(total(missed, is_ports), 1),
     )
-
-
-def _judge_ports(
-    window: WindowCounts, thresholds: Thresholds, is_ports: NDArray[np.bool_], ongoing: NDArray[np.bool_]
-) -> list[Verdict]:
-    sums, swept = _sum_ports(window, thresholds, is_ports, ongoing)
-    few_answers = sums.answered <= thresholds.answered_share * sums.pairs
-    enough = np.where(few_answers, thresholds.services, thresholds.services_answered)
-    most = window.totals.most_unanswered
-    vertical = most >= np.where(ongoing, thresholds.goes_on, enough)
-    horizontal = (sums.swept > 0) & (sums.swept_share >= thresholds.concentration)
-    found = []
-    for source in np.flatnonzero(vertical | horizontal).tolist():
-        mine = _rows_of(window, source)
-        mine = mine[is_ports[mine]]
-        if vertical[source]:
-            wide = sums.most_missed[source] >= thresholds.block
-            kind, score = Kind.BLOCK if wide else Kind.VERTICAL, int(most[source])
-            threshold = thresholds.goes_on if ongoing[source] else int(enough[source])
-        else:
-            kind = Kind.BLOCK if sums.swept[source] >= thresholds.block else Kind.HORIZONTAL
-            score = int(sums.most_swept[source])
-            threshold = thresholds.goes_on if ongoing[source] else thresholds.targets
-            mine = mine[swept[mine]]
-        found.append(Verdict(source, Means.PORTS, kind, score, threshold, mine))
-    return found
 
 
 def _rows_of(window: WindowCounts, source: int) -> NDArray[np.intp]:
@@ -133,36 +150,49 @@ def _rows_of(window: WindowCounts, source: int) -> NDArray[np.intp]:
     return np.arange(start, end)
 
 
-def _judge_icmp(window: WindowCounts, thresholds: Thresholds, ongoing: NDArray[np.bool_]) -> list[Verdict]:
+def _judge_icmp(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
     rows = window.rows
-    protocol = rows.service >> 16
-    enough = np.where(ongoing[rows.source], thresholds.goes_on, thresholds.pinged)
     few_tries = rows.attempts <= PROBE_TRIES * rows.targets
-    wide = (protocol >= Protocol.ICMP) & (protocol <= Protocol.ICMP6) & (rows.targets >= enough) & few_tries
-    return _sweeps(window, wide, Means.ICMP, rows.targets, enough)
+    known = rows.answered >= thresholds.monitored * rows.targets
+    once = (rows.attempts <= thresholds.tries * rows.targets) & _is_long(window, thresholds)
+    wide = (means(rows.service) == Means.ICMP) & (rows.targets >= thresholds.pinged) & few_tries & (once | ~known)
+    enough = np.full(len(rows), thresholds.pinged)
+    return _sweeps(window, wide, Ground.PINGED, rows.targets, enough)
 
 
-def _judge_arp(window: WindowCounts, thresholds: Thresholds, ongoing: NDArray[np.bool_]) -> list[Verdict]:
+def _judge_arp(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
     rows = window.rows
     # A router asks for more hosts in more time.
     minutes = np.maximum(1.0, (rows.last - rows.first) / _MINUTE)
-    enough = np.where(ongoing[rows.source], thresholds.goes_on, np.ceil(thresholds.asked * minutes))
+    enough = np.ceil(thresholds.asked * minutes).astype(np.int64)
     wide = (rows.service == ARP_REQUEST) & (rows.probed >= enough)
-    return _sweeps(window, wide, Means.ARP, rows.probed, enough)
+    return _sweeps(window, wide, Ground.ASKED, rows.probed, enough)
+
+
+def _judge_dark(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
+    rows = window.rows
+    wide = (rows.service >> 16 <= Protocol.ICMP6) & (rows.dark >= thresholds.dark)
+    enough = np.full(len(rows), thresholds.dark)
+    return [
+        verdict
+        for by in (Means.PORTS, Means.ICMP)
+        for verdict in _sweeps(window, wide & (means(rows.service) == by), Ground.DARK, rows.dark, enough)
+    ]
 
 
 def _sweeps(
     window: WindowCounts,
     wide: NDArray[np.bool_],
-    means: Means,
+    ground: Ground,
     score: NDArray[np.int64],
     enough: NDArray[np.int64],
 ) -> list[Verdict]:
-    """Return one verdict for each source that has rows which are wide sweeps."""
+    """Return one verdict for each source that has rows which are wide sweeps, all by one means."""
     found = []
     for source in np.unique(window.rows.source[wide]).tolist():
         mine = _rows_of(window, source)
         mine = mine[wide[mine]]
         best = mine[int(np.argmax(score[mine]))]
-        found.append(Verdict(source, means, Kind.HORIZONTAL, int(score[best]), int(enough[best]), mine))
+        by = Means(int(means(window.rows.service[best : best + 1])[0]))
+        found.append(Verdict(source, by, Kind.HORIZONTAL, ground, int(score[best]), int(enough[best]), mine))
     return found

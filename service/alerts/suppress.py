@@ -1,35 +1,86 @@
-"""One incident, not thousands: a scan that goes on from window to window is one alert that grows."""
+"""One incident, not thousands: a scan that goes on from window to window is one alert that grows.
+
+Windows of several lengths tell of the same attempts. An alert therefore remembers up to when its evidence counts:
+windows after that add to it, while one that lies before counts only for what the alert does not hold yet.
+"""
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from service.alerts.alert import (
-    LISTED_SERVICES,
-    LISTED_TARGETS,
-    TECHNIQUES,
-    Alert,
-    Distinct,
-    Evidence,
-    Kind,
-)
-from service.alerts.distinct import distinct, union
-from service.alerts.reason import explain
-from service.alerts.sources import Verdict
-from service.capture.address import format_address, parse_address
-from service.capture.services import Means, format_service
+from service.alerts.alert import LISTED_SERVICES, TECHNIQUES, Alert, Evidence, Kind
+from service.alerts.distinct import union
+from service.alerts.evidence import measured, with_reason
+from service.alerts.sources import Verdict, further_rows
+from service.capture.address import parse_address
+from service.capture.services import Means
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from service.alerts.allow import AllowList
     from service.windows.counts import WindowCounts
 
-GAP = 600 * 1_000_000_000
-"""A scan that pauses for longer, ns, is another one when it returns."""
+Whose = tuple[int, Means]
+"""A source's index in a window, and what it scans with."""
+
+
+def follow(
+    window: WindowCounts,
+    verdicts: Sequence[Verdict],
+    known: Iterable[Alert],
+    patterns: Mapping[int, str],
+    allowed: AllowList,
+) -> list[Alert]:
+    """Return the alerts that begin or go on in a window.
+
+    `known` are those that were open when the window began, `patterns` the pattern that each source (its index in
+    the window) follows most.
+    """
+    before = _by_source(window, known)
+    changed = []
+    for verdict in verdicts:
+        found = measured(window, verdict, patterns.get(verdict.source), allowed)
+        alert = _grown(before.pop((verdict.source, verdict.means), []), found)
+        if alert is not None:
+            changed.append(alert)
+    for (source, by), alerts in before.items():
+        rows, latest = further_rows(window, source, by), alerts[-1]
+        if len(rows):
+            more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
+            found = measured(window, more, patterns.get(source), allowed)
+            if found.id == latest.id or latest.counted_until <= window.start:
+                changed.append(_added(latest, found))
+    return changed
+
+
+def begin(
+    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], allowed: AllowList
+) -> list[Alert]:
+    """Return the alerts that begin in a look at a window that is still open; `known` as in `follow`.
+
+    When the window is over, `follow` gives them all of its evidence.
+    """
+    before = _by_source(window, known)
+    return [
+        with_reason(measured(window, verdict, None, allowed))
+        for verdict in verdicts
+        if (verdict.source, verdict.means) not in before
+    ]
+
+
+def _by_source(window: WindowCounts, alerts: Iterable[Alert]) -> dict[Whose, list[Alert]]:
+    """Return the alerts whose source occurs in a window, the latest last."""
+    alerts = sorted(alerts, key=lambda alert: alert.last_seen)
+    places = {(high, low): i for i, (high, low) in enumerate(window.sources.tolist())} if alerts else {}
+    found: dict[Whose, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        place = places.get(parse_address(alert.sources[0]))
+        if place is not None and alert.first_seen < window.end:
+            found[place, means_of(alert)].append(alert)
+    return found
 
 
 def means_of(alert: Alert) -> Means:
@@ -38,114 +89,86 @@ def means_of(alert: Alert) -> Means:
     return {"icmp": Means.ICMP, "icmp6": Means.ICMP, "arp": Means.ARP}.get(protocol, Means.PORTS)
 
 
-def ongoing(window: WindowCounts, alerts: Iterable[Alert]) -> dict[tuple[int, Means], Alert]:
-    """Return the alerts whose source occurs in a window, by its index there and its means."""
-    places = {(high, low): i for i, (high, low) in enumerate(window.sources.tolist())}
-    found: dict[tuple[int, Means], Alert] = {}
-    for alert in sorted(alerts, key=lambda alert: alert.last_seen):
-        place = places.get(parse_address(alert.sources[0]))
-        if place is not None:
-            found[place, means_of(alert)] = alert
-    return found
+def _grown(before: list[Alert], found: Alert) -> Alert | None:
+    """Return what a verdict's alert becomes beside those of before, or None if they hold all of it."""
+    looked_at = [alert for alert in before if alert.id == found.id]
+    if looked_at:
+        return _added(looked_at[0], found)
+    start = found.counted_until - found.scale
+    overlapping = [alert for alert in before if alert.counted_until > start]
+    if overlapping:
+        held = sum(alert.evidence.pairs for alert in overlapping)
+        return _enlarged(overlapping[-1], found) if found.evidence.pairs - held >= found.threshold else None
+    of_same = [alert for alert in before if _goes_on(alert, found)]
+    return _added(of_same[-1], found) if of_same else with_reason(found)
 
 
-def raise_alert(window: WindowCounts, verdict: Verdict, pattern: str | None, before: Alert | None) -> Alert:
-    """Return the alert for a verdict: a new one, or `before` grown by this window."""
-    rows = window.rows
-    mine = verdict.rows
-    source = format_address(*window.sources[verdict.source].tolist())
-    found = Alert(
-        id=_new_id(window, source, verdict.means),
-        sensor=window.sensor,
-        kind=verdict.kind,
-        sources=(source,),
-        services=_services(window, verdict),
-        targets_sample=(),
-        first_seen=int(rows.first[mine].min()),
-        last_seen=int(rows.last[mine].max()),
-        score=verdict.score,
-        threshold=verdict.threshold,
-        technique=TECHNIQUES[verdict.kind],
-        pattern=pattern,
-        reason="",
-        evidence=Evidence(
-            attempts=int(rows.attempts[mine].sum()),
-            pairs=int(rows.targets[mine].sum()),
-            answered=int(rows.answered[mine].sum()),
-            targets=_targets(window, verdict),
-            services=replace(
-                distinct(len(mine), rows.service[mine].tolist()), exact=not window.halvings[verdict.source]
-            ),
-            windows=1,
-            estimated=bool(window.halvings[verdict.source]),
-            shed=window.shed.attempts,
-        ),
+def _goes_on(before: Alert, found: Alert) -> bool:
+    """Tell whether a scan can be the other's continuation: one sweep for other services can't."""
+    swept = before.kind is Kind.HORIZONTAL and found.kind is Kind.HORIZONTAL
+    return not swept or bool(set(before.services) & set(found.services))
+
+
+def _added(before: Alert, found: Alert) -> Alert:
+    """Return an alert with the evidence of a later window, or all of that in which a look has named it."""
+    if before.id == found.id:
+        return _joined(before, found, found.evidence)
+    mine, more = before.evidence, found.evidence
+    evidence = Evidence(
+        attempts=mine.attempts + more.attempts,
+        pairs=mine.pairs + more.pairs,
+        answered=mine.answered + more.answered,
+        targets=union(mine.targets, more.targets),
+        services=union(mine.services, more.services),
+        windows=mine.windows + 1,
+        estimated=mine.estimated or more.estimated,
+        shed=mine.shed + more.shed,
     )
-    return _completed(_join(before, found) if before else found)
+    return _joined(before, found, evidence)
 
 
-def _services(window: WindowCounts, verdict: Verdict) -> tuple[str, ...]:
-    """Return the scan's services, those with most targets first."""
-    service, targets = window.rows.service[verdict.rows], window.rows.targets[verdict.rows]
-    order = np.lexsort((service, -targets))[:LISTED_SERVICES]
-    return tuple(format_service(code) for code in service[order].tolist())
+def _enlarged(before: Alert, found: Alert) -> Alert:
+    """Return an alert with the evidence of a longer window that holds its own, and more."""
+    mine, more = before.evidence, found.evidence
+    evidence = Evidence(
+        attempts=max(mine.attempts, more.attempts),
+        pairs=max(mine.pairs, more.pairs),
+        answered=max(mine.answered, more.answered),
+        targets=union(mine.targets, more.targets),
+        services=union(mine.services, more.services),
+        windows=mine.windows,
+        estimated=mine.estimated or more.estimated,
+        shed=max(mine.shed, more.shed),
+    )
+    return _joined(before, found, evidence)
 
 
-def _targets(window: WindowCounts, verdict: Verdict) -> Distinct:
-    """Return the scan's targets: those of the source, but no more than the rows account for."""
-    members = [high << 64 | low for high, low in window.samples.of(verdict.source, verdict.means).tolist()]
-    count = int(window.rows.targets[verdict.rows].sum())
-    if verdict.means is Means.PORTS:
-        count = min(count, int(window.totals.targets[verdict.source]))
-    whole = distinct(count, members)
-    # Of one service the row itself tells how many; over several, inferred totals are a guess.
-    told = window.exact or len(verdict.rows) == 1
-    return whole if told and not window.halvings[verdict.source] else replace(whole, exact=False)
-
-
-def _join(before: Alert, after: Alert) -> Alert:
-    listed = dict.fromkeys((*before.services, *after.services))
-    kind = Kind.BLOCK if Kind.BLOCK in (before.kind, after.kind) else before.kind
-    mine, more = before.evidence, after.evidence
-    return replace(
-        before,
-        kind=kind,
-        technique=TECHNIQUES[kind],
-        services=tuple(listed)[:LISTED_SERVICES],
-        first_seen=min(before.first_seen, after.first_seen),
-        last_seen=max(before.last_seen, after.last_seen),
-        score=max(before.score, after.score),
-        pattern=before.pattern or after.pattern,
-        evidence=Evidence(
-            attempts=mine.attempts + more.attempts,
-            pairs=mine.pairs + more.pairs,
-            answered=mine.answered + more.answered,
-            targets=union(mine.targets, more.targets),
-            services=union(mine.services, more.services),
-            windows=mine.windows + 1,
-            estimated=mine.estimated or more.estimated,
-            shed=mine.shed + more.shed,
-        ),
+def _joined(before: Alert, found: Alert, evidence: Evidence) -> Alert:
+    listed = dict.fromkeys((*before.services, *found.services))
+    kind = Kind.BLOCK if Kind.BLOCK in (before.kind, found.kind) else before.kind
+    doubled = evidence.pairs >= 2 * before.told
+    stronger = found if found.ground is before.ground and found.score > before.score else before
+    return with_reason(
+        replace(
+            before,
+            kind=kind,
+            technique=TECHNIQUES[kind],
+            services=tuple(listed)[:LISTED_SERVICES],
+            first_seen=min(before.first_seen, found.first_seen),
+            last_seen=max(before.last_seen, found.last_seen),
+            score=stronger.score,
+            pattern=before.pattern or found.pattern,
+            counted_until=max(before.counted_until, found.counted_until),
+            updates=before.updates + doubled,
+            told=evidence.pairs if doubled else before.told,
+            evidence=evidence,
+            allowed_by=_both(before.allowed_by, found.allowed_by),
+        )
     )
 
 
-def _completed(alert: Alert) -> Alert:
-    """Fill in what follows from the rest."""
-    targets = tuple(
-        format_address(member >> 64, member & (1 << 64) - 1)
-        for member in alert.evidence.targets.sample[:LISTED_TARGETS]
-    )
-    reason = explain(
-        alert.kind,
-        alert.sources[0],
-        targets,
-        alert.evidence,
-        alert.last_seen - alert.first_seen,
-        alert.score,
-        alert.threshold,
-    )
-    return replace(alert, targets_sample=targets, reason=reason)
-
-
-def _new_id(window: WindowCounts, source: str, means: Means) -> str:
-    return "a" + hashlib.sha256(f"{window.id}\0{source}\0{means.name}".encode()).hexdigest()[:20]
+def _both(mine: str | None, more: str | None) -> str | None:
+    """Return the rules that allow two parts of a scan, or None if one is not allowed."""
+    if mine is None or more is None:
+        return None
+    return ", ".join(dict.fromkeys((*mine.split(", "), *more.split(", "))))

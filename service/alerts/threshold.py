@@ -17,18 +17,34 @@ class Thresholds:
     services_answered: int = 15
     """... and for one that more than `answered_share` of its pairs answer."""
     answered_share: float = 0.2
-    targets: int = 20
-    """Unanswered targets of one TCP or UDP service."""
+    targets: int = 10
+    """Unanswered targets of one TCP or UDP service, if each was tried about once or the window is long, ..."""
+    targets_retried: int = 20
+    """... and if not: a device that has lost its servers tries each a few times before it says so."""
+    targets_lost: int = 100
+    """Unanswered targets of one service however often they were tried, if hardly any other answered: whoever lost
+    its servers has not lost so many."""
+    lost_share: float = 0.9
+    """The least share of a service's targets that must be unanswered for that."""
+    tries: float = 1.5
+    """Attempts a target of a service up to which its targets were tried about once each."""
+    long: int = 600 * 1_000_000_000
+    """The length of a window, ns, in which whoever retries was seen to do so."""
     target_share: float = 0.5
     """The least share of a service's targets that must be unanswered for that."""
     concentration: float = 0.5
     """The least share of a source's unanswered pairs that swept services must hold: peers of a P2P network fail
     on many services, a few each."""
-    pinged: int = 12
+    dark: int = 5
+    """Dark targets of one service."""
+    pinged: int = 10
     """Targets of an ICMP request, answered or not: known by few tries each, not by failure."""
-    asked: int = 20
+    monitored: float = 0.9
+    """The share of pinged targets that answer from which on it takes a long window to tell a sweep from
+    monitoring, which asks the same targets again."""
+    asked: int = 10
     """Unanswered targets of ARP requests in a minute."""
-    goes_on: int = 2
+    goes_on: int = 1
     """What is enough to prolong a scan that is already known."""
     block: int = 10
     """Services and targets from which on a scan of both is a block."""

@@ -129,6 +129,8 @@ class AlertFilter(Filter):
     source: Annotated[str, Field(max_length=64), AfterValidator(_canonical)] | None = None
     """An IPv4 or IPv6 address."""
     since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
+    allowed: bool = False
+    """Those that the allow-list covers, instead of all others."""
 
 
 # Out
@@ -182,7 +184,7 @@ class CaptureAccepted(BaseModel):
 class RowOut(BaseModel):
     """What one source tried of one service in a window."""
 
-    model_config = _config({**examples.ROW, "probed": 39, **examples.SEEN})
+    model_config = _config({**examples.ROW, "probed": 39, "dark": 0, **examples.SEEN})
 
     source: Address
     service: Service
@@ -191,6 +193,8 @@ class RowOut(BaseModel):
     answered: int
     probed: int
     """Distinct targets that did not take part and were tried a few times only."""
+    dark: int
+    """Distinct targets that many sources tried and that answered nobody."""
     first_seen: TimeText
     last_seen: TimeText
 
@@ -236,7 +240,7 @@ class WindowOut(BaseModel):
             "attempts": 41,
             "source_count": 1,
             "row_count": 1,
-            "rows": [{**examples.ROW, "probed": 39, **examples.SEEN}],
+            "rows": [{**examples.ROW, "probed": 39, "dark": 0, **examples.SEEN}],
             "sources": [examples.TOTALS],
             "patterns": [examples.REFERENCE],
             "alerts": [examples.ALERT_REFERENCE],
@@ -326,6 +330,9 @@ class AlertOut(BaseModel):
     """Distinct (target, service) pairs, summed over the windows."""
     answered: int
     """How many of the pairs took part."""
+    answered_share: float
+    attempts_per_second: float
+    """From the first attempt to the last."""
     windows: int
     """Windows in which the scan went on."""
     estimated: bool
@@ -334,8 +341,21 @@ class AlertOut(BaseModel):
     """Attempts, of any source, that these windows had no room for."""
     first_seen: TimeText
     last_seen: TimeText
+    open_until: TimeText
+    """What the source tries up to then goes on with this scan."""
+    named_at: TimeText
+    """When it was named, in the time of the traffic."""
+    named_after_pairs: int
+    """The pairs that had been tried by then."""
+    scale_seconds: float
+    """Length of the windows in which it was named."""
+    updates: int
+    """How often the scan has doubled since it was named."""
+    ground: str
+    """What decided: services (unanswered ones of a target), targets (unanswered ones of a service), dark (targets
+    that answer nobody), pinged, or asked (in ARP, in vain)."""
     score: float
-    """The evidence that decided."""
+    """The evidence that decided, of that kind."""
     threshold: float
     """The score at which a scan is named."""
     technique: str
@@ -344,6 +364,8 @@ class AlertOut(BaseModel):
     """Id of the pattern that the source followed most."""
     reason: str
     """One sentence that says why."""
+    allowed_by: str | None
+    """The rules of the allow-list that cover it, or null."""
 
 
 class AlertPage(BaseModel):

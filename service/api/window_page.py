@@ -51,6 +51,7 @@ def _rows(counts: WindowCounts, part: slice) -> list[RowOut]:
                 rows.targets,
                 rows.answered,
                 rows.probed,
+                rows.dark,
                 rows.first,
                 rows.last,
             )
@@ -65,10 +66,11 @@ def _rows(counts: WindowCounts, part: slice) -> list[RowOut]:
             targets=targets,
             answered=answered,
             probed=probed,
+            dark=dark,
             first_seen=format_time(first),
             last_seen=format_time(last),
         )
-        for source, service, attempts, targets, answered, probed, first, last in numbers
+        for source, service, attempts, targets, answered, probed, dark, first, last in numbers
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 import numpy as np
@@ -41,7 +41,7 @@ class PacketBatch:
     event: NDArray[np.uint8]
     """What the packet does: constants of `service.capture.kernels.headers`."""
     flags: NDArray[np.uint16]
-    """TCP's flags, and whether there is payload or a group address."""
+    """TCP's flags, whether there is payload or a group address, and marks of scanners."""
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -78,8 +78,12 @@ class AttemptBatch:
     service: NDArray[np.int32]
     outcome: NDArray[np.uint8]
     """`Outcome`"""
+    tools: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    """`service.capture.tools.Marks` of an attempt's packet; 0 where it was not seen, as in all other rows."""
 
     def __post_init__(self) -> None:
+        if not len(self.tools):
+            object.__setattr__(self, "tools", np.zeros(len(self.time), np.uint8))
         _check_lengths(self)
 
     def __len__(self) -> int:
@@ -94,6 +98,7 @@ class AttemptBatch:
             target=np.empty(n, np.uint32),
             service=np.empty(n, np.int32),
             outcome=np.empty(n, np.uint8),
+            tools=np.empty(n, np.uint8),
         )
 
 
@@ -179,10 +184,10 @@ Batch = TypeVar("Batch", PacketBatch, FlowBatch, AttemptBatch)
 
 def take(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
     """Return some rows of a batch; a slice shares its memory."""
-    return type(batch)(**{field.name: getattr(batch, field.name)[which] for field in fields(batch)})
+    return type(batch)(**{column.name: getattr(batch, column.name)[which] for column in fields(batch)})
 
 
 def _check_lengths(batch: PacketBatch | FlowBatch | AttemptBatch) -> None:
-    for field in fields(batch):
-        if len(getattr(batch, field.name)) != len(batch.time):
-            raise ValueError(f"{field.name}: length differs from that of time")
+    for column in fields(batch):
+        if len(getattr(batch, column.name)) != len(batch.time):
+            raise ValueError(f"{column.name}: length differs from that of time")

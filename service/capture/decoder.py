@@ -8,7 +8,7 @@ import numpy as np
 
 from service.capture.batch import PacketBatch, take
 from service.capture.kernels.fields import LAYER_SIZE
-from service.capture.kernels.headers import decode_plain
+from service.capture.kernels.headers import RECENT, decode_plain
 from service.capture.kernels.packets import decode_wrapped
 from service.capture.tally import new_tally, tally_reasons, tally_tunnels
 from service.capture.tunnels import Tunnels
@@ -25,6 +25,7 @@ class Decoder:
         self._hosts = hosts
         self._inside = tunnels is Tunnels.INNER
         self._tally = new_tally()
+        self._recent = np.zeros((RECENT, 4), dtype=np.int64)
         self.packets = 0
         """All packets up to now, followed or not."""
 
@@ -50,6 +51,7 @@ class Decoder:
             batch.protocol,
             batch.event,
             batch.flags,
+            self._recent,
             np.zeros(2 * LAYER_SIZE, dtype=np.int64),
         )
         stopped, count = decode_plain(0, 0, *arguments)

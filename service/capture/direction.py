@@ -2,8 +2,8 @@
 
 A SYN begins and a SYN-ACK answers; FIN, NULL and Xmas probes outside of a conversation begin; a bare ACK
 begins only if nothing but a refusal follows it; of UDP the first packet begins, unless it comes from a service
-to a client's port; a request of ICMP or ARP begins. Resets, errors, lone answers and group addresses begin
-nothing.
+to a client's port, or goes to a port that has asked a group; a request of ICMP or ARP begins. Resets, errors, lone
+answers and group addresses begin nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ SECOND = 1_000_000_000
 # UDP services above port 1023 whose servers talk to clients on ports of the same range: L2TP, RADIUS, SSDP,
 # MSSQL browser, OpenVPN, STUN/TURN, WS-Discovery, IPsec NAT-T, SIP, mDNS, LLMNR, CoAP, memcached, WireGuard.
 _UDP_SERVICES = (1194, 1434, 1701, 1812, 1813, 1900, 3478, 3702, 4500, 5060, 5353, 5355, 5683, 11211, 51820)
+
+
+DHCP = ((67, 68), (547, 546))
+"""Ports of servers and clients: both are below 1024, and clients ask all while they have no address."""
 
 
 def known_services() -> NDArray[np.bool_]:
@@ -62,8 +66,8 @@ class Conversations:
         self._young = np.zeros((spec.slots, 4), dtype=np.int64)
         self._old = np.zeros((spec.slots, 4), dtype=np.int64)
         self._used = 0
-        self._pending = np.zeros((spec.pending, 5), dtype=np.int64)
-        self._cursor = np.zeros(2, dtype=np.int64)
+        self._pending = np.zeros((spec.pending, 6), dtype=np.int64)
+        self._cursor = np.zeros(3, dtype=np.int64)
         self._began = 0
         self._serves = known_services()
         self.forgotten = 0
@@ -99,6 +103,7 @@ class Conversations:
                 out.target,
                 out.service,
                 out.outcome,
+                out.tools,
             )
             if ended == kernels.ROTATE:
                 now = int(packets.time[at])
@@ -126,6 +131,7 @@ class Conversations:
             out.target,
             out.service,
             out.outcome,
+            out.tools,
         )
 
     def _rotate(self, now: int) -> None:

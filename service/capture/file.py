@@ -28,6 +28,8 @@ class CaptureFile:
     Raises CaptureError if it can't be opened or is no capture.
     """
 
+    is_log = False
+
     def __init__(
         self, source: Path | Opening, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER
     ) -> None:

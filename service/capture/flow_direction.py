@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from service.capture.batch import AttemptBatch, FlowBatch, FlowState, Outcome, take
-from service.capture.direction import SECOND, known_services
+from service.capture.direction import DHCP, SECOND, known_services
 from service.capture.flags import ACK, FIN, PSH, RST, SYN, URG
 from service.capture.flow_pairs import FlowPairs, PairSpec
 from service.capture.kernels.headers import GROUP
@@ -129,6 +129,8 @@ def from_service(flows: FlowBatch) -> Bools:
     low = (flows.source_port < 1024) & (flows.target_port >= 1024)
     known = known_services()
     udp = known[flows.source_port] & ~known[flows.target_port] & (flows.target_port >= 1024)
+    for server, client in DHCP:
+        udp |= (flows.source_port == server) & (flows.target_port == client)
     return np.asarray(((flows.protocol == Transport.TCP) & low) | ((flows.protocol == Transport.UDP) & (low | udp)))
 
 

@@ -76,6 +76,9 @@ class TrafficSource(Protocol):
 class TrafficFile(TrafficSource, Protocol):
     """Traffic that was recorded: it has a beginning that can be asked for."""
 
+    is_log: bool
+    """Whether it tells flows, not packets."""
+
     def first_time(self) -> int:
         """Return the time of the first packet or flow, ns since the epoch, or 0; asked for before `batches`.
 

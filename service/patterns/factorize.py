@@ -34,6 +34,8 @@ class FactorizationSpec:
     """Of a window with more sources, only so many are factorised, those that tried most: memory is bounded."""
     iterations: int = 100
     """Of a cold look, at most."""
+    pairs: int = 10
+    """A window with fewer (source, target, service) shows no pattern."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

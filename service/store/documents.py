@@ -13,7 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from service.alerts.alert import Alert
 from service.errors import StoreError
 from service.patterns.pattern import Pattern
-from service.windows.counts import ServiceCounts, Shed, SourceTotals, TargetSamples, WindowCounts
+from service.windows.counts import (
+    ServiceCounts,
+    Shed,
+    SourceTotals,
+    TargetSamples,
+    ToolCounts,
+    WindowCounts,
+)
 
 if TYPE_CHECKING:
     from service.capture.address import Addresses
@@ -27,8 +34,10 @@ _LEVEL = 1
 _ALERT = TypeAdapter(Alert)
 _PATTERN = TypeAdapter(Pattern)
 _NARROW = {"source", "service"}
+_ADDED = {"dark"}
+"""Columns that documents of earlier versions lack: nothing is known, 0."""
 
-Part = TypeVar("Part", ServiceCounts, SourceTotals)
+Part = TypeVar("Part", ServiceCounts, SourceTotals, ToolCounts)
 
 
 def write_alert(alert: Alert) -> str:
@@ -60,6 +69,7 @@ def write_counts(counts: WindowCounts) -> bytes:
         "sources": _write_addresses(counts.sources),
         "rows": _write_part(counts.rows),
         "totals": _write_part(counts.totals),
+        "tools": _write_part(counts.tools),
         "samples": {
             "start": counts.samples.start.tolist(),
             "targets": _write_addresses(counts.samples.targets),
@@ -92,6 +102,8 @@ def read_counts(sensor: str, start: int, end: int, compressed: bytes) -> WindowC
             exact=document["exact"],
             shed=Shed(**document["shed"]),
             halvings=np.array(document["halvings"], dtype=np.int8),
+            # Documents that older versions wrote know of no tools.
+            tools=_read_part(ToolCounts, document["tools"]) if "tools" in document else ToolCounts.none(0),
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error) as error:
         raise StoreError(
@@ -116,13 +128,14 @@ def _read_addresses(words: list[int]) -> Addresses:
     return np.array(words, dtype=np.uint64).reshape(-1, 2)
 
 
-def _write_part(part: ServiceCounts | SourceTotals) -> dict[str, list[int]]:
+def _write_part(part: ServiceCounts | SourceTotals | ToolCounts) -> dict[str, list[int]]:
     return {field.name: getattr(part, field.name).tolist() for field in fields(part)}
 
 
 def _read_part(kind: type[Part], document: dict[str, Any]) -> Part:
+    added = {name: [0] * len(next(iter(dict(document).values()), [])) for name in _ADDED}
     columns: dict[str, Any] = {
-        field.name: np.array(document[field.name], dtype=np.int32 if field.name in _NARROW else np.int64)
+        field.name: np.array((added | document)[field.name], dtype=np.int32 if field.name in _NARROW else np.int64)
         for field in fields(kind)
     }
     return kind(**columns)

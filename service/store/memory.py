@@ -15,7 +15,7 @@ from service.store.cursor import read_cursor, write_cursor
 from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 Item = TypeVar("Item", Alert, Pattern)
 
@@ -51,9 +51,13 @@ class _MemoryUnit:
     stored: dict[str, WindowRecord]
     shelved_patterns: _Shelf[Pattern]
     shelved_alerts: _Shelf[Alert]
+    alerts_of: dict[str, tuple[tuple[int, str], ...]]
+    """Source → the place and the id of each of its alerts."""
 
     def copy(self) -> _MemoryUnit:
-        return _MemoryUnit(dict(self.stored), self.shelved_patterns.copy(), self.shelved_alerts.copy())
+        return _MemoryUnit(
+            dict(self.stored), self.shelved_patterns.copy(), self.shelved_alerts.copy(), dict(self.alerts_of)
+        )
 
     def window(self, window_id: str) -> WindowRecord | None:
         return self.stored.get(window_id)
@@ -74,12 +78,21 @@ class _MemoryUnit:
     def save_patterns(self, patterns: Iterable[Pattern]) -> None:
         self.shelved_patterns.save(patterns)
 
-    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        alerts = self.shelved_alerts.items.values()
-        return [alert for alert in alerts if alert.sensor == sensor and alert.last_seen >= since]
+    def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
+        alerts: Iterable[Alert] = self.shelved_alerts.items.values()
+        if sources is not None:
+            places = sorted({place for source in sources for place in self.alerts_of.get(source, ())})
+            alerts = (self.shelved_alerts.items[alert] for _, alert in places)
+        return [alert for alert in alerts if alert.sensor == sensor and alert.open_until >= since]
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
-        self.shelved_alerts.save(alerts)
+        for alert in alerts:
+            if alert.id not in self.shelved_alerts.items:
+                place = len(self.shelved_alerts.items), alert.id
+                self.alerts_of.update(
+                    (source, (*self.alerts_of.get(source, ()), place)) for source in alert.sources
+                )
+            self.shelved_alerts.save([alert])
 
     def alert(self, alert_id: str) -> Alert | None:
         return self.shelved_alerts.items.get(alert_id)
@@ -91,6 +104,7 @@ class _MemoryUnit:
                 and (query.source is None or query.source in alert.sources)
                 and (query.since is None or alert.last_seen >= query.since)
                 and (query.sensor is None or alert.sensor == query.sensor)
+                and (alert.allowed_by is not None) == query.allowed
             )
 
         return self.shelved_alerts.page(matches, query.limit, query.cursor)
@@ -114,7 +128,7 @@ class MemoryStore:
 
     def __init__(self, most_windows: int | None = None) -> None:
         self._most_windows = most_windows
-        self._state = _MemoryUnit({}, _Shelf("patterns"), _Shelf("alerts"))
+        self._state = _MemoryUnit({}, _Shelf("patterns"), _Shelf("alerts"), {})
         self._writing = threading.Lock()
 
     @contextmanager

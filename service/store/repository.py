@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from service.alerts.alert import Alert, Kind
@@ -42,6 +42,8 @@ class AlertQuery:
     limit: int = 100
     cursor: str | None = None
     """`Page.next` of the page before."""
+    allowed: bool = False
+    """Whether alerts are wanted that an allow-list covers: those, or all others."""
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
@@ -90,8 +92,11 @@ class Reader(Protocol):
         """Return the sensor's patterns with `last_seen` at or after `since`, in the order of first saving."""
         ...
 
-    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        """Return the sensor's alerts with `last_seen` at or after `since`, in the order of first saving."""
+    def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
+        """Return the sensor's alerts with `open_until` at or after `since`, in the order of first saving.
+
+        Those with one of `sources`, addresses in canonical form, if these are given.
+        """
         ...
 
     def alert(self, alert_id: str) -> Alert | None:

@@ -17,7 +17,7 @@ from service.store.cursor import read_cursor, write_cursor
 from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Row
 
@@ -59,7 +59,9 @@ class _SqlUnit:
             raise WindowConflictError(f"window {counts.id}: stored already") from error
 
     def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
-        return self._seen_since(tables.patterns, sensor, since, documents.read_pattern)
+        table = tables.patterns
+        rows = select(table.c.document).where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
+        return list(map(documents.read_pattern, self._connection.scalars(rows.order_by(table.c.sequence))))
 
     def save_patterns(self, patterns: Iterable[Pattern]) -> None:
         rows = {
@@ -73,8 +75,12 @@ class _SqlUnit:
         }
         self._save(tables.patterns, list(rows.values()))
 
-    def open_alerts(self, sensor: str, since: int) -> Sequence[Alert]:
-        return self._seen_since(tables.alerts, sensor, since, documents.read_alert)
+    def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
+        table, named = tables.alerts, tables.alert_sources
+        rows = select(table.c.document).where(table.c.sensor == sensor, table.c.open_until_ns >= since)
+        if sources is not None:
+            rows = rows.where(table.c.id.in_(select(named.c.alert).where(named.c.source.in_(sources))))
+        return list(map(documents.read_alert, self._connection.scalars(rows.order_by(table.c.sequence))))
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
@@ -84,6 +90,8 @@ class _SqlUnit:
                 "sensor": alert.sensor,
                 "kind": alert.kind.value,
                 "last_seen_ns": alert.last_seen,
+                "open_until_ns": alert.open_until,
+                "allowed": alert.allowed_by is not None,
                 "document": documents.write_alert(alert),
             }
             for alert in latest.values()
@@ -97,7 +105,7 @@ class _SqlUnit:
 
     def alerts(self, query: AlertQuery) -> Page[Alert]:
         table, sources = tables.alerts, tables.alert_sources
-        rows = select(table.c.sequence, table.c.document)
+        rows = select(table.c.sequence, table.c.document).where(table.c.allowed.is_(query.allowed))
         if query.kind is not None:
             rows = rows.where(table.c.kind == query.kind.value)
         if query.source is not None:
@@ -118,14 +126,6 @@ class _SqlUnit:
         if query.sensor is not None:
             rows = rows.where(table.c.sensor == query.sensor)
         return self._page(table, rows, query, documents.read_pattern)
-
-    def _seen_since(self, table: Table, sensor: str, since: int, read: Callable[[str], Item]) -> list[Item]:
-        query = (
-            select(table.c.document)
-            .where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
-            .order_by(table.c.sequence)
-        )
-        return [read(document) for document in self._connection.scalars(query)]
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -226,10 +226,11 @@ class SqlStore:
             version = connection.execute(select(tables.layout.c.version)).scalar()
         if version is None or version < 1:
             raise StoreError(f"database {self._name}: is no Yocho database; name another file")
-        if version > tables.VERSION:
+        if version != tables.VERSION:
+            other = "a newer" if version > tables.VERSION else "an older"
             raise StoreError(
                 f"database {self._name}: has layout {version}, this Yocho knows {tables.VERSION}; "
-                "use a newer Yocho or name another file"
+                f"use {other} Yocho or name another file"
             )
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -16,8 +17,8 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 1
-"""Of this layout; raise it with every change, and write down how the one before becomes it."""
+VERSION = 2
+"""Of this layout; raise it with every change."""
 
 metadata = MetaData()
 
@@ -60,8 +61,10 @@ alerts = Table(
     Column("sensor", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("last_seen_ns", BigInteger, nullable=False),
+    Column("open_until_ns", BigInteger, nullable=False),
+    Column("allowed", Boolean, nullable=False),
     Column("document", Text, nullable=False),
-    Index("alerts_of_sensor", "sensor", "last_seen_ns"),
+    Index("alerts_of_sensor", "sensor", "open_until_ns"),
     Index("alerts_of_kind", "kind", "sequence"),
     Index("alerts_by_time", "last_seen_ns"),
     sqlite_autoincrement=True,

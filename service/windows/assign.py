@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from service.capture.batch import AttemptBatch, Outcome, take
 from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
-from service.windows.pairs import PairTable
-from service.windows.scales import Scale, ScaledWindows
+from service.windows.pairs import Look, PairTable
+from service.windows.scales import Scale, ScaledWindows, usual_scales
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +41,20 @@ class WindowSpec:
     scales: tuple[Scale, ...] = ()
     """Longer windows besides, shortest first; they begin where shorter ones do."""
 
+    @classmethod
+    def usual(cls, length: int = 60 * SECOND, budget: Budget | None = None) -> WindowSpec:
+        """Return windows of a length, ns, with the usual longer ones besides."""
+        return cls(length=length, budget=budget or Budget(), scales=usual_scales(length))
+
     def __post_init__(self) -> None:
         if self.length < SECOND:
             raise ValueError(f"length: {self.length} ns is less than a second")
         for name in ("lateness", "log_lateness"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} ns is negative")
+        lengths = [self.length, *(scale.length for scale in self.scales)]
+        if any(longer <= shorter for shorter, longer in pairwise(lengths)):
+            raise ValueError(f"scales: {lengths[1:]} ns are not longer and longer than {self.length} ns")
         for scale in self.scales:
             if scale.step % self.length:
                 raise ValueError(f"scales: steps of {scale.step} ns cut windows of {self.length} ns")
@@ -63,8 +72,13 @@ class Windows:
         self._hosts = hosts
         self._open: dict[int, PairTable] = {}
         self._closed_before = -1  # index of the first window that may still be open, even if nothing is in it
-        self._latest = 0
-        self._scales = [ScaledWindows(sensor, scale, spec.budget, hosts) for scale in spec.scales]
+        self.latest = 0
+        """Event time: that of the latest attempt, or what `advance` was told, ns since the epoch."""
+        finer = (spec.length, *(scale.length for scale in spec.scales))
+        self._scales = [
+            ScaledWindows(sensor, scale, shorter, spec.budget, hosts)
+            for scale, shorter in zip(spec.scales, finer, strict=False)
+        ]
         self.late = 0
         """Attempts that came after their window was closed, and count in the oldest open one."""
 
@@ -83,13 +97,32 @@ class Windows:
             yield from self._close(window * self._spec.length - lateness)
             self._count(window, attempts if alone else take(attempts, np.flatnonzero(index == window)))
             yield from self._relieve()
-        self._latest = max(self._latest, int(attempts.time.max()))
-        yield from self._close(self._latest - lateness)
+        self.latest = max(self.latest, int(attempts.time.max()))
+        yield from self._close(self.latest - lateness)
 
     def advance(self, now: int) -> Iterator[WindowCounts]:
         """Let event time go on to `now`, ns since the epoch, without attempts; yield the windows that are over."""
-        self._latest = max(self._latest, now)
-        yield from self._close(self._latest - self._spec.lateness)
+        self.latest = max(self.latest, now)
+        yield from self._close(self.latest - self._spec.lateness)
+
+    def look(self, before: int) -> Iterator[WindowCounts]:
+        """Yield what can be said already of windows that are still open: those of the shortest scale, too.
+
+        `before` is the time of the look before, ns since the epoch; see `service.windows.pairs.Look`.
+        """
+        for index in sorted(self._open):
+            start = index * self._spec.length
+            name = WindowName(self._sensor, start, start + self._spec.length)
+            yield from self._looked_at(name, self._open[index], before)
+        for scale in self._scales[:1]:
+            parts = {index * self._spec.length: table for index, table in self._open.items()}
+            for name, table in scale.so_far(parts):
+                yield from self._looked_at(name, table, before)
+
+    def _looked_at(self, name: WindowName, table: PairTable, before: int) -> Iterator[WindowCounts]:
+        pairs = table.suspects(self.latest, Look(before))
+        if len(pairs.source):
+            yield close_window(name, pairs, self._hosts, table.shed, seen_until=self.latest)
 
     def finish(self) -> Iterator[WindowCounts]:
         """Yield the windows that are still open, at the end of the traffic."""

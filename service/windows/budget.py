@@ -167,6 +167,7 @@ def scaled_up(
         targets=_times(rows.targets, times),
         answered=_times(rows.answered, times),
         probed=_times(rows.probed, times),
+        dark=_times(rows.dark, times),
     )
     ports = slice(Means.PORTS, None, len(Means))
     of_targets = _growth(pairs[ports] / np.maximum(totals.targets, 1), p)

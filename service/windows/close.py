@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.services import Means, Protocol, means, service_code
+from service.windows import kernels
 from service.windows.budget import scaled_up
 from service.windows.counts import (
+    DARK_SERVICES,
+    DARK_SOURCES,
     PROBE_TRIES,
     SAMPLE_SIZE,
     Indices,
@@ -19,6 +22,7 @@ from service.windows.counts import (
     Shed,
     SourceTotals,
     TargetSamples,
+    ToolCounts,
     WindowCounts,
 )
 from service.windows.sorting import argsort, numbered, starts
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 # Traceroute's classic port range: 33434 and the 100 after it, together one service.
 TRACEROUTE_FIRST = service_code(Protocol.UDP, 33434)
 TRACEROUTE_LAST = service_code(Protocol.UDP, 33534)
+_HTTPS, _QUIC = service_code(Protocol.TCP, 443), service_code(Protocol.UDP, 443)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,19 @@ class WindowName:
     end: int
 
 
-def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -> WindowCounts:
+def close_window(
+    name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed, seen_until: int | None = None
+) -> WindowCounts:
     """Aggregate the pairs of a window into counts; the cost is that of two sorts of the pairs.
 
     Of sources of whose pairs only a sample is kept, the counts are estimates: what a pair in 2ʰ shows, times 2ʰ.
+    A window that shed something knows of no dark targets: answers may have been among what it dropped. Neither does
+    a look at what was `seen_until` a time.
     """
+    pairs = _over_tcp(pairs)
     sources, source = numbered(pairs.source)
-    rows = _service_counts(source, pairs)
+    dark = _to_dark_targets(pairs) if seen_until is None and shed == Shed() else np.zeros(len(source), np.bool_)
+    rows = _service_counts(source, pairs, dark)
     totals, samples = _per_source(len(sources), source, pairs, rows, hosts)
     halvings = np.zeros(len(sources), np.int8)
     halvings[source] = pairs.halvings
@@ -63,10 +74,18 @@ def close_window(name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed) -
         samples=samples,
         shed=shed,
         halvings=halvings,
+        tools=_tool_counts(len(sources), source, pairs),
+        seen_until=seen_until,
     )
 
 
-def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
+def _tool_counts(n: int, source: Ints, pairs: Pairs) -> ToolCounts:
+    counts = np.zeros((len(fields(ToolCounts)), n), np.int64)
+    kernels.count_tools(source, pairs.service, pairs.tools, counts)
+    return ToolCounts(*counts)
+
+
+def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> ServiceCounts:
     key = source << 24 | pairs.service
     order = argsort(key)
     key = key[order]
@@ -83,9 +102,39 @@ def _service_counts(source: Ints, pairs: Pairs) -> ServiceCounts:
         targets=np.diff(start, append=len(key)),
         answered=total(pairs.answered),
         probed=total(silent & (pairs.tries <= PROBE_TRIES)),
+        dark=total(dark),
         first=np.minimum.reduceat(pairs.first[order], start) if len(start) else np.empty(0, np.int64),
         last=np.maximum.reduceat(pairs.last[order], start) if len(start) else np.empty(0, np.int64),
     )
+
+
+def _over_tcp(pairs: Pairs) -> Pairs:
+    """Take QUIC for answered where the target took part over TCP instead.
+
+    Browsers try HTTP/3 first; where UDP is filtered, they go on over TCP with the same server (RFC 9114, 3.1).
+    """
+    quic = np.flatnonzero(~pairs.answered & (pairs.service == _QUIC))
+    if not len(quic):
+        return pairs
+    ends = pairs.source.astype(np.int64) << 32 | pairs.target
+    answered = pairs.answered.copy()
+    answered[quic[np.isin(ends[quic], ends[pairs.answered & (pairs.service == _HTTPS)])]] = True
+    return replace(pairs, answered=answered)
+
+
+def _to_dark_targets(pairs: Pairs) -> NDArray[np.bool_]:
+    """Return which pairs go to dark targets, length p."""
+    targets, target = numbered(pairs.target)
+    tried = np.bincount(target, minlength=len(targets)) >= max(DARK_SOURCES, DARK_SERVICES)
+    if not tried.any():
+        return np.zeros(len(target), np.bool_)
+    tried[target[pairs.answered]] = False
+    tried &= ~np.isin(targets, pairs.source)
+    mine = np.flatnonzero(tried[target])
+    for column, least in ((pairs.source, DARK_SOURCES), (pairs.service, DARK_SERVICES)):
+        distinct = np.unique(target[mine] << 32 | column[mine].astype(np.int64))
+        tried &= np.bincount(distinct >> 32, minlength=len(targets)) >= least
+    return tried[target]
 
 
 def _per_source(

@@ -18,6 +18,12 @@ PROBE_TRIES = 4
 """A target that was tried more often than this is being retried, not probed: cloud clients make about 8
 tries at a dead address, scanners 1 or 2."""
 
+DARK_SOURCES = 10
+DARK_SERVICES = 5
+"""A target that so many sources tried at so many services, that answered none and began nothing is dark: as in
+the empty address space that network telescopes watch, nobody has an honest reason to try it (Moore et al.,
+"Network Telescopes", 2004). One service alone could be one that is down."""
+
 SAMPLE_SIZE = 1024
 """Targets kept for a source: those with the smallest hash, so that samples of windows can be joined."""
 
@@ -34,10 +40,12 @@ class ServiceCounts:
     targets: Ints
     """Distinct targets."""
     answered: Ints
-    """Distinct targets that took part."""
+    """Distinct targets that took part; in QUIC also those that did so over TCP instead."""
     probed: Ints
     """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
     path: traceroute's probes are not among them."""
+    dark: Ints
+    """Distinct targets that are dark, see `DARK_SOURCES`."""
     first: Ints
     """Time of the first attempt, ns since the epoch."""
     last: Ints
@@ -78,6 +86,31 @@ class TargetSamples:
         return self.targets[self.start[at] : self.start[at + 1]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolCounts:
+    """Per source, how many of its pairs (target, service) carry the marks of a scanner; all of length n.
+
+    A pair carries a mark if all of its attempts do (`service.capture.kernels.tools`). Where only a sample of the
+    source's pairs is kept, the sample is counted. Of attempts whose packets were not seen nothing is counted: logs,
+    exports and counts that were sent tell of none.
+    """
+
+    tcp: Ints
+    """TCP pairs whose packets were seen: they might carry any mark."""
+    others: Ints
+    """The same of UDP and ICMP: they might carry zmap's."""
+    zmap: Ints
+    masscan: Ints
+    mirai: Ints
+    nmap: Ints
+    unicornscan: Ints
+
+    @classmethod
+    def none(cls, n: int) -> ToolCounts:
+        """Return that nothing is known of n sources."""
+        return cls(*(np.zeros(n, np.int64) for _ in fields(cls)))
+
+
 @dataclass(frozen=True, slots=True)
 class Shed:
     """What a window had no room for; see `service.windows.budget`."""
@@ -115,6 +148,10 @@ class WindowCounts:
     halvings: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """How often the sample of each source's pairs was halved, length n, or 0: where it is not 0, the counts of
     the source are estimates."""
+    tools: ToolCounts = field(default_factory=lambda: ToolCounts.none(0))
+    """What the packets show of the tools that sent them; left out, nothing."""
+    seen_until: int | None = None
+    """Of a look at a window that is still open, its time: it holds of some sources what is decided by then."""
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
@@ -124,7 +161,9 @@ class WindowCounts:
             object.__setattr__(self, "halvings", np.zeros(n, np.int8))
         if len(self.halvings) != n:
             raise ValueError(f"halvings: length is not {n}")
-        for part, length in ((self.rows, r), (self.totals, n)):
+        if not len(self.tools.tcp):
+            object.__setattr__(self, "tools", ToolCounts.none(n))
+        for part, length in ((self.rows, r), (self.totals, n), (self.tools, n)):
             for column in fields(part):
                 if len(getattr(part, column.name)) != length:
                     raise ValueError(f"{type(part).__name__}.{column.name}: length is not {length}")
@@ -132,6 +171,11 @@ class WindowCounts:
             raise ValueError(f"samples: do not describe {n} sources")
         if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
             raise ValueError("rows.source: points outside of the sources")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the window is over."""
+        return self.seen_until is None
 
     @property
     def attempts(self) -> int:
@@ -152,4 +196,7 @@ class WindowCounts:
             for column in fields(part):
                 content.update(np.ascontiguousarray(getattr(part, column.name)).tobytes())
         content.update(self.halvings.tobytes())
+        if self.tools.tcp.any() or self.tools.others.any():
+            for column in fields(self.tools):
+                content.update(np.ascontiguousarray(getattr(self.tools, column.name)).tobytes())
         return content.hexdigest()

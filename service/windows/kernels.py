@@ -14,12 +14,15 @@ from service.compiled import compiled
 
 ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
 
-# COUNTS: 24 bits of service, 32 bits of tries, 8 bits of marks.
-SERVICE_SHIFT, TRIES_SHIFT = 40, 8
+# COUNTS: 20 bits of service, 32 bits of tries, 12 bits of marks; of those 6 are `service.capture.tools.Marks`.
+SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 4
 TRIES_MASK = (1 << 32) - 1
-USED, ANSWERED, EXPIRED = 1, 2, 4
+USED, ANSWERED, EXPIRED, REFUSED = 1, 2, 4, 8
+TOOLS_MASK = 63
 
-_ATTEMPT, _ANSWERED, _EXPIRED = 0, 1, 3  # service.capture.batch.Outcome
+_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
+_SHOWN = 32  # service.capture.tools.Marks
+_TCP, _ARP = 0, 4  # service.capture.services.Protocol
 
 
 @compiled
@@ -119,6 +122,7 @@ def count(
     target: NDArray[np.uint32],
     service: NDArray[np.int32],
     outcome: NDArray[np.uint8],
+    tools: NDArray[np.uint8],
     table: NDArray[np.int64],
     used: int,
     most: int,
@@ -126,6 +130,7 @@ def count(
 ) -> tuple[int, int, int, int]:
     """Count rows of attempts from `begin` on into a table that may hold `most` pairs.
 
+    A pair has the tools' marks that all of its attempts have: one of many tries looks like anything by chance.
     `heavy` tells of which sources only a sample is kept, see `remember`; of length 1 it is empty. Returns the
     row to go on with (it is the end, or the table should grow, or it is full), the places used, the attempts
     that a sample stands for, and the outcomes whose attempt isn't in the table.
@@ -149,11 +154,12 @@ def count(
                     return i, used, sampled, strayed
                 used += 1
                 table[at, ENDS] = ends
-                held = np.int64(service[i]) << SERVICE_SHIFT | USED
+                held = np.int64(service[i]) << SERVICE_SHIFT | TOOLS_MASK << TOOLS_SHIFT | USED
                 table[at, FIRST] = time[i]
                 table[at, LAST] = time[i]
             if held >> TRIES_SHIFT & TRIES_MASK < TRIES_MASK:
                 held += 1 << TRIES_SHIFT
+            held &= ~((TOOLS_MASK & ~np.int64(tools[i])) << TOOLS_SHIFT)
             table[at, FIRST] = min(table[at, FIRST], time[i])
             table[at, LAST] = max(table[at, LAST], time[i])
             table[at, COUNTS] = held
@@ -161,6 +167,8 @@ def count(
             strayed += 1
         elif outcome[i] == _ANSWERED:
             table[at, COUNTS] = held | ANSWERED
+        elif outcome[i] == _REFUSED:
+            table[at, COUNTS] = held | REFUSED
         elif outcome[i] == _EXPIRED:
             table[at, COUNTS] = held | EXPIRED
     return len(time), used, sampled, strayed
@@ -194,7 +202,8 @@ def merge(
             table[at] = rows[i]
             continue
         tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
-        marks = (held | counts) & (USED | ANSWERED | EXPIRED)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED)
+        marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
         table[at, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
         table[at, FIRST] = min(table[at, FIRST], rows[i, FIRST])
         table[at, LAST] = max(table[at, LAST], rows[i, LAST])
@@ -217,6 +226,26 @@ def gather(table: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
         if table[i, COUNTS] & USED:
             rows[count] = table[i]
             count += 1
+
+
+@compiled
+def count_tools(
+    source: NDArray[np.int64], service: NDArray[np.int32], tools: NDArray[np.uint8], out: NDArray[np.int64]
+) -> None:
+    """Count pairs by source and by what they show, into an array of shape (7, sources) of zeros.
+
+    The rows are the columns of `service.windows.counts.ToolCounts`.
+    """
+    for i in range(len(source)):
+        shown = np.int64(tools[i])
+        if shown == 0:
+            continue
+        protocol = service[i] >> 16
+        if shown & _SHOWN and protocol < _ARP:
+            out[0 if protocol == _TCP else 1, source[i]] += 1
+        if shown != _SHOWN:
+            for mark in range(5):
+                out[2 + mark, source[i]] += shown >> mark & 1
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from service.capture.batch import AttemptBatch
 from service.windows import kernels
 from service.windows.budget import Budget, relieve, sample_ranks
 from service.windows.counts import Shed
+from service.windows.sorting import numbered
 
 _SMALLEST = 1 << 10
 
@@ -30,6 +31,24 @@ class Pairs:
     last: NDArray[np.int64]
     halvings: NDArray[np.int8]
     """How often the sample of the source's pairs was halved; 0: all are here."""
+    tools: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    """`service.capture.tools.Marks` that all attempts of the pair have; left out, none has any."""
+
+    def __post_init__(self) -> None:
+        if not len(self.tools):
+            object.__setattr__(self, "tools", np.zeros(len(self.source), np.uint8))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is looked for in a window that is still open."""
+
+    before: int
+    """Time of the look before, ns since the epoch."""
+    patience: int = 3_000_000_000
+    """ns after which a target that has not answered is taken to be silent."""
+    least: int = 5
+    """Pairs of a source below which nothing could be said of it."""
 
 
 class PairTable:
@@ -58,6 +77,7 @@ class PairTable:
                 attempts.target,
                 attempts.service,
                 attempts.outcome,
+                attempts.tools,
                 self._table,
                 self._used,
                 self._budget.pairs,
@@ -83,7 +103,28 @@ class PairTable:
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
-        return self._pairs(self._rows())
+        return self._shown(self._rows())
+
+    def suspects(self, now: int, look: Look) -> Pairs:
+        """Return the pairs of sources that have some, all of which are decided, and one since the last look.
+
+        `now` is in ns since the epoch. A pair is decided when the target said yes or no, or was silent for
+        `look.patience`.
+        """
+        rows = self._rows()
+        last = rows[:, kernels.LAST]
+        told = rows[:, kernels.COUNTS] & (kernels.ANSWERED | kernels.EXPIRED | kernels.REFUSED)
+        rows = rows[(told != 0) | (last <= now - look.patience)]
+        sources, source = numbered((rows[:, kernels.ENDS].view(np.uint64) >> np.uint64(32)).astype(np.uint32))
+        fresh = rows[:, kernels.LAST] > look.before - look.patience
+        wanted = np.bincount(source, minlength=len(sources)) >= look.least
+        wanted &= np.bincount(source[fresh], minlength=len(sources)) > 0
+        return self._shown(rows[wanted[source]])
+
+    def _shown(self, rows: NDArray[np.int64]) -> Pairs:
+        """Return pairs with what they show of tools, which a relief need not know."""
+        tools = rows[:, kernels.COUNTS] >> kernels.TOOLS_SHIFT & kernels.TOOLS_MASK
+        return replace(self._pairs(rows), tools=tools.astype(np.uint8))
 
     def _pairs(self, rows: NDArray[np.int64]) -> Pairs:
         ends, counts = rows[:, kernels.ENDS].view(np.uint64), rows[:, kernels.COUNTS]

@@ -221,6 +221,7 @@ def _columns(start: int, end: int, keys: list[tuple[int, int]], rows: Sequence[P
         targets=targets,
         answered=answered,
         probed=np.where(attempts <= PROBE_TRIES * targets, targets - answered, 0),
+        dark=np.zeros(len(rows), dtype=np.int64),
         first=np.full(len(rows), start, dtype=np.int64),
         last=np.full(len(rows), end - 1, dtype=np.int64),
     )

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
 from service.windows.pairs import PairTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from service.capture.hosts import HostTable
-    from service.windows.budget import Budget
     from service.windows.counts import WindowCounts
+
+_SECOND = 1_000_000_000
+_PANES_SHARE = 4
+"""What a part of a sliding window may hold is the window's budget divided by this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +36,100 @@ class Scale:
             raise ValueError(f"step: {self.step} ns does not divide the length of {self.length} ns")
 
 
+USUAL = (
+    Scale(600 * _SECOND, 600 * _SECOND),
+    Scale(3600 * _SECOND, 3600 * _SECOND),
+    Scale(86400 * _SECOND, 3600 * _SECOND),
+)
+"""10 minutes, an hour, and every hour the 24 before it: slower scans take longer windows."""
+
+
+def usual_scales(length: int) -> tuple[Scale, ...]:
+    """Return those of `USUAL` that windows of a length, ns, can be added up to."""
+    return tuple(scale for scale in USUAL if scale.length > length and scale.step % length == 0)
+
+
+@dataclass(slots=True)
+class _Pane:
+    """The pairs of one step."""
+
+    first: int
+    """Start of the first shorter window in it, ns since the epoch, ..."""
+    last: int
+    """... and of the last one."""
+    table: PairTable
+
+
 class ScaledWindows:
     """The open windows of one scale, of one sensor.
 
-    Each takes the memory of a `Budget`, and length / step of them are open at a time.
+    What overlapping windows share is kept once. They take the memory of a `Budget`, and if they overlap a quarter
+    of it for each step. A window that holds no more than one window of the next shorter scale, `finer` ns long, is
+    not told again.
     """
 
-    def __init__(self, sensor: str, scale: Scale, budget: Budget, hosts: HostTable) -> None:
+    def __init__(self, sensor: str, scale: Scale, finer: int, budget: Budget, hosts: HostTable) -> None:
         self._sensor = sensor
         self._scale = scale
+        self._finer = finer
         self._budget = budget
+        slides = scale.step < scale.length
+        self._pane_budget = Budget(max(2, budget.pairs // _PANES_SHARE)) if slides else budget
         self._hosts = hosts
-        self._open: dict[int, PairTable] = {}
+        self._panes: dict[int, _Pane] = {}
+        self._closed_before = 0
+        """End of the latest window that was closed."""
 
     def add(self, start: int, part: PairTable) -> None:
         """Add the pairs of a shorter window that begins at `start` and crosses no border of this scale."""
-        last = start // self._scale.step * self._scale.step
-        first = last - self._scale.length + self._scale.step
-        for begin in range(first, last + 1, self._scale.step):
-            if begin not in self._open:
-                self._open[begin] = PairTable(self._budget)
-            self._open[begin].merge(part)
+        begin = start // self._scale.step * self._scale.step
+        pane = self._panes.get(begin)
+        if pane is None:
+            pane = self._panes[begin] = _Pane(start, start, PairTable(self._pane_budget))
+        pane.first, pane.last = min(pane.first, start), max(pane.last, start)
+        pane.table.merge(part)
+
+    def so_far(self, parts: Mapping[int, PairTable]) -> Iterator[tuple[WindowName, PairTable]]:
+        """Yield the pairs of windows that began and that parts still open, by their start, would go on with.
+
+        Of overlapping windows, none.
+        """
+        if self._scale.step < self._scale.length:
+            return
+        for begin, pane in self._panes.items():
+            end = begin + self._scale.step
+            mine = [part for start, part in parts.items() if begin <= start < end]
+            if mine:
+                table = PairTable(self._budget)
+                for part in (pane.table, *mine):
+                    table.merge(part)
+                yield WindowName(self._sensor, begin, end), table
 
     def close(self, before: int) -> Iterator[WindowCounts]:
-        """Yield the windows that end at or before a time, oldest first."""
-        for begin in sorted(self._open):
-            end = begin + self._scale.length
+        """Yield the windows that end at or before a time, oldest first, if their last step brought anything."""
+        for begin in sorted(self._panes):
+            end = begin + self._scale.step
             if end > before:
                 return
-            table = self._open.pop(begin)
-            yield close_window(WindowName(self._sensor, begin, end), table.pairs(), self._hosts, table.shed)
+            if end > self._closed_before:
+                self._closed_before = end
+                yield from self._close(end)
+
+    def _close(self, end: int) -> Iterator[WindowCounts]:
+        start = end - self._scale.length
+        for begin in [begin for begin in self._panes if begin < start]:
+            del self._panes[begin]
+        panes = [self._panes[begin] for begin in sorted(self._panes) if begin < end]
+        if min(p.first for p in panes) // self._finer < max(p.last for p in panes) // self._finer:
+            table = self._united(panes)
+            yield close_window(WindowName(self._sensor, start, end), table.pairs(), self._hosts, table.shed)
+        if self._scale.step == self._scale.length:
+            del self._panes[start]
+
+    def _united(self, panes: list[_Pane]) -> PairTable:
+        if len(panes) == 1:
+            return panes[0].table
+        table = PairTable(self._budget)
+        for pane in panes:
+            table.merge(pane.table)
+        return table

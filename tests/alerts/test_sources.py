@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from service.alerts.alert import Kind
-from service.alerts.sources import judge
+from service.alerts.alert import Ground, Kind
+from service.alerts.sources import further_rows, judge
 from service.alerts.threshold import Thresholds
-from service.capture.services import Means
+from service.capture.services import Means, parse_service
 from service.windows.counts import WindowCounts
 from tests.traffic import SECOND, Try, ports, sweep, window
 
@@ -13,8 +13,8 @@ THRESHOLDS = Thresholds()
 SCANNER = "10.0.0.66"
 
 
-def kinds(counts: WindowCounts, ongoing: set[tuple[int, Means]] | None = None) -> list[tuple[Means, Kind, int]]:
-    return [(v.means, v.kind, v.score) for v in judge(counts, THRESHOLDS, ongoing or set())]
+def kinds(counts: WindowCounts) -> list[tuple[Means, Kind, int]]:
+    return [(v.means, v.kind, v.score) for v in judge(counts, THRESHOLDS)]
 
 
 def test_ten_unanswered_services_on_one_target_are_a_vertical_scan() -> None:
@@ -33,9 +33,36 @@ def test_services_spread_over_targets_are_no_vertical_scan() -> None:
     assert kinds(window(peers)) == []
 
 
-def test_twenty_unanswered_targets_of_one_service_are_a_horizontal_scan() -> None:
-    assert kinds(window(sweep(SCANNER, "tcp/445", 20))) == [(Means.PORTS, Kind.HORIZONTAL, 20)]
-    assert kinds(window(sweep(SCANNER, "tcp/445", 19))) == []
+@pytest.mark.parametrize(("tries", "enough"), [(1, 10), (2, 20)])
+def test_unanswered_targets_of_one_service_are_a_sweep(tries: int, enough: int) -> None:
+    assert kinds(window(sweep(SCANNER, "tcp/445", enough, tries=tries))) == [(Means.PORTS, Kind.HORIZONTAL, enough)]
+    assert kinds(window(sweep(SCANNER, "tcp/445", enough - 1, tries=tries))) == []
+
+
+def test_in_long_windows_retries_show_and_ten_targets_are_enough() -> None:
+    tries = sweep(SCANNER, "tcp/445", 10, tries=2)
+    assert kinds(window(tries, length=600 * SECOND)) == [(Means.PORTS, Kind.HORIZONTAL, 10)]
+
+
+def telescope(targets: int) -> list[Try]:
+    """Ten visitors of dark addresses, each at a service of its own."""
+    return [
+        Try(f"198.51.100.{i + 1}", f"10.7.0.{target + 1}", f"tcp/{1000 + i}")
+        for target in range(targets)
+        for i in range(10)
+    ]
+
+
+@pytest.mark.parametrize("service", ["tcp/22", "udp/5060", "icmp/echo"])
+def test_five_dark_targets_are_a_sweep_however_often_they_are_tried(service: str) -> None:
+    means = Means.ICMP if service == "icmp/echo" else Means.PORTS
+    scanner = [Try("192.0.2.66", f"10.7.0.{i}", service, tries=7) for i in range(1, 6)]
+    found = [v for v in judge(window(telescope(5)[:40] + scanner[:4]), THRESHOLDS) if v.means is means]
+    assert found == []
+    verdicts = judge(window([*telescope(5), *scanner]), THRESHOLDS)
+    assert [(v.kind, v.ground, v.score) for v in verdicts if v.rows.tolist() == [0]] == [
+        (Kind.HORIZONTAL, Ground.DARK, 5)
+    ]
 
 
 def test_answers_make_a_sweep_honest() -> None:
@@ -45,6 +72,12 @@ def test_answers_make_a_sweep_honest() -> None:
 
 def test_retries_at_dead_targets_are_no_sweep() -> None:
     assert kinds(window(sweep(SCANNER, "tcp/443", 43, tries=8))) == []
+
+
+def test_nobody_loses_a_hundred_servers_of_one_service() -> None:
+    assert kinds(window(sweep(SCANNER, "tcp/443", 100, tries=8))) == [(Means.PORTS, Kind.HORIZONTAL, 100)]
+    assert kinds(window(sweep(SCANNER, "tcp/443", 99, tries=8))) == []
+    assert kinds(window(sweep(SCANNER, "tcp/443", 120, tries=8, answered=20))) == []
 
 
 def test_peers_that_fail_on_many_services_are_no_sweep() -> None:
@@ -73,16 +106,22 @@ def test_traceroute_is_no_scan() -> None:
     assert kinds(window(hops)) == []
 
 
-@pytest.mark.parametrize("answered", [0, 12])
-def test_pings_of_twelve_targets_are_a_sweep_answered_or_not(answered: int) -> None:
-    assert kinds(window(sweep(SCANNER, "icmp/echo", 12, answered=answered))) == [(Means.ICMP, Kind.HORIZONTAL, 12)]
+@pytest.mark.parametrize(
+    ("answered", "tries", "minutes", "named"),
+    [(0, 1, 1, True), (8, 1, 1, True), (0, 3, 1, True), (9, 1, 1, False), (10, 1, 10, True), (10, 3, 10, False)],
+)
+def test_pings_of_ten_targets_are_a_sweep_unless_all_answer_and_may_be_asked_again(
+    answered: int, tries: int, minutes: int, named: bool
+) -> None:
+    pings = window(sweep(SCANNER, "icmp/echo", 10, answered=answered, tries=tries), length=60 * minutes * SECOND)
+    assert kinds(pings) == ([(Means.ICMP, Kind.HORIZONTAL, 10)] if named else [])
 
 
 def test_pinging_again_and_again_is_monitoring() -> None:
     assert kinds(window(sweep(SCANNER, "icmp/echo", 40, tries=5, answered=40))) == []
 
 
-@pytest.mark.parametrize(("seconds", "named"), [(1, True), (59, True), (120, False)])
+@pytest.mark.parametrize(("seconds", "named"), [(1, True), (59, True), (180, False)])
 def test_unanswered_arp_requests_are_a_sweep_unless_they_take_long(seconds: int, named: bool) -> None:
     tries = sweep(SCANNER, "arp/request", 25)
     counts = window(tries, length=600 * SECOND, pause=seconds * SECOND // len(tries))
@@ -98,17 +137,26 @@ def test_means_are_judged_apart() -> None:
     ]
 
 
-def test_little_prolongs_a_scan_that_is_known() -> None:
-    rest = window(ports(SCANNER, "10.0.0.1", 3))
-    assert kinds(rest) == []
-    assert kinds(rest, {(0, Means.PORTS)}) == [(Means.PORTS, Kind.VERTICAL, 3)]
-    assert kinds(rest, {(0, Means.ARP)}) == []
+def test_a_named_source_goes_on_where_it_probes_in_vain() -> None:
+    tries = [
+        Try(SCANNER, "10.0.0.1", "tcp/80", answered=True),
+        Try(SCANNER, "10.0.0.1", "tcp/81"),
+        Try(SCANNER, "10.0.0.1", "icmp/echo", answered=True),
+    ]
+    counts = window(tries)
+    assert kinds(counts) == []
+    rows = {means: further_rows(counts, 0, means) for means in Means}
+    assert {means: counts.rows.service[found].tolist() for means, found in rows.items()} == {
+        Means.PORTS: [81],
+        Means.ICMP: [parse_service("icmp/echo")],
+        Means.ARP: [],
+    }
 
 
 def test_only_the_scanner_is_named() -> None:
     honest = [Try(f"10.5.0.{i}", "10.0.0.1", "tcp/443", answered=True) for i in range(1, 200)]
     counts = window(honest + ports(SCANNER, "10.0.0.1", 50) + honest)
-    (verdict,) = judge(counts, THRESHOLDS, set())
+    (verdict,) = judge(counts, THRESHOLDS)
     assert counts.sources[verdict.source].tolist()[1] & 0xFF == 66
     assert counts.rows.targets[verdict.rows].sum() == 50
 

@@ -53,6 +53,10 @@ def udp(*, time: float = 0, source: str = A, target: str = B, sport: int = 40000
     return Packet(START + round(time * SECOND), source, target, "udp", sport, dport, "udp")
 
 
+def group(sport: int = 40000) -> Packet:
+    return replace(udp(sport=sport, target="239.255.255.250", dport=1900), group=True)
+
+
 def echo(*, time: float = 0, source: str = A, target: str = B) -> Packet:
     return Packet(START + round(time * SECOND), source, target, "icmp", 0, 8, "request")
 
@@ -124,6 +128,23 @@ STORIES: dict[str, tuple[list[Packet], list[str]]] = {
     "the other end begins": ([tcp(SYN), back(tcp(SYN), after=1)], [ATTEMPT, f"attempt {B} tcp/40000 {A}"]),
     "a host that speaks to itself": ([tcp(SYN, target=A, sport=23)], [f"attempt {A} tcp/23 {A}"]),
     "multicast": ([replace(udp(), group=True)], []),
+    "who answers a question to all begins nothing": (
+        [group(), *(udp(sport=port, dport=40000, source=C, target=A) for port in (50000, 1900))],
+        [],
+    ),
+    "who comes to another port does": (
+        [group(), udp(sport=50000, dport=40001, source=C, target=A)], [f"attempt {C} udp/40001 {A}"],
+    ),
+    "a service answers one that asked all": ([group(5353), udp(sport=5353, dport=5353, source=C, target=A)], []),
+    "a sweep of services that ask all": (
+        [group(5353), udp(sport=50000, dport=5353, source=C, target=A)], [f"attempt {C} udp/5353 {A}"],
+    ),
+    "a question over TCP to all makes no answers": (
+        [replace(tcp(SYN, sport=40000), group=True), udp(sport=50000, dport=40000, source=C, target=A)],
+        [f"attempt {C} udp/40000 {A}"],
+    ),
+    "a DHCP server speaks to its clients": ([udp(sport=67, dport=68), udp(sport=547, dport=546)], []),
+    "a DHCP client asks its server": ([udp(sport=68, dport=67)], [f"attempt {A} udp/67 {B}"]),
     "UDP begins": ([udp()], [f"attempt {A} udp/53 {B}"]),
     "UDP is answered": ([udp(), back(udp())], [f"answered {A} udp/53 {B}", f"attempt {A} udp/53 {B}"]),
     "UDP again": ([udp(), udp(time=1)], [f"attempt {A} udp/53 {B}"] * 2),
@@ -346,3 +367,18 @@ def test_a_table_needs_a_power_of_two_of_at_least_four(slots: int) -> None:
 def test_a_bare_ack_needs_a_place_to_wait(pending: int) -> None:
     with pytest.raises(ValueError, match="pending"):
         ConversationSpec(pending=pending)
+
+
+def test_who_asked_all_is_forgotten_like_any_talk() -> None:
+    spec = ConversationSpec(idle=10 * SECOND)
+    for after, begun in ((9, 0), (19, 0), (60, 1)):
+        between = [tcp(SYN, time=moment, sport=20000 + moment) for moment in range(1, after)]
+        answer = udp(time=after, sport=50000, dport=40000, source=C, target=A)
+        told = [one for one in followed([group(), *between, answer], spec) if one.source == C]
+        assert len(told) == begun, after
+
+
+def test_questions_to_groups_do_not_fill_the_smallest_table() -> None:
+    packets = [replace(group(1024 + i), time=START + i) for i in range(500)]
+    told = followed([*packets, *(udp(sport=30000 + i, time=1) for i in range(50))], ConversationSpec(slots=4))
+    assert len(told) == 50

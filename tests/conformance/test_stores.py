@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.alerts.alert import Kind
+from service.alerts.alert import GAP, Kind
 from service.errors import NotFoundError, WindowConflictError
 from service.store.memory import MemoryStore
 from service.store.repository import AlertQuery, PatternQuery, Store
@@ -263,17 +263,18 @@ def test_the_last_of_two_with_one_id_counts(store: Store) -> None:
         assert all_alerts(reader, AlertQuery(source="192.0.2.9")) == []
 
 
-def test_open_alerts_are_those_of_the_sensor_seen_since(store: Store) -> None:
+def test_open_alerts_are_those_of_the_sensor_that_may_go_on(store: Store) -> None:
     with store.begin() as unit:
         unit.save_alerts(
             [
                 an_alert(id="old", last_seen=START + 9),
                 an_alert(id="now", last_seen=START + 10),
+                an_alert(id="slow", last_seen=START, scale=GAP + 10),
                 an_alert(id="elsewhere", sensor="core", last_seen=START + 10),
             ]
         )
     with store.read() as reader:
-        assert [alert.id for alert in reader.open_alerts("edge", START + 10)] == ["now"]
+        assert [alert.id for alert in reader.open_alerts("edge", START + 10 + GAP)] == ["now", "slow"]
 
 
 def test_live_patterns_are_those_of_the_sensor_seen_since(store: Store) -> None:
@@ -413,3 +414,28 @@ def test_a_cursor_of_another_listing_is_refused(store: Store) -> None:
         assert page.next is not None
         with refused():
             reader.alerts(AlertQuery(cursor=page.next))
+
+
+def test_open_alerts_of_some_sources(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(id=f"a{i}", sources=(f"192.0.2.{i % 3}", "192.0.2.9")) for i in range(6)])
+        unit.save_alerts([an_alert(id="a4", sources=("192.0.2.1", "192.0.2.9"), score=99.0)])
+    with store.read() as reader:
+
+        def found(*sources: str) -> list[str]:
+            return [alert.id for alert in reader.open_alerts("edge", 0, sources)]
+
+        assert found("192.0.2.1") == ["a1", "a4"]
+        assert found("192.0.2.1", "192.0.2.0", "203.0.113.1") == ["a0", "a1", "a3", "a4"]
+        assert found("192.0.2.9") == ["a0", "a1", "a2", "a3", "a4", "a5"]
+        assert found() == []
+        assert reader.open_alerts("edge", 0, ["192.0.2.1"])[1].score == 99.0
+
+
+def test_alerts_on_the_allow_list_are_listed_apart(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(id="told"), an_alert(id="allowed", allowed_by="192.0.2.1")])
+    with store.read() as reader:
+        assert [alert.id for alert in reader.alerts(AlertQuery()).items] == ["told"]
+        assert [alert.id for alert in reader.alerts(AlertQuery(allowed=True)).items] == ["allowed"]
+        assert [alert.id for alert in reader.open_alerts("edge", 0)] == ["told", "allowed"]

@@ -14,6 +14,7 @@ from tests.conftest import REPOSITORY
 RULES: list[BatchableRule] = [
     lnmf_core.Hals(),
     lnmf_core.ExtrapolatedHals(),
+    lnmf_core.JointGaussNewton(),
     lnmf_core.Multiplicative(),
     lnmf_core.ProjectedGradient(),
 ]

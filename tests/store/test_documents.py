@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from service.errors import StoreError
 from service.store import documents
-from service.windows.counts import ServiceCounts, Shed, SourceTotals, TargetSamples, WindowCounts
+from service.windows.counts import (
+    ServiceCounts,
+    Shed,
+    SourceTotals,
+    TargetSamples,
+    ToolCounts,
+    WindowCounts,
+)
 from tests.builders import MINUTE, START, a_pattern, a_window, an_alert
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -39,7 +46,7 @@ def any_window(draw: st.DrawFn) -> WindowCounts:
         rows=ServiceCounts(
             np.array(numbers(r, st.integers(0, max(n - 1, 0))), dtype=np.int32),
             np.array(numbers(r, INT32), dtype=np.int32),
-            *(np.array(numbers(r), dtype=np.int64) for _ in range(6)),
+            *(np.array(numbers(r), dtype=np.int64) for _ in range(7)),
         ),
         totals=SourceTotals(*(np.array(numbers(n), dtype=np.int64) for _ in range(4))),
         samples=TargetSamples(
@@ -49,6 +56,7 @@ def any_window(draw: st.DrawFn) -> WindowCounts:
         exact=draw(st.booleans()),
         shed=Shed(*(draw(st.integers(0, 2**63 - 1)) for _ in range(4))),
         halvings=np.array(draw(st.lists(st.integers(0, 40), min_size=n, max_size=n)), np.int8),
+        tools=ToolCounts(*(np.array(numbers(n), dtype=np.int64) for _ in range(7))),
     )
 
 
@@ -61,6 +69,17 @@ def test_a_window_comes_back_exactly(counts: WindowCounts) -> None:
     np.testing.assert_array_equal(stored.halvings, counts.halvings)
     assert stored.sources.shape == counts.sources.shape
     assert stored.rows.service.dtype == np.int32
+    for column in fields(ToolCounts):
+        np.testing.assert_array_equal(getattr(stored.tools, column.name), getattr(counts.tools, column.name))
+
+
+def test_a_document_of_a_version_that_knew_no_tools_shows_none() -> None:
+    counts = a_window()
+    plain = json.loads(zlib.decompress(documents.write_counts(counts)))
+    del plain["tools"]
+    stored = documents.read_counts("edge", START, START + MINUTE, zlib.compress(json.dumps(plain).encode()))
+    assert stored.digest() == counts.digest()
+    assert stored.tools.tcp.tolist() == [0, 0]
 
 
 def test_a_document_that_grows_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +106,8 @@ def damaged() -> list[bytes]:
         zlib.compress(json.dumps(plain | {"sources": [1]}).encode()),
         zlib.compress(json.dumps(plain | {"sources": [1, 2**64]}).encode()),
         zlib.compress(json.dumps(plain | {"sources": []}).encode()),
+        zlib.compress(json.dumps(plain | {"tools": {}}).encode()),
+        zlib.compress(json.dumps(plain | {"rows": []}).encode()),
     ]
 
 

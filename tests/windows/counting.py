@@ -48,6 +48,7 @@ def window_of(counts: WindowCounts) -> Window:
             targets=int(rows.targets[i]),
             answered=int(rows.answered[i]),
             probed=int(rows.probed[i]),
+            dark=int(rows.dark[i]),
             first=int(rows.first[i]),
             last=int(rows.last[i]),
         )

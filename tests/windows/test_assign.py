@@ -13,6 +13,7 @@ from service.capture.hosts import HostTable
 from service.windows.assign import Windows, WindowSpec
 from service.windows.budget import Budget
 from service.windows.clock import SteadyClock
+from service.windows.scales import Scale
 from tests.reference import SECOND, Told, windows_of
 from tests.windows.counting import HOSTS, attempts_batch, window_of
 
@@ -215,3 +216,56 @@ def test_one_absurd_time_makes_nothing_late(absurd: int) -> None:
     assert by_start == {START: 61}
     assert clock.mended == 1
     assert windows.late == 0
+
+
+def looked_at(told: list[Told], now: float, before: float = 0, spec: WindowSpec = SPEC) -> list[WindowCounts]:
+    windows = Windows("edge", spec, HOSTS)
+    for one in told:
+        assert not list(windows.add(attempts_batch([one]))) or spec.scales
+    list(windows.advance(START + round(now * SECOND)))
+    return list(windows.look(START + round(before * SECOND)))
+
+
+def several(count: int, seconds: float, outcome: str = "attempt") -> list[Told]:
+    return [at(seconds, target=f"10.0.0.{i + 1}", outcome=outcome) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "seen"),
+    [
+        (several(5, 1), 4, [5]),
+        (several(5, 1), 3.9, []),
+        (several(4, 1), 4, []),
+        (several(5, 1) + several(5, 1, "refused"), 1, [5]),
+        (several(5, 1) + several(5, 1, "answered"), 1, [5]),
+        (several(12, 1) + several(7, 1, "refused"), 2, [7]),
+    ],
+)
+def test_a_look_at_an_open_window_sees_what_is_decided(told: list[Told], now: float, seen: list[int]) -> None:
+    found = looked_at(told, now)
+    assert [counts.rows.targets[0] for counts in found] == seen
+    assert all(counts.seen_until == START + round(now * SECOND) and not counts.whole for counts in found)
+
+
+def test_a_look_leaves_out_sources_without_news() -> None:
+    assert looked_at(several(8, 1), now=20, before=10) == []
+    assert len(looked_at([*several(8, 1), at(16, target="10.0.9.9")], now=20, before=10)) == 1
+
+
+def test_a_look_sees_what_began_in_windows_before() -> None:
+    spec = WindowSpec(scales=(Scale(10 * MINUTE, 10 * MINUTE),))
+    told = [at(10 * i, target=f"10.0.0.{i + 1}") for i in range(9)]
+    seen = [((c.end - c.start) // MINUTE, c.rows.targets[0]) for c in looked_at(told, now=83, spec=spec)]
+    assert seen == [(10, 9)]
+
+
+def test_looking_changes_nothing() -> None:
+    batches = [several(20, 1), several(5, 30, "answered"), several(9, 61), several(9, 130)]
+    plain, _ = divided(batches)
+    windows = Windows("edge", SPEC, HOSTS)
+    found: list[WindowCounts] = []
+    for batch in batches:
+        found += windows.add(attempts_batch(batch))
+        list(windows.look(0))
+    found += windows.finish()
+    assert [counts.digest() for counts in found] == [counts.digest() for counts in plain]

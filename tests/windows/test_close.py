@@ -29,7 +29,7 @@ def closed(told: list[Told]) -> WindowCounts:
 
 services = st.sampled_from(
     ["tcp/22", "tcp/23", "udp/53", "udp/33433", "udp/33434", "udp/33435", "udp/33534", "udp/33535", "tcp/33440",
-     "icmp/echo", "arp/request"]
+     "icmp/echo", "arp/request", "tcp/443", "udp/443"]
 )  # fmt: skip
 addresses = st.integers(1, 4).map(lambda i: f"10.0.0.{i}")
 attempts = st.builds(
@@ -52,6 +52,17 @@ def test_the_reference_counts_the_same(stories: list[tuple[Told, list[str]]]) ->
     assert (np.diff(order) > 0).all()
     assert counts.attempts == sum(one.outcome == "attempt" for one in told)
     assert counts.exact
+
+
+def test_quic_is_answered_where_the_target_answers_over_tcp_instead() -> None:
+    tries = [Try("192.0.2.1", f"10.0.0.{i}", "udp/443") for i in range(1, 31)]
+    over_tcp = [Try("192.0.2.1", f"10.0.0.{i}", "tcp/443", answered=i <= 20) for i in range(1, 26)]
+    elsewhere = [Try("192.0.2.2", f"10.0.0.{i}", "tcp/443", answered=True) for i in range(1, 31)]
+    rows = window([*tries, *over_tcp, *elsewhere]).rows
+    mine = rows.source == 0
+    assert rows.service[mine].tolist() == [service_code(Protocol.TCP, 443), service_code(Protocol.UDP, 443)]
+    assert rows.answered[mine].tolist() == [20, 20]
+    assert rows.probed[mine].tolist() == [5, 10]
 
 
 def test_traceroute_is_one_service_tried_in_vain() -> None:
@@ -161,3 +172,25 @@ def test_the_hash_is_that_of_the_tables() -> None:
 def test_neighbours_of_neighbouring_networks_have_different_hashes() -> None:
     texts = [f"2001:db8:0:{network:x}::{host:x}" for network in range(100) for host in range(100)]
     assert len(set(hash_addresses(pack_addresses(texts)).tolist())) == len(texts)
+
+
+def visitors(target: str, count: int, services: int = 5) -> list[Try]:
+    return [Try(f"198.51.100.{i}", target, f"tcp/{i % services + 1}") for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("tries", "dark"),
+    [
+        (visitors("10.0.0.1", 9, services=4), 1),
+        (visitors("10.0.0.1", 8, services=4), 0),
+        (visitors("10.0.0.1", 9, services=3), 0),
+        ([*visitors("10.0.0.1", 30), Try("198.51.100.0", "10.0.0.1", "tcp/99", answered=True)], 0),
+        ([*visitors("10.0.0.1", 30), Try("10.0.0.1", "198.51.100.1", "tcp/80")], 0),
+        (visitors("10.0.0.1", 30) + visitors("10.0.0.2", 30), 2),
+    ],
+)
+def test_a_target_that_nobody_hears_of_is_dark(tries: list[Try], dark: int) -> None:
+    scanner = [Try("192.0.2.66", f"10.0.0.{i}", "tcp/23") for i in range(1, 4)]
+    counts = window(tries + scanner)
+    mine = counts.sources[counts.rows.source][:, 1] & 0xFF == 66
+    assert counts.rows.dark[mine].tolist() == [dark]

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from service.windows.counts import ServiceCounts, SourceTotals, WindowCounts
+from service.windows.counts import ServiceCounts, SourceTotals, ToolCounts, WindowCounts
 from tests.builders import START, a_window
 
 
@@ -66,6 +66,17 @@ def test_there_are_totals_of_each_source(field: str) -> None:
     short = replace(window.totals, **{field: getattr(window.totals, field)[:1]})
     with pytest.raises(ValueError, match=rf"SourceTotals\.{field}: length is not 2"):
         replace(window, totals=short)
+
+
+def test_tools_are_counted_of_each_source_and_part_of_the_content() -> None:
+    window = a_window()
+    with pytest.raises(ValueError, match=r"ToolCounts\.tcp: length is not 2"):
+        replace(window, tools=ToolCounts.none(3))
+    for column in fields(ToolCounts):
+        counts = {"tcp": np.array([1, 1]), column.name: np.array([2, 1])}
+        shown = replace(window, tools=replace(ToolCounts.none(2), **counts))
+        assert shown.digest() != window.digest()
+    assert replace(window, tools=ToolCounts.none(2)).digest() == window.digest()
 
 
 def test_there_are_samples_of_each_source() -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.capture.batch import take
 from service.windows.assign import Windows, WindowSpec
 from service.windows.budget import Budget
 from service.windows.counts import WindowCounts
-from service.windows.scales import Scale
+from service.windows.scales import USUAL, Scale, usual_scales
 from tests.reference import SECOND, Told, windows_of
 from tests.windows.counting import HOSTS, attempts_batch, window_of
 
@@ -47,37 +48,103 @@ moments = st.lists(
 ).map(sorted)
 
 
+def worth_telling(told: list[Told], start: int, length: int, finer: int) -> bool:
+    """Tell whether a window holds more than one of the next shorter length does."""
+    return len({one.time // finer for one in told if start <= one.time < start + length}) > 1
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(moments, st.integers(1, 20))
 def test_a_scale_counts_what_windows_of_its_length_would(told: list[tuple[float, int, int]], size: int) -> None:
     attempts = [at(*one) for one in told]
     scales = (Scale(10 * MINUTE, 10 * MINUTE), Scale(60 * MINUTE, 60 * MINUTE))
     found = by_length(attempts, WindowSpec(scales=scales), size)
-    for length in (MINUTE, 10 * MINUTE, 60 * MINUTE):
-        assert {counts.start: window_of(counts) for counts in found[length]} == windows_of(attempts, length)
+    for finer, length in ((1, MINUTE), (MINUTE, 10 * MINUTE), (10 * MINUTE, 60 * MINUTE)):
+        assert {counts.start: window_of(counts) for counts in found.get(length, [])} == {
+            start: window
+            for start, window in windows_of(attempts, length).items()
+            if length == MINUTE or worth_telling(attempts, start, length, finer)
+        }
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(moments)
-def test_sliding_windows_overlap(told: list[tuple[float, int, int]]) -> None:
+def test_sliding_windows_overlap_and_end_with_something_new(told: list[tuple[float, int, int]]) -> None:
     attempts = [at(*one) for one in told]
     found = by_length(attempts, WindowSpec(scales=(Scale(10 * MINUTE, 2 * MINUTE),)))
     expected = {}
-    for shift in range(5):
-        moved = [replace(one, time=one.time - shift * 2 * MINUTE) for one in attempts]
-        for start, counts in windows_of(moved, 10 * MINUTE).items():
-            expected[start + shift * 2 * MINUTE] = sum(row.attempts for row in counts.rows.values())
-    assert {counts.start: counts.attempts for counts in found[10 * MINUTE]} == expected
+    for end in {one.time // (2 * MINUTE) * 2 * MINUTE + 2 * MINUTE for one in attempts}:
+        start = end - 10 * MINUTE
+        if worth_telling(attempts, start, 10 * MINUTE, MINUTE):
+            expected[start] = sum(start <= one.time < end for one in attempts)
+    assert {counts.start: counts.attempts for counts in found.get(10 * MINUTE, [])} == expected
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 3600), st.integers(1, 2), st.integers(1, 3), st.integers(0, 63)), min_size=1
+    ).map(sorted),
+    st.integers(1, 20),
+)
+def test_scales_count_the_marks_that_all_attempts_of_a_pair_have(
+    told: list[tuple[float, int, int, int]], size: int
+) -> None:
+    attempts = attempts_batch([at(*one[:3]) for one in told])
+    attempts = replace(attempts, tools=np.array([one[3] for one in told], np.uint8))
+    windows = Windows("edge", WindowSpec(scales=(Scale(60 * MINUTE, 60 * MINUTE),)), HOSTS)
+    found = [
+        counts for i in range(0, len(told), size) for counts in windows.add(take(attempts, slice(i, i + size)))
+    ]
+    found += windows.finish()
+    for counts in found:
+        marks: dict[tuple[int, int], int] = {}
+        for moment, source, target, shown in told:
+            if counts.start <= at(moment).time < counts.end:
+                marks[source, target] = marks.get((source, target), 63) & shown
+        by_source = {int(low) & 255: place for place, low in enumerate(counts.sources[:, 1])}
+        expected = np.zeros((7, len(by_source)), np.int64)
+        for (source, _), shown in marks.items():
+            carried = [shown >> bit & 1 for bit in (5, 6, 0, 1, 2, 3, 4)]
+            expected[:, by_source[source]] += carried
+        got = [getattr(counts.tools, column.name) for column in fields(counts.tools)]
+        np.testing.assert_array_equal(np.array(got), expected)
 
 
 def test_windows_come_in_the_order_in_which_they_end_and_idle_time_makes_none() -> None:
-    attempts = [at(0), at(61), at(601), at(90_000)]
+    attempts = [at(0), at(61), at(601), at(661), at(90_000), at(90_061)]
     windows = Windows("edge", WindowSpec(scales=(Scale(10 * MINUTE, 10 * MINUTE),)), HOSTS)
     ends = []
     for one in attempts:
         ends += [(counts.end - START) / SECOND for counts in windows.add(attempts_batch([one]))]
     ends += [(counts.end - START) / SECOND for counts in windows.finish()]
-    assert ends == [60, 120, 600, 660, 1200, 90_060, 90_600]
+    assert ends == [60, 120, 600, 660, 720, 1200, 90_060, 90_120, 90_600]
+
+
+def test_slow_scans_add_up_within_a_day() -> None:
+    attempts = [at(1800 * i + 5, 1, i + 1) for i in range(100)]
+    found = by_length(attempts, WindowSpec(scales=USUAL))
+    day = found[24 * 60 * MINUTE]
+    assert [counts.attempts for counts in day][:22] == list(range(3, 47, 2))
+    assert {counts.attempts for counts in day[24:-1]} == {48}
+    assert {counts.rows.targets[0] for counts in day[24:-1]} == {48}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lengths"),
+    [
+        (1, [600, 3600, 86400]),
+        (60, [600, 3600, 86400]),
+        (7, []),
+        (600, [3600, 86400]),
+        (3600, [86400]),
+        (86400, []),
+    ],
+)
+def test_usual_scales_are_those_that_windows_add_up_to(seconds: int, lengths: list[int]) -> None:
+    scales = usual_scales(seconds * SECOND)
+    assert [scale.length // SECOND for scale in scales] == lengths
+    WindowSpec(length=seconds * SECOND, scales=scales)
 
 
 def test_a_scale_has_a_budget_too_and_keeps_the_samples_of_its_parts() -> None:
@@ -95,6 +162,11 @@ def test_a_scale_has_a_budget_too_and_keeps_the_samples_of_its_parts() -> None:
 def test_a_step_divides_the_length(length: int, step: int) -> None:
     with pytest.raises(ValueError, match="step"):
         Scale(length, step)
+
+
+def test_scales_become_longer() -> None:
+    with pytest.raises(ValueError, match="scales"):
+        WindowSpec(length=600 * SECOND, scales=(Scale(600 * SECOND, 600 * SECOND),))
 
 
 def test_a_scale_does_not_cut_the_windows_it_is_made_of() -> None:

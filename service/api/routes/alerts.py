@@ -31,7 +31,9 @@ class AlertRoutes:
 
     def list(self, request: Request, response: Response, wanted: Annotated[AlertFilter, Query()]) -> AlertPage:
         """List alerts that fit all filters, last begun first. The Link header leads to the next page."""
-        query = AlertQuery(wanted.kind, wanted.source, wanted.since, wanted.sensor, wanted.limit, wanted.cursor)
+        query = AlertQuery(
+            wanted.kind, wanted.source, wanted.since, wanted.sensor, wanted.limit, wanted.cursor, wanted.allowed
+        )
         with self._store.read() as reader:
             page = reader.alerts(query)
         if page.next is not None:

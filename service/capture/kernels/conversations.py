@@ -22,9 +22,11 @@ _REFUSED = 4
 _PENDING = 8  # a bare ACK: an attempt only if nothing follows
 _SILENT = 16  # begun before the capture did, or only its answers are seen: no attempt
 _PROBE = 32  # begun by a TCP packet that begins nothing honest: FIN, NULL, Xmas
+_TOOLS = 8  # from this bit on: the tools' marks of a pending one
 
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
-_PAYLOAD, _GROUP = 1 << 8, 1 << 9  # service.capture.kernels.headers
+_PAYLOAD, _GROUP, _MARKS = 1 << 8, 1 << 9, 10  # service.capture.kernels.headers
+_SHOWN = 1 << 5  # service.capture.tools.Marks
 _TCP, _UDP, _REQUEST, _REPLY, _UNREACHABLE = 0, 1, 2, 3, 4
 _ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW = 0, 1, 2, 3  # service.capture.batch.Outcome
 
@@ -32,8 +34,10 @@ _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation se
 
 DONE, ROTATE = 0, 1
 
-HEAD, WAITING = 0, 1
-"""Fields of the cursor of the ring of bare ACKs: the oldest one, and how many there are."""
+HEAD, WAITING, ASKED = 0, 1, 2
+"""Fields of the cursor: of the ring of bare ACKs the oldest one, and how many there are; whether anyone has asked
+a group."""
+_DHCP, _DHCP_CLIENT, _DHCP6, _DHCP6_CLIENT = 67, 68, 547, 546
 
 
 @compiled
@@ -44,6 +48,18 @@ def _find(table: NDArray[np.int64], key: int) -> int:
     while table[at, _KEY] != 0 and table[at, _KEY] != key:
         at = (at + 1) & mask
     return at
+
+
+@compiled
+def _asker(end: int) -> int:
+    """Return the key that stands for a host's port which has asked a group."""
+    return np.int64(mix64(np.int64(mix64(end)) - 1) | np.uint64(1))
+
+
+@compiled
+def _asked(end: int, young: NDArray[np.int64], old: NDArray[np.int64]) -> bool:
+    key = _asker(end)
+    return young[_find(young, key), _KEY] != 0 or old[_find(old, key), _KEY] != 0
 
 
 @compiled
@@ -74,6 +90,7 @@ def settle(
     out_target: NDArray[np.uint32],
     out_service: NDArray[np.int32],
     out_outcome: NDArray[np.uint8],
+    out_tools: NDArray[np.uint8],
 ) -> int:
     """Decide on the bare ACKs seen before `until`, and on more of the oldest until `free` places are free.
 
@@ -91,6 +108,7 @@ def settle(
             out_target[rows] = oldest[3]
             out_service[rows] = oldest[4]
             out_outcome[rows] = _ATTEMPT_ROW
+            out_tools[rows] = oldest[5]
             rows += 1
     return rows
 
@@ -120,6 +138,7 @@ def follow(
     out_target: NDArray[np.uint32],
     out_service: NDArray[np.int32],
     out_outcome: NDArray[np.uint8],
+    out_tools: NDArray[np.uint8],
 ) -> tuple[int, int, int, int]:
     """Follow packets from `first` on, until the end or until a young table has to be begun.
 
@@ -147,9 +166,23 @@ def follow(
                 out_target,
                 out_service,
                 out_outcome,
+                out_tools,
             )
         here = np.int64(source[i]) << 16 | source_port[i]
         there = np.int64(target[i]) << 16 | target_port[i]
+        kind = event[i]
+        flag = np.int64(flags[i])
+        if flag & _GROUP:
+            if kind == _UDP:  # who answers such a question, from whichever port, begins nothing
+                key = _asker(here)
+                at = _find(young, key)
+                if young[at, _KEY] == 0:
+                    young[at, _KEY] = key
+                    used += 1
+                young[at, _STATE] = _SILENT
+                cursor[ASKED] = 1
+            i += 1
+            continue
         low_sends = here <= there
         if low_sends:
             mixed = mix64(np.int64(mix64(here)) + there)
@@ -160,8 +193,7 @@ def follow(
             key = np.int64(1)
         at = _find(young, key)
         known = young[at, _KEY] != 0
-        kind = event[i]
-        flag = np.int64(flags[i])
+        tools = flag >> _MARKS | _SHOWN
         syn = kind == _TCP and flag & (_SYN | _ACK | _RST) == _SYN
         # A SYN begins anew whatever was before: it need not be looked for.
         if not known and not syn:
@@ -177,9 +209,6 @@ def follow(
         result = -1  # what this packet tells of the attempt before it
         begin_state = np.int64(_LOW_BEGAN if low_sends else 0)
 
-        if flag & _GROUP:
-            i += 1
-            continue
         if kind == _TCP:
             if syn:
                 attempt = True
@@ -229,7 +258,14 @@ def follow(
                     state &= ~_REFUSED
             else:
                 a, b = source_port[i], target_port[i]
-                if (a < 1024 and b >= 1024) or (serves[a] and not serves[b] and b >= 1024):
+                if (
+                    (a < 1024 and b >= 1024)
+                    or (serves[a] and not serves[b] and b >= 1024)
+                    or (a == _DHCP and b == _DHCP_CLIENT)
+                    or (a == _DHCP6 and b == _DHCP6_CLIENT)
+                    # A sweep of the port from which hosts ask groups comes from another one than that.
+                    or (cursor[ASKED] and (not serves[b] or a == b) and _asked(there, young, old))
+                ):
                     state = _SILENT | (0 if low_sends else _LOW_BEGAN)
                 else:
                     attempt = True
@@ -259,6 +295,7 @@ def follow(
             out_target[rows] = target[i]
             out_service[rows] = service
             out_outcome[rows] = _ATTEMPT_ROW
+            out_tools[rows] = tools
             rows += 1
         elif state & _PENDING and not known:
             young[at, _BEGAN] = time[i]
@@ -268,6 +305,8 @@ def follow(
             pending[last, 2] = source[i]
             pending[last, 3] = target[i]
             pending[last, 4] = service
+            pending[last, 5] = tools
+            state |= tools << _TOOLS
             cursor[WAITING] += 1
         elif result >= 0 and state & _SILENT == 0:
             mark = _ANSWERED if result == _ANSWERED_ROW else _REFUSED
@@ -283,6 +322,7 @@ def follow(
                 out_target[rows] = asked
                 out_service[rows] = service
                 out_outcome[rows] = _ATTEMPT_ROW
+                out_tools[rows] = state >> _TOOLS
                 rows += 1
             if state & (_ANSWERED | mark) == 0:
                 state |= mark
@@ -291,6 +331,7 @@ def follow(
                 out_target[rows] = asked
                 out_service[rows] = service
                 out_outcome[rows] = result
+                out_tools[rows] = 0
                 rows += 1
         young[at, _STATE] = state
         i += 1

@@ -38,6 +38,17 @@ def u32(data: NDArray[np.uint8], at: int) -> int:
 
 
 @compiled
+def u32_little(data: NDArray[np.uint8], at: int) -> int:
+    """Return the 32 bits that begin at `at`, little-endian."""
+    return (
+        (np.int64(data[at + 3]) << 24)
+        | (np.int64(data[at + 2]) << 16)
+        | (np.int64(data[at + 1]) << 8)
+        | np.int64(data[at])
+    )
+
+
+@compiled
 def u16_little(data: NDArray[np.uint8], at: int) -> int:
     """Return the 16 bits that begin at `at`, little-endian."""
     return (np.int64(data[at + 1]) << 8) | np.int64(data[at])

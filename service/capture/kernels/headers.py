@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.kernels.fields import AT, END, ETHER, FORM, u16, u32
+from service.capture.kernels.fields import AT, END, ETHER, FORM, u16, u32, u32_little
 from service.capture.kernels.interning import intern
 from service.capture.kernels.reasons import (
     ADDRESSES,
@@ -27,7 +27,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "6c218e530725f3aa"
+BUILT_ON = "db01a665ab3d1b35"
 
 # What a packet does in its conversation.
 TCP, UDP, REQUEST, REPLY, UNREACHABLE, TIME_EXCEEDED = 0, 1, 2, 3, 4, 5
@@ -36,6 +36,13 @@ PAYLOAD = 1 << 8
 """Bit of `flags`, above TCP's eight: the packet carries data."""
 GROUP = 1 << 9
 """Bit of `flags`: the target is a multicast or broadcast address, or the source can't be one host."""
+MARKS = 10
+"""From this bit of `flags` on: what scanners leave in their probes, see `service.capture.tools`."""
+ZMAP, MASSCAN, MIRAI, NMAP, UNICORNSCAN = (1 << MARKS + mark for mark in range(5))
+
+RECENT = 256
+"""Rows of `recent`: what the latest probe of a source showed, as it takes two to know nmap or unicornscan. Of four
+numbers each: source and unicornscan's key; the sequence number; source and nmap's mask; nothing."""
 
 ETHERNET, RAW_BSD, RAW_OPENBSD, RAW, NULL, LOOP, COOKED, COOKED2, RAW4, RAW6 = (
     1,
@@ -74,6 +81,7 @@ def decode_plain(
     out_protocol: NDArray[np.uint8],
     out_event: NDArray[np.uint8],
     out_flags: NDArray[np.uint16],
+    recent: NDArray[np.int64],
     layer: NDArray[np.int64],
 ) -> tuple[int, int]:
     """Decode records from `first` on, until the end or one that has to be opened, which `layer` then tells.
@@ -375,6 +383,43 @@ def decode_plain(
         if source < 0 or target < 0:
             tally[ADDRESSES] += 1
             continue
+
+        # What scanners leave in their probes; see `service.capture.tools`.
+        if event == TCP:
+            low = flags & 0x3F
+            if low == 2 and version == 4:
+                place = (source * 0x9E3779B1 >> 16) & (RECENT - 1)
+                number, sequence, both = u16(data, network + 4), u32(data, at + 4), u32(data, at)
+                if number == 54321:
+                    flags |= ZMAP
+                if (number ^ sequence ^ target_low ^ both) & 0xFFFF == 0:
+                    flags |= MASSCAN
+                if sequence == target_low:
+                    flags |= MIRAI
+                turned = u32_little(data, network + 16) ^ (both << 16 & 0xFFFF0000) ^ both >> 16
+                key = source << 32 | (sequence ^ turned)
+                if recent[place, 0] == key and recent[place, 1] != sequence:  # the same again is a retry
+                    flags |= UNICORNSCAN
+                recent[place, 0] = key
+                recent[place, 1] = sequence
+            if at + 20 <= end and data[at + 15] == 0:
+                window = data[at + 14]
+                if window == 4 or window == 8 or window == 12 or window == 16:
+                    if low == 2:  # its only option: a maximum segment size of 1460
+                        ours = data[at + 12] == 0x60 and at + 24 <= end and u32(data, at + 20) == 0x020405B4
+                    else:  # NULL, FIN, Xmas, a bare ACK
+                        ours = data[at + 12] == 0x50 and (
+                            low == 0 or low == 1 or low == 0x29 or (low == 0x10 and not flags & PAYLOAD)
+                        )
+                    if ours:
+                        place = (source * 0x9E3779B1 >> 16) & (RECENT - 1)
+                        masked = u32(data, at + 8) if low == 0x10 else u32(data, at + 4)
+                        mask = source << 17 | 1 << 16 | (masked >> 16 ^ masked & 0xFFFF)
+                        if recent[place, 2] == mask:
+                            flags |= NMAP
+                        recent[place, 2] = mask
+        elif (event == UDP or followed == 2) and version == 4 and u16(data, network + 4) == 54321:
+            flags |= ZMAP
 
         out_time[count] = time[i]
         out_source[count] = source

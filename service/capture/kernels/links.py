@@ -40,7 +40,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "747a3a439c996406"
+BUILT_ON = "0ffa3e572693bbb1"
 
 OPENED, NOT_WRAPPED = -1, -2
 

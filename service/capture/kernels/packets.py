@@ -15,7 +15,7 @@ from service.capture.kernels.headers import decode_plain
 from service.capture.kernels.tunnels import unwrap
 from service.compiled import compiled
 
-BUILT_ON = "d04c86b59fd9eaff"
+BUILT_ON = "514a6b10a90aa528"
 
 
 @compiled
@@ -39,6 +39,7 @@ def decode_wrapped(
     out_protocol: NDArray[np.uint8],
     out_event: NDArray[np.uint8],
     out_flags: NDArray[np.uint16],
+    recent: NDArray[np.int64],
     layer: NDArray[np.int64],
 ) -> int:
     """Go on where `decode_plain` stopped, at a packet that `layer` tells, and return the rows in the columns.
@@ -56,10 +57,10 @@ def decode_wrapped(
             _, rows = decode_plain(
                 first, rows, data, inner_offset, inner_length, time[i : i + 1], inner_link, words, slots, tally,
                 out_time, out_source, out_target, out_source_port, out_target_port, out_protocol, out_event,
-                out_flags, layer,
+                out_flags, recent, layer,
             )  # fmt: skip
         i, rows = decode_plain(
             i + 1, rows, data, offset, length, time, link, words, slots, tally, out_time, out_source, out_target,
-            out_source_port, out_target_port, out_protocol, out_event, out_flags, layer,
+            out_source_port, out_target_port, out_protocol, out_event, out_flags, recent, layer,
         )  # fmt: skip
     return rows

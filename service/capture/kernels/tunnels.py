@@ -47,7 +47,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "b2a0af83f14319ae"
+BUILT_ON = "11fa3bdc9d0fed87"
 
 NO_TUNNEL = -1
 

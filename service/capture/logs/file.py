@@ -39,6 +39,8 @@ class BadHeaderError(Exception):
 class LogFile:
     """A log, plain or packed. Raises CaptureError if the file can't be opened."""
 
+    is_log = True
+
     def __init__(
         self, source: Path | Opening, reader: Callable[[HostTable, LineTally], LogReader], hosts: HostTable
     ) -> None:

@@ -260,6 +260,7 @@ def test_a_window_is_shown_with_its_totals(client: Client) -> None:
         "targets": 4,
         "answered": 1,
         "probed": 3,
+        "dark": 0,
         "first_seen": "2023-11-14T22:13:20.000000Z",
         "last_seen": "2023-11-14T22:13:20.000000Z",
     }

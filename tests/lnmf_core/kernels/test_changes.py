@@ -1,34 +1,27 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
-from lnmf_core.kernels.changes import columns_of, forget, index_all, place_of, slots_of
-
-
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(
-    held=st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 40), unique=True, max_size=31),
-    data=st.data(),
-)
-def test_an_index_finds_what_is_there_and_nothing_else(held: list[int], data: st.DataObject) -> None:
-    gone = data.draw(st.lists(st.sampled_from(held), unique=True)) if held else []
-    keys, table = np.array(held, np.int64), np.empty(64, np.int64)
-    index_all(table, keys, len(keys))
-    np.testing.assert_array_equal(slots_of(keys, table, keys), np.arange(len(keys)))
-    for number, key in enumerate(gone):
-        forget(key, table, keys)
-        expected = [-1 if one in gone[: number + 1] else slot for slot, one in enumerate(held)]
-        np.testing.assert_array_equal(slots_of(keys, table, keys), expected)
-    for key in gone:
-        table[place_of(key, table, keys)] = held.index(key)
-    np.testing.assert_array_equal(slots_of(keys, table, keys), np.arange(len(keys)))
+from lnmf_core.kernels.changes import solve_rows, withdraw_rows
+from lnmf_core.kernels.sweeps import hals_sweeps
+from lnmf_core.kernels.tiles import ROWS
+from tests.lnmf_core.kernels.problem import COLUMNS, WIDTHS, Problem, close, filled
 
 
-def test_columns_are_named_once_and_the_marks_are_wiped() -> None:
-    begins, ends = np.array([0, 2, 3]), np.array([2, 3, 5])
-    indices, marks = np.array([4, 1, 7, 4, 2], np.int32), np.zeros(9, np.bool_)
-    found = columns_of(np.array([2, 0]), begins, ends, indices, np.array([1, 8, 8], np.int32), marks)
-    np.testing.assert_array_equal(found, [4, 2, 1, 8])
-    assert not marks.any()
+@pytest.mark.parametrize("k", WIDTHS)
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 5])
+def test_some_rows_are_solved_and_withdrawn(rows: int, k: int) -> None:
+    p = Problem(rows, k)
+    slots = np.random.default_rng(0).permutation(rows)[: max(rows - 2, 1)]
+    D, Ct, cross, gram = filled(p.D), filled(p.Ct), filled(np.ones((COLUMNS, k))), np.ones((k, k))
+    fit = solve_rows(slots, *p.parts, Ct, p.gram_C, 3, 0.0, D, cross, gram)
+    expected = p.D.copy()
+    expected[slots] = hals_sweeps(p.D[slots], (p.dense @ p.Ct)[slots], p.gram_C, 3, 0.0)
+    close(D[:rows, :k], expected)
+    close(cross[:COLUMNS, :k], 1 + p.dense[slots].T @ expected[slots])
+    close(gram, 1 + expected[slots].T @ expected[slots])
+    assert fit == pytest.approx((p.Ct * (p.dense[slots].T @ expected[slots])).sum())
+    assert withdraw_rows(slots, *p.parts, Ct, D, cross, gram) == pytest.approx(-fit)
+    close(cross[:COLUMNS, :k], 1.0)
+    close(gram, 1.0)

@@ -11,6 +11,7 @@ from lnmf_core.kernels.directions import (
     part_norms,
     random_directions,
 )
+from lnmf_core.matrix import NO_ORDER
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -20,11 +21,13 @@ def test_products_are_those_of_scipy(rows: int, k: int, dtype: Any) -> None:
     X = sparse.csr_array((rng.random((rows, 31)) * (rng.random((rows, 31)) < 0.2)).astype(dtype))
     right = rng.random((31, k)).astype(dtype)
     near = 50 * float(np.finfo(dtype).eps)
-    images = csr_product(X.indptr, X.indices, X.data, right)
+    images = csr_product(NO_ORDER, X.indptr, X.indices, X.data, right)
     returned = csr_gram_product(X.indptr, X.indices, X.data, right)
     assert images.shape == (rows, k)
     assert returned.shape == right.shape
     np.testing.assert_allclose(images, X @ right, rtol=near)
+    order = rng.permutation(rows)
+    np.testing.assert_array_equal(csr_product(order, X.indptr, X.indices, X.data, right)[order], images)
     np.testing.assert_allclose(returned, X.T @ (X @ right), rtol=near)
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lnmf_core import ExtrapolatedHals, Hals, Nndsvd, RandomStart, Stop
-from lnmf_core.kernels.sparse import from_blocks, to_blocks
-from lnmf_core.kernels.tiles import ROWS, room
+from lnmf_core import ExtrapolatedHals, Hals, Nndsvd, RandomStart, Stop, threads
+from lnmf_core.kernels.tiles import room
 from lnmf_core.matrix import checked
 from lnmf_core.rules.sweep_plan import Pace
 from lnmf_core.solve import _iterate, _iterate_compiled
@@ -49,15 +48,19 @@ def test_a_component_that_is_absent_from_the_partner_is_left_as_it_is() -> None:
     np.testing.assert_allclose(same.C, factors.C, atol=1e-9)
 
 
-@pytest.mark.parametrize("rows", [1, ROWS, ROWS + 1])
-def test_blocks_hold_the_factor(rows: int) -> None:
-    factor = np.random.default_rng(rows).random((rows, 3))
-    blocks, back = room(-(-rows // ROWS) * 3, ROWS, factor), np.empty_like(factor)
-    blocks[:] = np.nan
-    to_blocks(factor, blocks)
-    from_blocks(blocks, back)
-    np.testing.assert_array_equal(back, factor)
-    assert np.isfinite(blocks).all()
+@pytest.mark.parametrize("parts", [2, 3, 7])
+@pytest.mark.parametrize("pace", [Pace(), WILD], ids=["steady", "wild"])
+def test_parts_only_change_the_order_of_sums(parts: int, pace: Pace) -> None:
+    matrix = checked(counts(100, 90))
+    plan, stop = ExtrapolatedHals(2, pace).plan(9), Stop(12, 1e-9)
+    first = RandomStart(1).factors(matrix, 9)
+    factors, errors, reason = _iterate_compiled(matrix, first, plan, stop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "SPARSE", ((0, parts),))
+        same, same_errors, same_reason = _iterate_compiled(matrix, first, plan, stop)
+    assert same_errors == pytest.approx(errors, rel=1e-9)
+    assert same_reason is reason
+    np.testing.assert_allclose(same.D, factors.D, atol=1e-8)
 
 
 def test_room_begins_at_a_cache_line() -> None:

@@ -7,14 +7,19 @@ from numpy.typing import NDArray
 from lnmf_core.kernels.compiled import compiled
 from lnmf_core.kernels.vectors import (
     FOUR,
+    SIXTEEN,
     WIDTH,
     fetch,
+    kept,
     load,
     load_four,
+    load_sixteen,
     multiply_add,
+    narrowed,
     positive,
     spread,
     spread_four,
+    spread_sixteen,
     store,
     total,
     turn,
@@ -49,6 +54,22 @@ def four_times(array: NDArray[Any], number: float, row: int, column: int, out: N
     fetch(array, row, column)
     times = spread_four(array.dtype.type(number))
     store(out, row, column, multiply_add(times, load_four(array, row, column), load_four(out, row, column)))
+
+
+@compiled
+def sixteen_times(array: NDArray[Any], number: float, row: int, column: int, out: NDArray[Any]) -> None:
+    times = spread_sixteen(array.dtype.type(number))
+    store(out, row, column, multiply_add(times, load_sixteen(array, row, column), load_sixteen(out, row, column)))
+
+
+@compiled
+def four_total(array: NDArray[Any], flag: bool) -> Any:
+    return total(kept(load_four(array, 0, 1), flag))
+
+
+@compiled
+def four_narrowed(array: NDArray[Any], out: NDArray[Any]) -> None:
+    store(out, 0, 1, narrowed(load_four(array, 0, 2)))
 
 
 @compiled
@@ -111,3 +132,28 @@ def test_a_square_of_four_is_turned(dtype: Any) -> None:
     expected = np.full_like(out, -1)
     expected[5 : 5 + FOUR, 9 : 9 + FOUR] = source[2 : 2 + FOUR, 7 : 7 + FOUR].T
     np.testing.assert_array_equal(out, expected)
+
+
+@DTYPES
+def test_sixteen_numbers_are_moved_and_the_next_are_not(dtype: Any) -> None:
+    array = np.arange(40.0).reshape(2, 20).astype(dtype)
+    out = np.ones_like(array)
+    sixteen_times(array, 3.0, 0, 3, out)
+    expected = np.ones_like(array)
+    expected[0, 3 : 3 + SIXTEEN] += 3 * array[0, 3 : 3 + SIXTEEN]
+    np.testing.assert_array_equal(out, expected)
+
+
+@DTYPES
+def test_what_is_not_kept_is_zero_even_if_it_is_no_number(dtype: Any) -> None:
+    array = np.array([[9.0, 1.0, 2.0, 3.0, 4.0, 9.0]], dtype)
+    assert four_total(array, True) == 10
+    array[0, 2] = np.nan
+    assert four_total(array, False) == 0
+    assert np.isnan(four_total(array, True))
+
+
+def test_numbers_are_narrowed() -> None:
+    array, out = np.arange(8.0).reshape(1, 8) / 3, np.zeros((1, 8), np.float32)
+    four_narrowed(array, out)
+    np.testing.assert_array_equal(out, np.array([[0, 2 / 3, 1, 4 / 3, 5 / 3, 0, 0, 0]], np.float32))

@@ -1,0 +1,1 @@
+"""Does an installation find scans? Generated ones are sent to it, and what it names is compared."""
