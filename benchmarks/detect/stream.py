@@ -152,5 +152,5 @@ def follow(background: Background, length: int, step: int, first: int, last: int
 def loud(window: WindowCounts) -> Bools:
     """Mark the sources that the service names by themselves."""
     marked = np.zeros(len(window.sources), np.bool_)
-    marked[[verdict.source for verdict in judge(window, Thresholds(), set())]] = True
+    marked[[verdict.source for verdict in judge(window, Thresholds())]] = True
     return marked
