@@ -17,7 +17,6 @@ from service.capture.flow_direction import FlowDirection
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
-from service.patterns.catalogue import FORGOTTEN, Followers, identify
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
 from service.store.repository import Store, Unit, WindowRecord
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
+    from service.patterns.catalogue import Followers
     from service.windows.counts import WindowCounts
 
 
@@ -258,7 +258,6 @@ class Pipeline:
         alerts = follow(counts, verdicts, _known(unit, counts), _main_patterns(followers), self._spec.allowed)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
-        unit.save_patterns(found.pattern for found in followers)
         unit.save_alerts(alerts)
         unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
@@ -266,8 +265,11 @@ class Pipeline:
     def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
         if counts.rows.targets.sum() < self._spec.factorization.pairs:
             return []
-        shapes = self._finder(counts).find(count_matrix(counts))
-        return identify(counts, shapes, unit.live_patterns(counts.sensor, counts.start - FORGOTTEN))
+        catalogue = unit.catalogue(counts.sensor, counts.end - counts.start)
+        shapes = self._finder(counts).find(count_matrix(counts), catalogue.known())
+        update = catalogue.update(counts, shapes)
+        unit.save_catalogue(update)
+        return update.followers
 
     def _finder(self, counts: WindowCounts) -> PatternFinder:
         """Return what is known of the patterns of a sensor's windows of this length."""

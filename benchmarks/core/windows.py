@@ -2,7 +2,7 @@
 
     python -m benchmarks.core.windows [--output benchmarks/results/core]
 
-Each window goes through `Factorizer`, warm from the one before where the rank allows, as `PatternFinder` has it,
+Each window goes through `Factorizer`, warm from the one before where the rank allows, as `Components` has it,
 and through multiplicative updates from the start that a cold look has, its zeros filled. Time is CPU time of one
 thread, the median of some runs: of the whole window for the service, and for multiplicative updates until their
 error is within 1 % of the service's, start included, or for all of their iterations if it never is. Patterns are
@@ -23,7 +23,7 @@ from scipy.optimize import linear_sum_assignment
 import lnmf_core
 from benchmarks.core import results
 from service.capture.file import CaptureFile
-from service.patterns.factorize import FactorizationSpec, PatternFinder
+from service.patterns.factorize import Components, FactorizationSpec
 from service.pipeline import PipelineSpec, Reading, read_windows
 from service.windows.matrix import CountMatrix, count_matrix
 
@@ -106,10 +106,10 @@ def measure(number: int, matrices: list[CountMatrix]) -> dict[str, Any]:
 
 def _after(matrices: list[CountMatrix]) -> lnmf_core.Factorizer | None:
     """Return the factorizer that has followed these windows as the service does."""
-    finder = PatternFinder(FactorizationSpec())
+    components = Components(FactorizationSpec())
     for matrix in matrices:
-        finder.find(matrix)
-    return finder.factorizer
+        components.find(matrix)
+    return components.factorizer
 
 
 def lines_of(about: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ from service.api.routes.alerts import AlertRoutes
 from service.api.routes.health import HealthRoutes
 from service.api.routes.patterns import PatternRoutes
 from service.api.routes.windows import WindowRoutes
-from service.api.schemas import WindowIn
+from service.api.schemas import Judgement, WindowIn
 
 if TYPE_CHECKING:
     from service.api.ingest import Ingest
@@ -53,13 +53,13 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str) -> Fas
 
 
 class _Application(FastAPI):
-    """Describes also the documents that FastAPI does not see: posted windows and problems."""
+    """Describes also the documents that FastAPI does not see: what is posted, and problems."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI description."""
         document = super().openapi()
         _, schemas = models_json_schema(
-            [(WindowIn, "validation"), (Problem, "serialization")],
+            [(WindowIn, "validation"), (Judgement, "validation"), (Problem, "serialization")],
             ref_template="#/components/schemas/{model}",
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])

@@ -25,16 +25,40 @@ ACCEPTED: Example = {
     "patterns": [REFERENCE],
     "alerts": [ALERT_REFERENCE],
 }
+TELNET: list[Example] = [{"service": "tcp/23", "share": 0.9}, {"service": "tcp/2323", "share": 0.1}]
 PATTERN: Example = {
     "id": REFERENCE["id"],
     "sensor": "edge",
-    "name": "tcp/23 + tcp/2323",
-    "services": [{"service": "tcp/23", "share": 0.9}, {"service": "tcp/2323", "share": 0.1}],
+    "name": "telnet pair 23/2323",
+    "status": "known",
+    "judged": False,
+    "state": "live",
+    "successor": None,
+    "parents": [],
+    "version": 1,
+    "window_seconds": 60.0,
+    "services": TELNET,
     "service_count": 2,
     "members": [{"source": "192.0.2.1", "share": 0.98}],
     "member_count": 1,
     **SEEN,
     "windows": 5,
+    "prevalence": 1.0,
+    "reach": 0.5,
+    "novelty": 0.9,
+    "drift": 0.01,
+    "techniques": ["T1595.001"],
+}
+VERSION: Example = {
+    "version": 1,
+    "event": "born",
+    "time": INTERVAL["start"],
+    "status": "new",
+    "name": PATTERN["name"],
+    "services": TELNET,
+    "member_count": 1,
+    "windows": 1,
+    "others": [],
 }
 SHED: Example = {"sources": 0, "pairs": 0, "attempts": 0, "sampled": 0}
 ALERT: Example = {

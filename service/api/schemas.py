@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -131,6 +131,15 @@ class AlertFilter(Filter):
     since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
     allowed: bool = False
     """Those that the allow-list covers, instead of all others."""
+
+
+class Judgement(BaseModel):
+    """What a person says of a pattern."""
+
+    model_config = _config({"status": "benign"})
+
+    status: Literal["known", "benign", "muted"]
+    """It stays until a person says otherwise."""
 
 
 # Out
@@ -296,6 +305,20 @@ class PatternOut(BaseModel):
     id: str
     sensor: str
     name: str
+    status: str
+    """new; known, from its fifth window on; or what a person said: known, benign or muted."""
+    judged: bool
+    """True where a person has said the status."""
+    state: str
+    """live; retired, not found for long; merged, another pattern has become the same."""
+    successor: str | None
+    """Id of the pattern into which it was merged."""
+    parents: list[str]
+    """Ids of the patterns from which it was split, or that were merged into it at its birth."""
+    version: int
+    """Grows with everything that happens to it: see its versions."""
+    window_seconds: float
+    """Length of the windows in which it is looked for."""
     services: list[ServiceShare]
     """The heaviest ones, heaviest first."""
     service_count: int
@@ -306,6 +329,45 @@ class PatternOut(BaseModel):
     last_seen: TimeText
     windows: int
     """Windows in which it was found."""
+    prevalence: float
+    """Share of the sensor's windows, from its first to its latest, in which it was found."""
+    reach: float
+    """Share of its latest window's sources that followed it."""
+    novelty: float
+    """At its birth: 0 if a known pattern had the same services, 1 if none shared any."""
+    drift: float
+    """0 if its services are those of its birth, 1 if they are all others."""
+    techniques: list[str]
+    """MITRE ATT&CK ids for which some window has given evidence."""
+
+
+class VersionOut(BaseModel):
+    """What a pattern was when something happened to it."""
+
+    model_config = _config(examples.VERSION)
+
+    version: int
+    event: str
+    """born, drifted, split, merged, retired, returned or judged."""
+    time: TimeText
+    """Start of the window that brought it, or when a person said it."""
+    status: str
+    name: str
+    services: list[ServiceShare]
+    """The heaviest ones, heaviest first."""
+    member_count: int
+    windows: int
+    """Windows in which it had been found."""
+    others: list[str]
+    """Ids of the patterns that took part."""
+
+
+class PatternHistory(BaseModel):
+    """The latest versions of a pattern, oldest first."""
+
+    model_config = _config({"items": [examples.VERSION]})
+
+    items: list[VersionOut]
 
 
 class AlertOut(BaseModel):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+
+Model = TypeVar("Model", bound=BaseModel)
 
 # The longest number that means anything here: 19 digits, a point, 9 decimals, and room for an exponent.
 _LONGEST_NUMBER = 40
@@ -33,6 +37,15 @@ def parse_json(body: bytes) -> Any:
         _refuse(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
     except RecursionError:
         _refuse("the body is nested too deeply; a window has four levels")
+
+
+def validated(model: type[Model], document: object) -> Model:
+    """Return a document as a model; raises RequestValidationError, which names the faulty fields of the body."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in found]) from error
 
 
 def _refuse(detail: str) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from service.alerts.alert import Alert
-    from service.patterns.pattern import Pattern
+    from service.patterns.pattern import Pattern, PatternVersion, Shares
 
 Document = dict[str, Any]
 """Holds nothing but what JSON knows."""
@@ -65,11 +65,42 @@ def pattern_document(pattern: Pattern) -> Document:
         "id": pattern.id,
         "sensor": pattern.sensor,
         "name": pattern.name,
-        "services": [{"service": service, "share": share} for service, share in pattern.services],
+        "status": pattern.status.value,
+        "judged": pattern.judged,
+        "state": pattern.state.value,
+        "successor": pattern.successor,
+        "parents": list(pattern.parents),
+        "version": pattern.version,
+        "window_seconds": pattern.length / 1e9,
+        "services": _services(pattern.services),
         "service_count": pattern.service_count,
         "members": [{"source": source, "share": share} for source, share in pattern.members],
         "member_count": pattern.member_count,
         "first_seen": format_time(pattern.first_seen),
         "last_seen": format_time(pattern.last_seen),
         "windows": pattern.windows,
+        "prevalence": pattern.prevalence,
+        "reach": pattern.reach,
+        "novelty": pattern.novelty,
+        "drift": pattern.drift,
+        "techniques": list(pattern.techniques),
     }
+
+
+def version_document(version: PatternVersion) -> Document:
+    """Return the document of a pattern's version."""
+    return {
+        "version": version.version,
+        "event": version.event.value,
+        "time": format_time(version.time),
+        "status": version.status.value,
+        "name": version.name,
+        "services": _services(version.services),
+        "member_count": version.member_count,
+        "windows": version.windows,
+        "others": list(version.others),
+    }
+
+
+def _services(shares: Shares) -> list[Document]:
+    return [{"service": service, "share": share} for service, share in shares]

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from service.capture.address import format_address
-from service.capture.services import format_service
-from service.patterns.describe import pattern_name
-from service.patterns.pattern import LISTED_MEMBERS, LISTED_SERVICES, Pattern
+from service.patterns.chronicle import FORGOTTEN, CatalogueSpec, Chronicle, next_version
+from service.patterns.kinship import kinship
+from service.patterns.matching import form_of, match
+from service.patterns.pattern import Event, Pattern, PatternVersion, State, Status
+from service.patterns.sighting import sightings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from service.patterns.factorize import Shape
+    from service.patterns.forms import Form
     from service.windows.counts import WindowCounts
 
-FORGOTTEN = 24 * 3600 * 1_000_000_000
-"""A pattern that was not found for longer, ns, gets a new id when it returns."""
+__all__ = ["FORGOTTEN", "Catalogue", "CatalogueSpec", "Followers", "Update", "judge"]
 
-_ALIKE = 0.8
-"""Cosine of service weights from which on two patterns are the same."""
-_FRESH = 0.4
-"""Weight of the latest window when a known pattern is found again."""
+MOST_RECURRING = 384
+"""Patterns found in more than one window that a catalogue remembers; those seen last."""
+MOST_SINGLE = 128
+"""The same of patterns found in one window only, so that these never push out the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,74 +35,74 @@ class Followers:
     """Source (index in the window) → the share of its row that the pattern explains."""
 
 
-def identify(window: WindowCounts, shapes: Sequence[Shape], known: Sequence[Pattern]) -> list[Followers]:
-    """Give each shape the id of the most similar known pattern that no other shape took, or a new one."""
-    services = [_named(shape) for shape in shapes]
-    alike = sorted(
-        (
-            (-_cosine(mine, dict(pattern.services)), i, j)
-            for i, mine in enumerate(services)
-            for j, pattern in enumerate(known)
-        ),
-    )
-    taken: dict[int, int] = {}
-    for negative, i, j in alike:
-        if -negative < _ALIKE:
-            break
-        if i not in taken and j not in taken.values():
-            taken[i] = j
-    return [
-        _followers(window, shape, services[i], known[taken[i]] if i in taken else None, i)
-        for i, shape in enumerate(shapes)
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a window changes in a catalogue."""
+
+    catalogue: Catalogue
+    followers: list[Followers]
+    """The patterns that were found, in the order of the shapes."""
+    patterns: tuple[Pattern, ...]
+    """All that have changed, those found among them."""
+    versions: tuple[PatternVersion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What is known of the patterns of one sensor's windows of one length: a value; `update` returns the next."""
+
+    sensor: str
+    length: int
+    """Of the windows, ns."""
+    windows: int = 0
+    """How many have been taken in."""
+    patterns: tuple[Pattern, ...] = ()
+    """At most `MOST_RECURRING` + `MOST_SINGLE`, in the order of their birth, live or not."""
+
+    def known(self) -> list[Form]:
+        """Return the services of the live patterns: what the next factorisation begins with."""
+        return [form_of(pattern) for pattern in self.patterns if pattern.state is State.LIVE]
+
+    def update(self, window: WindowCounts, shapes: Sequence[Shape], spec: CatalogueSpec | None = None) -> Update:
+        """Return the catalogue after a window in which these shapes were found, and what has changed."""
+        spec = CatalogueSpec() if spec is None else spec
+        found = sightings(window, shapes, spec.same)
+        matched = match(found, self.patterns, spec.match)
+        kin = kinship(found, self.patterns, matched)
+        chronicle = Chronicle(window, self.windows + 1, spec, self.patterns)
+        ids = chronicle.take_in(found, matched, kin)
+        chronicle.merge_converged(ids)
+        chronicle.retire()
+        followers: dict[str, dict[int, float]] = {}
+        for pattern_id, seen in zip(ids, found, strict=True):
+            taken = followers.setdefault(chronicle.patterns[pattern_id].successor or pattern_id, {})
+            taken.update((source, max(share, taken.get(source, 0.0))) for source, share in seen.shares.items())
+        after = Catalogue(self.sensor, self.length, self.windows + 1, remembered(chronicle.patterns.values()))
+        return Update(
+            catalogue=after,
+            followers=[Followers(chronicle.patterns[key], shares) for key, shares in followers.items()],
+            patterns=chronicle.changed(),
+            versions=tuple(chronicle.versions),
+        )
+
+
+def remembered(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
+    """Return what a catalogue has room for, in the order given: of both kinds those that were seen last."""
+    listed = list(patterns)
+    latest = sorted(range(len(listed)), key=lambda i: -listed[i].last_seen)
+    kept = [
+        *[i for i in latest if listed[i].windows > 1][:MOST_RECURRING],
+        *[i for i in latest if listed[i].windows == 1][:MOST_SINGLE],
     ]
+    return tuple(listed[i] for i in sorted(kept))
 
 
-def _named(shape: Shape) -> dict[str, float]:
-    listed = slice(LISTED_SERVICES)
-    codes, weights = shape.services[listed].tolist(), shape.weights[listed].tolist()
-    return {format_service(code): weight for code, weight in zip(codes, weights, strict=True)}
+def judge(pattern: Pattern, status: Status, time: int) -> tuple[Pattern, PatternVersion]:
+    """Return a pattern with the status that a person gives it at a time, ns since the epoch, and the version.
 
-
-def _cosine(a: dict[str, float], b: dict[str, float]) -> float:
-    dot = sum(weight * b[name] for name, weight in a.items() if name in b)
-    return dot / math.sqrt(sum(w * w for w in a.values()) * sum(w * w for w in b.values()))
-
-
-def _followers(
-    window: WindowCounts, shape: Shape, services: dict[str, float], before: Pattern | None, place: int
-) -> Followers:
-    blended = _blend(services, before)
-    count = max(len(shape.services), before.service_count if before else 0)
-    members = tuple(
-        (format_address(*window.sources[source].tolist()), share)
-        for source, share in zip(shape.sources[:LISTED_MEMBERS].tolist(), shape.shares.tolist(), strict=False)
-    )
-    pattern = Pattern(
-        id=before.id if before else _new_id(window, place),
-        sensor=window.sensor,
-        name=pattern_name(blended, count),
-        services=blended,
-        service_count=count,
-        members=members,
-        member_count=len(shape.sources),
-        first_seen=min(before.first_seen, window.start) if before else window.start,
-        last_seen=max(before.last_seen, window.end) if before else window.end,
-        windows=before.windows + 1 if before else 1,
-    )
-    return Followers(pattern, dict(zip(shape.sources.tolist(), shape.shares.tolist(), strict=True)))
-
-
-def _blend(services: dict[str, float], before: Pattern | None) -> tuple[tuple[str, float], ...]:
-    """Mix the latest weights with those of before, so that a pattern may drift but not leap."""
-    mixed = dict(services)
-    if before:
-        old = dict(before.services)
-        mixed = {
-            name: _FRESH * services.get(name, 0.0) + (1 - _FRESH) * old.get(name, 0.0) for name in services | old
-        }
-    ranked = sorted(mixed.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(ranked[:LISTED_SERVICES])
-
-
-def _new_id(window: WindowCounts, place: int) -> str:
-    return "p" + hashlib.sha256(f"{window.id}\0{place}".encode()).hexdigest()[:12]
+    Raises ValueError for `NEW`: who judges a pattern knows it.
+    """
+    if status is Status.NEW:
+        raise ValueError("status: a person can't make a pattern new; choose known, benign or muted")
+    judged = replace(pattern, status=status, judged=True)
+    return next_version(judged, Event.JUDGED, time)

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 import lnmf_core
+from service.patterns.forms import Form
 from service.windows.matrix import CountMatrix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 _SEED = 7
@@ -20,6 +24,10 @@ _SMALLEST_WEIGHT = 1e-3
 """Services with less of a pattern's weight are numerical dust."""
 _SMALLEST_SHARE = 0.1
 """A source belongs to a pattern that explains at least this share of its row."""
+_ASKED = 1 << 14
+"""Rows that new patterns are looked for in, at most; of more, evenly spaced ones."""
+_BLOCK = 1 << 13
+"""Rows that are compared with all patterns at a time: that product is dense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +35,22 @@ class FactorizationSpec:
     """How a window is factorised."""
 
     energy: float = 0.95
-    """The rank is the smallest that holds this share of the matrix' squares, ..."""
+    """Of the rows that follow no pattern of several sources, the rank is the smallest that holds this share of
+    the squares, ..."""
     cap: int = 16
     """... up to this."""
     sources: int = 1 << 16
     """Of a window with more sources, only so many are factorised, those that tried most: memory is bounded."""
     iterations: int = 100
     """Of a cold look, at most."""
+    poor: float = 0.4
+    """A row of which a pattern leaves more than this share of its square does not follow it."""
+    births: int = 64
+    """Patterns of several sources that one window may add to those that are known, at most."""
+    least_rows: int = 3
+    """Sources that such a pattern has at least."""
+    gain: float = 0.08
+    """Share of its row that a second membership must explain."""
     pairs: int = 10
     """A window with fewer (source, target, service) shows no pattern."""
 
@@ -52,8 +69,46 @@ class Shape:
     """The share of each such row that it explains, in (0, 1]."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A row of C and the rows of the matrix that follow it."""
+
+    columns: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+
 class PatternFinder:
-    """Factorises the windows of one sensor, X ≈ D·C, each from the C that the last one ended with.
+    """Finds the shapes of one sensor's windows, X ≈ D·C, in two parts.
+
+    Sources that do alike: many small patterns, of which a row follows one, or two if none fits it. C begins
+    with the patterns that are known; rows that none describes give birth to more
+    (`lnmf_core.factorize_sparse_rows`). All others: `Components`, the learned factorisation of low rank.
+    docs/decisions/0052 says what each is good for.
+    """
+
+    def __init__(self, spec: FactorizationSpec) -> None:
+        self._spec = spec
+        self._components = Components(spec)
+
+    def find(self, matrix: CountMatrix, known: Sequence[Form] = ()) -> list[Shape]:
+        """Return the rows of C that have followers, those with most first; `known` is what C begins with."""
+        if not matrix.values.nnz:
+            return []
+        matrix, places = _heaviest(matrix, self._spec.sources)
+        units = _unit_rows(matrix.values)
+        parts, left = _alike(units, _aligned(known, matrix.services), self._spec)
+        found = [_shape(part, matrix.services, places) for part in parts]
+        if len(left):
+            rest = _without_empty_columns(CountMatrix(matrix.values[left], matrix.services))
+            found += [_shape(part, rest.services, places[left]) for part in self._components.find(rest)]
+        kept = [shape for shape in found if len(shape.sources)]
+        return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
+
+
+class Components:
+    """Factorises windows of one sensor at the rank that they ask for, each from the C that the last ended with.
 
     `lnmf_core.Factorizer` does so, and looks cold at the first window, every few windows, and when what it knows
     explains a window badly. A window that asks for a larger rank, or a much smaller one, begins anew.
@@ -64,21 +119,15 @@ class PatternFinder:
         self.factorizer: lnmf_core.Factorizer | None = None
         """What the next window begins with, if its rank allows."""
 
-    def find(self, matrix: CountMatrix) -> list[Shape]:
-        """Return the rows of C that have followers, those with most first."""
-        if not matrix.values.nnz:
-            return []
-        matrix, places = _heaviest(matrix, self._spec.sources)
+    def find(self, matrix: CountMatrix) -> list[_Part]:
+        """Return the rows of C, each with the rows of the matrix of which it explains enough."""
         rank = lnmf_core.choose_rank(matrix.values, cap=self._spec.cap, energy=self._spec.energy, seed=_SEED)
         factorizer = self._of_rank(rank)
-        rows = lnmf_core.Rows(np.arange(len(places)), matrix.values, matrix.services.astype(np.int64))
-        factorizer.window(rows)
+        keys = np.arange(matrix.values.shape[0])
+        factorizer.window(lnmf_core.Rows(keys, matrix.values, matrix.services.astype(np.int64)))
         factors = factorizer.factors()
-        shares = _explained(matrix, factors)
-        weights = np.asarray(factors.C, dtype=np.float64)
-        found = [_shape(matrix, places, weights[k], shares[:, k]) for k in range(factorizer.rank)]
-        kept = [shape for shape in found if len(shape.sources) and len(shape.services)]
-        return sorted(kept, key=lambda shape: -float(shape.shares.sum()))
+        weights, shares = np.asarray(factors.C, dtype=np.float64), _explained(matrix, factors)
+        return [_component(weights[k], shares[:, k]) for k in range(factorizer.rank) if weights[k].any()]
 
     def _of_rank(self, rank: int) -> lnmf_core.Factorizer:
         held = self.factorizer
@@ -100,6 +149,160 @@ def _heaviest(matrix: CountMatrix, most: int) -> tuple[CountMatrix, NDArray[np.i
     return CountMatrix(matrix.values[places], matrix.services), places
 
 
+def _unit_rows(values: sparse.csr_array) -> sparse.csr_array:
+    norms = np.sqrt(np.asarray(values.multiply(values).sum(axis=1), dtype=np.float64).ravel())
+    return sparse.csr_array(sparse.diags_array(1 / np.where(norms > 0, norms, 1.0)) @ values)
+
+
+def _without_empty_columns(matrix: CountMatrix) -> CountMatrix:
+    used = np.unique(matrix.values.indices)
+    return CountMatrix(sparse.csr_array(matrix.values[:, used]), matrix.services[used])
+
+
+def _aligned(known: Sequence[Form], services: NDArray[np.int32]) -> sparse.csr_array:
+    """Return known patterns as unit rows over the window's services and one more, k × (m + 1).
+
+    The last column holds what a pattern has in services that the window lacks: without it, a pair of which one
+    service is missing would look like the other alone.
+    """
+    rows, columns, weights = [], [], []
+    for k, form in enumerate(known):
+        place = np.minimum(np.searchsorted(services, form.services), len(services) - 1)
+        here = services[place] == form.services
+        unit = form.weights / np.linalg.norm(form.weights)
+        columns.append(np.append(place[here], len(services)))
+        weights.append(np.append(unit[here], np.linalg.norm(unit[~here])))
+        rows.append(np.full(len(columns[-1]), k))
+    shape = (len(known), len(services) + 1)
+    if not known:
+        return sparse.csr_array(shape, dtype=np.float64)
+    return sparse.csr_array((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+
+
+def _alike(
+    units: sparse.csr_array, known: sparse.csr_array, spec: FactorizationSpec
+) -> tuple[list[_Part], NDArray[np.int64]]:
+    """Return small patterns with the unit rows that follow them, and the rows that follow none."""
+    near = _nearest(units, known)
+    strangers = np.flatnonzero(near.share < 1 - spec.poor)
+    if len(strangers) > _ASKED:
+        strangers = strangers[np.linspace(0, len(strangers) - 1, _ASKED).astype(np.int64)]
+    born = _born(units[strangers], spec)
+    patterns = sparse.csr_array(sparse.vstack([known, born]))
+    shares = _followed(near.or_nearer(_nearest(units, born), known.shape[0]), patterns.shape[0], spec)
+    left = _unexplained(shares)
+    # A row with two habits follows the patterns of both; it says nothing of the form of either.
+    both = _two_memberships(units[left], patterns, spec)
+    everyone, moved = _with_rows(shares, left, both), _refreshed(units, patterns, shares)
+    followed = np.flatnonzero(np.diff(everyone.indptr))
+    return [_pattern_of(moved, everyone, k) for k in followed.tolist()], left[_unexplained(both)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Nearest:
+    """The pattern nearest to each row, length n, and the share of the row's square that it explains."""
+
+    pattern: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    def or_nearer(self, other: _Nearest, offset: int) -> _Nearest:
+        """Return the nearer ones of both; the other's patterns are numbered from `offset` on."""
+        nearer = other.share > self.share
+        return _Nearest(
+            np.where(nearer, other.pattern + offset, self.pattern), np.where(nearer, other.share, self.share)
+        )
+
+
+def _nearest(units: sparse.csr_array, patterns: sparse.csr_array) -> _Nearest:
+    """Return D's best half step with one membership a row: of unit patterns, that of the largest cosine."""
+    n = units.shape[0]
+    nearest, share = np.zeros(n, np.int64), np.zeros(n)
+    for start in range(0, n if patterns.shape[0] else 0, _BLOCK):
+        cross = _cross(units[start : start + _BLOCK], patterns)
+        best = cross.argmax(axis=1)
+        nearest[start : start + _BLOCK] = best
+        share[start : start + _BLOCK] = np.take_along_axis(cross, best[:, np.newaxis], 1)[:, 0] ** 2
+    return _Nearest(nearest, share)
+
+
+def _cross(units: sparse.csr_array, patterns: sparse.csr_array) -> NDArray[np.float64]:
+    return np.asarray((units @ patterns[:, :-1].T).toarray(), np.float64)
+
+
+def _followed(near: _Nearest, patterns: int, spec: FactorizationSpec) -> sparse.csr_array:
+    """Return the share of each row that its pattern explains, n × patterns; rows that fit badly follow none."""
+    rows = np.flatnonzero(near.share >= 1 - spec.poor)
+    return sparse.csr_array((near.share[rows], (rows, near.pattern[rows])), shape=(len(near.share), patterns))
+
+
+def _two_memberships(
+    units: sparse.csr_array, patterns: sparse.csr_array, spec: FactorizationSpec
+) -> sparse.csr_array:
+    """Return d_ik ⟨c_k, x_i⟩, n × k, the share of row i that pattern k explains; rows that fit badly follow none.
+
+    D is the half step of `lnmf_core.SparseRows` for a given C. Rows of one service need no second pattern.
+    """
+    shape = units.shape[0], patterns.shape[0]
+    several = np.flatnonzero(np.diff(units.indptr) > 1)
+    gram = np.asarray((patterns @ patterns.T).toarray(), np.float64)
+    held = sparse.coo_array(shape, dtype=np.float64)
+    for start in range(0, len(several) if shape[1] else 0, _BLOCK):
+        rows = several[start : start + _BLOCK]
+        cross = _cross(units[rows], patterns)
+        rule = lnmf_core.SparseRows(np.ones(len(rows)), 2, spec.gain)
+        weights, _ = rule.update(np.zeros_like(cross), lnmf_core.NormalEquations(cross, gram), 0)
+        shares = weights * cross
+        shares[shares.sum(axis=1) < 1 - spec.poor] = 0.0
+        row, pattern = shares.nonzero()
+        held = held + sparse.coo_array((shares[row, pattern], (rows[row], pattern)), shape=shape)
+    return sparse.csr_array(held)
+
+
+def _unexplained(shares: sparse.csr_array) -> NDArray[np.int64]:
+    return np.flatnonzero(np.diff(shares.indptr) == 0)
+
+
+def _born(units: sparse.csr_array, spec: FactorizationSpec) -> sparse.csr_array:
+    """Return the patterns that several of these rows follow, as unit rows, k × (m + 1)."""
+    columns = units.shape[1]
+    rank = min(spec.births, units.shape[0] // spec.least_rows, columns)
+    if not rank:
+        return sparse.csr_array((0, columns + 1), dtype=np.float64)
+    memberships = lnmf_core.Memberships(least_rows=spec.least_rows, seed=_SEED)
+    rows = lnmf_core.factorize_sparse_rows(units, rank, memberships).factors.C
+    found = sparse.csr_array(np.pad(rows / np.linalg.norm(rows, axis=1, keepdims=True), ((0, 0), (0, 1))))
+    followers = np.diff(sparse.csc_array(_followed(_nearest(units, found), found.shape[0], spec)).indptr)
+    return found[np.flatnonzero(followers >= spec.least_rows)]
+
+
+def _with_rows(shares: sparse.csr_array, rows: NDArray[np.int64], values: sparse.csr_array) -> sparse.csc_array:
+    """Return `shares` with the given values in these rows, which are empty in it."""
+    given = values.tocoo()
+    placed = sparse.coo_array((given.data, (rows[given.row], given.col)), shape=shares.shape)
+    return sparse.csc_array(shares + placed)
+
+
+def _refreshed(units: sparse.csr_array, patterns: sparse.csr_array, single: sparse.csr_array) -> sparse.csr_array:
+    """Return C as the window shows it: the C step, Dᵀ·X, over the rows that follow one pattern alone.
+
+    A pattern that no row follows alone stays as it is.
+    """
+    weights = sparse.csr_array((np.sqrt(single.data), single.indices, single.indptr), shape=single.shape)
+    moved = sparse.csr_array(weights.T @ units)
+    stays = sparse.diags_array((np.diff(moved.indptr) == 0).astype(np.float64))
+    return sparse.csr_array(moved + stays @ patterns[:, :-1])
+
+
+def _pattern_of(patterns: sparse.csr_array, shares: sparse.csc_array, k: int) -> _Part:
+    held, followed = slice(*patterns.indptr[k : k + 2]), slice(*shares.indptr[k : k + 2])
+    return _Part(
+        columns=patterns.indices[held].astype(np.int64),
+        weights=patterns.data[held],
+        rows=shares.indices[followed].astype(np.int64),
+        shares=shares.data[followed],
+    )
+
+
 def _explained(matrix: CountMatrix, factors: lnmf_core.Factors) -> NDArray[np.float64]:
     """Return ⟨d_ik c_k, x_i⟩ / ‖x_i‖², shape (n, k): how much of row i's square pattern k explains."""
     squares = np.asarray(matrix.values.multiply(matrix.values).sum(axis=1), dtype=np.float64).reshape(-1, 1)
@@ -107,19 +310,19 @@ def _explained(matrix: CountMatrix, factors: lnmf_core.Factors) -> NDArray[np.fl
     return np.divide(explained, squares, out=np.zeros_like(explained), where=squares > 0)
 
 
-def _shape(
-    matrix: CountMatrix, places: NDArray[np.int64], row: NDArray[np.float64], shares: NDArray[np.float64]
-) -> Shape:
-    total = row.sum()
-    weights = row / total if total > 0 else row
-    order = np.argsort(-weights, kind="stable")
-    order = order[weights[order] > _SMALLEST_WEIGHT * weights.max(initial=0.0)]
-    members = np.argsort(-shares, kind="stable")
-    members = members[shares[members] >= _SMALLEST_SHARE]
-    kept = weights[order]
+def _component(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> _Part:
+    columns, rows = np.flatnonzero(weights), np.flatnonzero(shares >= _SMALLEST_SHARE)
+    return _Part(columns, weights[columns], rows, shares[rows])
+
+
+def _shape(part: _Part, services: NDArray[np.int32], places: NDArray[np.int64]) -> Shape:
+    order = np.argsort(-part.weights, kind="stable")
+    order = order[part.weights[order] > _SMALLEST_WEIGHT * part.weights.max(initial=0.0)]
+    members = np.argsort(-part.shares, kind="stable")
+    kept = part.weights[order]
     return Shape(
-        services=matrix.services[order],
-        weights=kept / kept.sum() if len(kept) else kept,
-        sources=places[members],
-        shares=np.minimum(shares[members], 1.0),
+        services=services[part.columns[order]],
+        weights=kept / kept.sum(),
+        sources=places[part.rows[members]],
+        shares=np.minimum(part.shares[members], 1.0),
     )

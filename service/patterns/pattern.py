@@ -3,26 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 LISTED_SERVICES = 256
 LISTED_MEMBERS = 256
+SKETCHED_SERVICES = 64
+"""Services of a form that is kept beside the present one, to measure drift."""
+
+Shares = tuple[tuple[str, float], ...]
+
+
+class Status(StrEnum):
+    """What is thought of a pattern. All but `NEW` can be said by a person, and then it stays."""
+
+    NEW = "new"
+    KNOWN = "known"
+    BENIGN = "benign"
+    MUTED = "muted"
+
+
+class State(StrEnum):
+    """Whether a pattern is looked for."""
+
+    LIVE = "live"
+    RETIRED = "retired"
+    """It was not found for long; it comes back under its id if its services do."""
+    MERGED = "merged"
+    """Another pattern, its successor, has become the same or has taken its services and its members."""
+
+
+class Event(StrEnum):
+    """Why a pattern has a new version."""
+
+    BORN = "born"
+    DRIFTED = "drifted"
+    """Its services have changed since the version before."""
+    SPLIT = "split"
+    """Its members went to new patterns of parts of its services."""
+    MERGED = "merged"
+    RETIRED = "retired"
+    RETURNED = "returned"
+    JUDGED = "judged"
+    """A person has said what it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A row of C with an id that lives across the windows of one sensor.
+    """A row of C with an id that lives across the windows of one sensor and one length.
 
-    Raises ValueError if weights are not positive or not in descending order.
+    Raises ValueError if weights are not positive or not in descending order, or a share is not from 0 to 1.
     """
 
     id: str
     sensor: str
     name: str
-    """The pattern in words, such as ``tcp/23 + tcp/2323``."""
-    services: tuple[tuple[str, float], ...]
+    """The pattern in words, such as ``telnet pair 23/2323``."""
+    services: Shares
     """The heaviest services and their share of its weight, heaviest first; at most `LISTED_SERVICES`."""
     service_count: int
-    members: tuple[tuple[str, float], ...]
+    members: Shares
     """Sources that followed it in its latest window and the share of each source's row that it explains,
     largest first; at most `LISTED_MEMBERS`."""
     member_count: int
@@ -32,6 +71,33 @@ class Pattern:
     """End of the latest window in which it was found, ns since the epoch."""
     windows: int
     """Number of windows in which it was found."""
+    length: int = 60 * 1_000_000_000
+    """Of these windows, ns."""
+    version: int = 1
+    status: Status = Status.NEW
+    judged: bool = False
+    """A person has said the status."""
+    state: State = State.LIVE
+    successor: str | None = None
+    """Id of the pattern into which it was merged."""
+    parents: tuple[str, ...] = ()
+    """Ids of the patterns from which it was split, or that were merged into it at its birth."""
+    born_in: int = 1
+    """Number, among its sensor's windows of this length, of the one that it was first found in."""
+    prevalence: float = 1.0
+    """Share of the sensor's windows, from its first to its latest, in which it was found."""
+    reach: float = 0.0
+    """Share of its latest window's sources that followed it."""
+    novelty: float = 1.0
+    """1 − cosine to the nearest pattern that was known when it was born; 1 if none shared a service."""
+    drift: float = 0.0
+    """1 − cosine of its services to those at its birth."""
+    techniques: tuple[str, ...] = ()
+    """MITRE ATT&CK ids for which a window has given evidence, see `service.patterns.techniques`."""
+    at_birth: Shares = ()
+    """Its services when it was born, at most `SKETCHED_SERVICES`."""
+    at_version: Shares = ()
+    """Its services when it became this version, at most as many."""
 
     def __post_init__(self) -> None:
         for field, rows in (("services", self.services), ("members", self.members)):
@@ -42,3 +108,27 @@ class Pattern:
                 raise ValueError(f"{field}: must be sorted by descending weight")
         if not self.services:
             raise ValueError("services: a pattern has at least one")
+        for field in ("prevalence", "reach", "novelty", "drift"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise ValueError(f"{field}: {getattr(self, field)} is not from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class PatternVersion:
+    """What a pattern was when something happened to it."""
+
+    pattern: str
+    """Id."""
+    version: int
+    """Counts from 1."""
+    event: Event
+    time: int
+    """Start of the window that brought it, or when a person said it; ns since the epoch."""
+    status: Status
+    name: str
+    services: Shares
+    """The heaviest, at most `SKETCHED_SERVICES`."""
+    member_count: int
+    windows: int
+    others: tuple[str, ...] = ()
+    """Ids of the patterns that took part: those that it was split into, merged into or came from."""

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.alerts.alert import Alert
 from service.errors import StoreError
-from service.patterns.pattern import Pattern
+from service.patterns.pattern import Pattern, PatternVersion
 from service.windows.counts import (
     ServiceCounts,
     Shed,
@@ -33,6 +33,7 @@ _LEVEL = 1
 
 _ALERT = TypeAdapter(Alert)
 _PATTERN = TypeAdapter(Pattern)
+_VERSION = TypeAdapter(PatternVersion)
 _NARROW = {"source", "service"}
 _ADDED = {"dark"}
 """Columns that documents of earlier versions lack: nothing is known, 0."""
@@ -58,6 +59,16 @@ def write_pattern(pattern: Pattern) -> str:
 def read_pattern(document: str) -> Pattern:
     """Return the pattern of a document; raises StoreError if it holds none."""
     return _validated(_PATTERN, document)
+
+
+def write_version(version: PatternVersion) -> str:
+    """Return the document of a pattern's version."""
+    return _VERSION.dump_json(version).decode()
+
+
+def read_version(document: str) -> PatternVersion:
+    """Return the version of a document; raises StoreError if it holds none."""
+    return _validated(_VERSION, document)
 
 
 def write_counts(counts: WindowCounts) -> bytes:
@@ -141,7 +152,7 @@ def _read_part(kind: type[Part], document: dict[str, Any]) -> Part:
     return kind(**columns)
 
 
-Value = TypeVar("Value", Alert, Pattern)
+Value = TypeVar("Value", Alert, Pattern, PatternVersion)
 
 
 def _validated(adapter: TypeAdapter[Value], document: str) -> Value:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from service.alerts.alert import Alert
 from service.errors import WindowConflictError
-from service.patterns.pattern import Pattern
+from service.patterns.catalogue import Catalogue, remembered
+from service.patterns.pattern import Pattern, PatternVersion
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
+from service.store.repository import MOST_VERSIONS, AlertQuery, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from service.patterns.catalogue import Update
 
 Item = TypeVar("Item", Alert, Pattern)
 
@@ -53,10 +56,19 @@ class _MemoryUnit:
     shelved_alerts: _Shelf[Alert]
     alerts_of: dict[str, tuple[tuple[int, str], ...]]
     """Source → the place and the id of each of its alerts."""
+    catalogued: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Sensor and length → windows taken in."""
+    past: dict[str, tuple[PatternVersion, ...]] = field(default_factory=dict)
+    """Id of a pattern → its versions."""
 
     def copy(self) -> _MemoryUnit:
         return _MemoryUnit(
-            dict(self.stored), self.shelved_patterns.copy(), self.shelved_alerts.copy(), dict(self.alerts_of)
+            dict(self.stored),
+            self.shelved_patterns.copy(),
+            self.shelved_alerts.copy(),
+            dict(self.alerts_of),
+            dict(self.catalogued),
+            dict(self.past),
         )
 
     def window(self, window_id: str) -> WindowRecord | None:
@@ -71,12 +83,21 @@ class _MemoryUnit:
             raise WindowConflictError(f"window {record.counts.id}: stored already")
         self.stored[record.counts.id] = record
 
-    def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
+    def catalogue(self, sensor: str, length: int) -> Catalogue:
         patterns = self.shelved_patterns.items.values()
-        return [pattern for pattern in patterns if pattern.sensor == sensor and pattern.last_seen >= since]
+        ours = [pattern for pattern in patterns if (pattern.sensor, pattern.length) == (sensor, length)]
+        return Catalogue(sensor, length, self.catalogued.get((sensor, length), 0), remembered(ours))
 
-    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+    def save_catalogue(self, update: Update) -> None:
+        catalogue = update.catalogue
+        self.catalogued[catalogue.sensor, catalogue.length] = catalogue.windows
+        self.save_patterns(update.patterns, update.versions)
+
+    def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
         self.shelved_patterns.save(patterns)
+        for version in versions:
+            others = [each for each in self.past.get(version.pattern, ()) if each.version != version.version]
+            self.past[version.pattern] = (*others, version)[-MOST_VERSIONS:]
 
     def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
         alerts: Iterable[Alert] = self.shelved_alerts.items.values()
@@ -117,6 +138,9 @@ class _MemoryUnit:
             return query.sensor is None or pattern.sensor == query.sensor
 
         return self.shelved_patterns.page(matches, query.limit, query.cursor)
+
+    def versions(self, pattern_id: str) -> Sequence[PatternVersion]:
+        return self.past.get(pattern_id, ())
 
 
 class MemoryStore:

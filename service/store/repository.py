@@ -10,11 +10,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from service.alerts.alert import Alert, Kind
-    from service.patterns.pattern import Pattern
+    from service.patterns.catalogue import Catalogue, Update
+    from service.patterns.pattern import Pattern, PatternVersion
     from service.windows.counts import WindowCounts
 
 
 Item = TypeVar("Item")
+
+MOST_VERSIONS = 32
+"""Versions of a pattern that are kept: the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class Reader(Protocol):
         """Return the digest of a stored window without reading its counts, or None."""
         ...
 
-    def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
-        """Return the sensor's patterns with `last_seen` at or after `since`, in the order of first saving."""
+    def catalogue(self, sensor: str, length: int) -> Catalogue:
+        """Return what is known of the patterns of a sensor's windows of this length, ns; empty at first."""
         ...
 
     def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
@@ -115,6 +119,10 @@ class Reader(Protocol):
         """Return patterns, last added first; raises NotFoundError for a cursor that is none of ours."""
         ...
 
+    def versions(self, pattern_id: str) -> Sequence[PatternVersion]:
+        """Return the latest `MOST_VERSIONS` versions of a pattern, oldest first; none if there is no such id."""
+        ...
+
 
 class Unit(Reader, Protocol):
     """Reads and writes of one transaction; its reads see its writes."""
@@ -123,7 +131,11 @@ class Unit(Reader, Protocol):
         """Store a window; raises WindowConflictError if one of the same id is stored already."""
         ...
 
-    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+    def save_catalogue(self, update: Update) -> None:
+        """Store what a window has changed: the patterns, as `save_patterns` does, their versions, and the count."""
+        ...
+
+    def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
         """Add patterns, or replace those with the same id, which keep their place in listings."""
         ...
 

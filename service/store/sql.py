@@ -11,15 +11,19 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
 from service.errors import StoreError, WindowConflictError
+from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import AlertQuery, Page, PatternQuery, WindowRecord
+from service.store.repository import MOST_VERSIONS, AlertQuery, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Row
+
+    from service.patterns.catalogue import Update
+    from service.patterns.pattern import PatternVersion
 
 Item = TypeVar("Item", Alert, Pattern)
 
@@ -58,22 +62,42 @@ class _SqlUnit:
         except IntegrityError as error:
             raise WindowConflictError(f"window {counts.id}: stored already") from error
 
-    def live_patterns(self, sensor: str, since: int) -> Sequence[Pattern]:
-        table = tables.patterns
-        rows = select(table.c.document).where(table.c.sensor == sensor, table.c.last_seen_ns >= since)
-        return list(map(documents.read_pattern, self._connection.scalars(rows.order_by(table.c.sequence))))
+    def catalogue(self, sensor: str, length: int) -> Catalogue:
+        table = tables.catalogues
+        query = select(table.c.windows).where(table.c.sensor == sensor, table.c.length_ns == length)
+        windows = self._connection.execute(query).scalar_one_or_none() or 0
+        rows = [
+            *self._seen_last(sensor, length, MOST_RECURRING, recurring=True),
+            *self._seen_last(sensor, length, MOST_SINGLE, recurring=False),
+        ]
+        patterns = tuple(documents.read_pattern(row.document) for row in sorted(rows, key=lambda row: row.sequence))
+        return Catalogue(sensor, length, windows, patterns)
 
-    def save_patterns(self, patterns: Iterable[Pattern]) -> None:
+    def save_catalogue(self, update: Update) -> None:
+        catalogue, table = update.catalogue, tables.catalogues
+        row = {"sensor": catalogue.sensor, "length_ns": catalogue.length, "windows": catalogue.windows}
+        self._connection.execute(sqlite.replace(table, "sensor", "length_ns"), row)
+        self.save_patterns(update.patterns, update.versions)
+
+    def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
         rows = {
             pattern.id: {
                 "id": pattern.id,
                 "sensor": pattern.sensor,
                 "last_seen_ns": pattern.last_seen,
                 "document": documents.write_pattern(pattern),
+                "length_ns": pattern.length,
+                "recurring": pattern.windows > 1,
             }
             for pattern in patterns
         }
         self._save(tables.patterns, list(rows.values()))
+        self._save_versions(list(versions))
+
+    def versions(self, pattern_id: str) -> Sequence[PatternVersion]:
+        table = tables.pattern_versions
+        query = select(table.c.document).where(table.c.pattern == pattern_id).order_by(table.c.version)
+        return [documents.read_version(document) for document in self._connection.scalars(query)]
 
     def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
         table, named = tables.alerts, tables.alert_sources
@@ -126,6 +150,29 @@ class _SqlUnit:
         if query.sensor is not None:
             rows = rows.where(table.c.sensor == query.sensor)
         return self._page(table, rows, query, documents.read_pattern)
+
+    def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
+        table = tables.patterns
+        query = (
+            select(table.c.sequence, table.c.document)
+            .where(table.c.sensor == sensor, table.c.length_ns == length, table.c.recurring == recurring)
+            .order_by(table.c.last_seen_ns.desc(), table.c.sequence)
+            .limit(most)
+        )
+        return self._connection.execute(query).all()
+
+    def _save_versions(self, versions: list[PatternVersion]) -> None:
+        table = tables.pattern_versions
+        rows = [
+            {"pattern": each.pattern, "version": each.version, "document": documents.write_version(each)}
+            for each in versions
+        ]
+        if rows:
+            self._connection.execute(sqlite.replace(table, "pattern", "version"), rows)
+            old = table.c.version <= bindparam("latest") - MOST_VERSIONS
+            stale = delete(table).where(table.c.pattern == bindparam("replaced"), old)
+            ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
+            self._connection.execute(stale, ends)
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:

@@ -68,13 +68,13 @@ def log_ahead(engine: Engine, wait_seconds: float) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def replace(table: Table, key: str) -> Insert:
+def replace(table: Table, *key: str) -> Insert:
     """Return a statement that adds rows, or replaces the columns of those with the same key."""
     statement = insert(table)
     # An explicit list: the number of a replaced row is its place in listings and must not change.
-    columns = [column.name for column in table.c if column.name != key and not column.primary_key]
+    columns = [column.name for column in table.c if column.name not in key and not column.primary_key]
     return statement.on_conflict_do_update(
-        index_elements=[key], set_={name: statement.excluded[name] for name in columns}
+        index_elements=list(key), set_={name: statement.excluded[name] for name in columns}
     )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 2
+VERSION = 3
 """Of this layout; raise it with every change."""
 
 metadata = MetaData()
@@ -48,9 +48,27 @@ patterns = Table(
     Column("sensor", String, nullable=False),
     Column("last_seen_ns", BigInteger, nullable=False),
     Column("document", Text, nullable=False),
+    Column("length_ns", BigInteger, nullable=False),
+    Column("recurring", Boolean, nullable=False),
     Index("patterns_of_sensor", "sensor", "sequence"),
-    Index("patterns_by_time", "sensor", "last_seen_ns"),
+    Index("patterns_of_catalogue", "sensor", "length_ns", "recurring", "last_seen_ns"),
     sqlite_autoincrement=True,
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("sensor", String, primary_key=True),
+    Column("length_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("windows", BigInteger, nullable=False),
+)
+
+pattern_versions = Table(
+    "pattern_versions",
+    metadata,
+    Column("pattern", String, ForeignKey("patterns.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
 )
 
 alerts = Table(

@@ -65,6 +65,8 @@ def test_every_operation_is_described(described: dict[str, Any]) -> None:
         ("get", "/v1/windows/{window_id}"),
         ("get", "/v1/patterns"),
         ("get", "/v1/patterns/{pattern_id}"),
+        ("patch", "/v1/patterns/{pattern_id}"),
+        ("get", "/v1/patterns/{pattern_id}/versions"),
         ("get", "/v1/alerts"),
         ("get", "/v1/alerts/{alert_id}"),
         ("get", "/healthz"),

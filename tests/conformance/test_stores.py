@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from service.alerts.alert import GAP, Kind
 from service.errors import NotFoundError, WindowConflictError
+from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue, Update, judge
+from service.patterns.pattern import State, Status
 from service.store.memory import MemoryStore
-from service.store.repository import AlertQuery, PatternQuery, Store
+from service.store.repository import MOST_VERSIONS, AlertQuery, PatternQuery, Store
 from service.store.sql import SqlStore
 from tests.builders import MINUTE, START, a_pattern, a_record, a_window, an_alert
 
@@ -58,7 +60,8 @@ def test_an_empty_store_holds_nothing(store: Store) -> None:
         assert unit.window_digest("w1") is None
         assert unit.alert("a1") is None
         assert unit.pattern("p1") is None
-        assert list(unit.live_patterns("edge", 0)) == []
+        assert unit.catalogue("edge", MINUTE) == Catalogue("edge", MINUTE)
+        assert list(unit.versions("p1")) == []
         assert list(unit.open_alerts("edge", 0)) == []
         assert unit.alerts(AlertQuery()).items == ()
         assert unit.patterns(PatternQuery()).next is None
@@ -110,7 +113,7 @@ def test_any_sensor_keeps_its_name(store: Store, sensor: str) -> None:
         assert stored.counts.sensor == sensor
         assert stored.counts.digest() == record.digest
         assert list(reader.open_alerts(sensor, 0)) == [alert]
-        assert list(reader.live_patterns(sensor, 0)) == [pattern]
+        assert reader.catalogue(sensor, MINUTE).patterns == (pattern,)
         assert reader.alerts(AlertQuery(sensor=sensor)).items == (alert,)
         assert reader.patterns(PatternQuery(sensor=sensor)).items == (pattern,)
 
@@ -249,7 +252,7 @@ def test_what_is_replaced_keeps_its_place(store: Store) -> None:
         assert alerts.items[1].reason == "changed"
         assert ids(patterns) == ["p3", "p2", "p1"]
         assert patterns.items[1].name == "changed"
-        assert [pattern.id for pattern in reader.live_patterns("edge", 0)] == ["p1", "p2", "p3"]
+        assert [pattern.id for pattern in reader.catalogue("edge", MINUTE).patterns] == ["p1", "p2", "p3"]
         assert [alert.id for alert in reader.open_alerts("edge", 0)] == ["a1", "a2", "a3"]
 
 
@@ -277,26 +280,56 @@ def test_open_alerts_are_those_of_the_sensor_that_may_go_on(store: Store) -> Non
         assert [alert.id for alert in reader.open_alerts("edge", START + 10 + GAP)] == ["now", "slow"]
 
 
-def test_live_patterns_are_those_of_the_sensor_seen_since(store: Store) -> None:
+def test_a_catalogue_holds_the_patterns_of_one_sensor_and_length(store: Store) -> None:
+    ours = [a_pattern(id="p1", last_seen=START + 2), a_pattern(id="p2", windows=2, last_seen=START + 1)]
     with store.begin() as unit:
-        unit.save_patterns(
-            [
-                a_pattern(id="old", last_seen=START + 9),
-                a_pattern(id="now", last_seen=START + 10),
-                a_pattern(id="elsewhere", sensor="core", last_seen=START + 10),
-            ]
-        )
-        unit.save_patterns([a_pattern(id="returned", last_seen=START + 1)])
-        unit.save_patterns([a_pattern(id="returned", last_seen=START + 11)])
+        unit.save_patterns([*ours, a_pattern(id="far", sensor="core"), a_pattern(id="long", length=60 * MINUTE)])
     with store.read() as reader:
-        assert [pattern.id for pattern in reader.live_patterns("edge", START + 10)] == ["now", "returned"]
+        assert reader.catalogue("edge", MINUTE).patterns == tuple(ours)
+        assert [pattern.id for pattern in reader.catalogue("edge", 60 * MINUTE).patterns] == ["long"]
+
+
+def test_a_catalogue_remembers_so_many_and_those_seen_last(store: Store) -> None:
+    recurring = [a_pattern(id=f"r{n}", windows=2, last_seen=START + n) for n in range(MOST_RECURRING + 2)]
+    single = [a_pattern(id=f"s{n}", last_seen=START + 10**6 + n) for n in range(MOST_SINGLE + 3)]
+    with store.begin() as unit:
+        unit.save_patterns([*single, *recurring])
+    with store.read() as reader:
+        kept = reader.catalogue("edge", MINUTE).patterns
+    assert kept == (*single[3:], *recurring[2:])
+
+
+def test_an_update_is_stored_whole(store: Store) -> None:
+    pattern = a_pattern(state=State.MERGED, successor="p2", parents=("p3",), at_birth=(("tcp/23", 1.0),))
+    judged, version = judge(pattern, Status.MUTED, START)
+    after = Catalogue("edge", MINUTE, 7, (judged,))
+    with store.begin() as unit:
+        unit.save_catalogue(Update(after, [], (judged,), (version,)))
+        assert unit.catalogue("edge", MINUTE) == after
+    with store.read() as reader:
+        assert reader.catalogue("edge", MINUTE) == after
+        assert list(reader.versions("p1")) == [version]
+        assert reader.catalogue("edge", 2 * MINUTE).windows == 0
+
+
+def test_of_the_versions_the_latest_are_kept(store: Store) -> None:
+    pattern = a_pattern()
+    others = a_pattern(id="p2")
+    for number in range(MOST_VERSIONS + 5):
+        pattern, version = judge(pattern, Status.MUTED if number % 2 else Status.BENIGN, START + number)
+        with store.begin() as unit:
+            unit.save_patterns([pattern, others], [version, judge(others, Status.KNOWN, START)[1]])
+    with store.read() as reader:
+        numbers = [version.version for version in reader.versions("p1")]
+        assert [version.version for version in reader.versions("p2")] == [others.version + 1]
+    assert numbers == list(range(pattern.version - MOST_VERSIONS + 1, pattern.version + 1))
 
 
 def test_patterns_belong_to_a_sensor(store: Store) -> None:
     with store.begin() as unit:
         unit.save_patterns([a_pattern(id="p1"), a_pattern(id="p2", sensor="core")])
     with store.read() as reader:
-        assert [pattern.id for pattern in reader.live_patterns("core", 0)] == ["p2"]
+        assert [pattern.id for pattern in reader.catalogue("core", MINUTE).patterns] == ["p2"]
         assert ids(reader.patterns(PatternQuery(sensor="edge"))) == ["p1"]
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from service.export.document import alert_document, format_time, pattern_document
+from service.export.document import alert_document, format_time, pattern_document, version_document
+from service.patterns.catalogue import judge
+from service.patterns.pattern import Status
 from tests.builders import a_pattern, an_alert
 
 
@@ -66,6 +68,13 @@ def test_a_pattern_says_all_it_knows() -> None:
         "id": "p1",
         "sensor": "edge",
         "name": "tcp/23 + tcp/22",
+        "status": "new",
+        "judged": False,
+        "state": "live",
+        "successor": None,
+        "parents": [],
+        "version": 1,
+        "window_seconds": 60.0,
         "services": [{"service": "tcp/23", "share": 0.75}, {"service": "tcp/22", "share": 0.25}],
         "service_count": 2,
         "members": [{"source": "192.0.2.1", "share": 0.9}, {"source": "192.0.2.7", "share": 0.1 + 0.2}],
@@ -73,5 +82,27 @@ def test_a_pattern_says_all_it_knows() -> None:
         "first_seen": "2023-11-14T22:13:20.000000Z",
         "last_seen": "2023-11-14T22:14:20.000000Z",
         "windows": 1,
+        "prevalence": 1.0,
+        "reach": 0.0,
+        "novelty": 1.0,
+        "drift": 0.0,
+        "techniques": [],
+    }
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_a_version_says_what_happened() -> None:
+    _, version = judge(a_pattern(), Status.BENIGN, 1_700_000_000 * 10**9)
+    document = version_document(version)
+    assert document == {
+        "version": 2,
+        "event": "judged",
+        "time": "2023-11-14T22:13:20.000000Z",
+        "status": "benign",
+        "name": "tcp/23 + tcp/22",
+        "services": [{"service": "tcp/23", "share": 0.75}, {"service": "tcp/22", "share": 0.25}],
+        "member_count": 2,
+        "windows": 1,
+        "others": [],
     }
     assert json.loads(json.dumps(document)) == document

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from service.capture.services import format_service
+from service.patterns import factorize
 from service.patterns.factorize import FactorizationSpec, PatternFinder, Shape
+from service.patterns.forms import named_form
 from service.windows.matrix import count_matrix
 from tests.traffic import Try, ports, sweep, window
 
@@ -99,3 +101,50 @@ def test_a_pattern_that_comes_later_is_found_beside_those_that_are_known() -> No
     found = [names(shape) for shape in finder.find(count_matrix(window(telnet(2) + smb(2))))]
     assert found == [{"tcp/23", "tcp/2323"}, {"tcp/135", "tcp/445"}]
     assert finder.find(count_matrix(window([]))) == []
+
+
+def test_what_is_known_takes_its_rows_and_the_rest_is_found_beside_it() -> None:
+    known = [named_form([("tcp/23", 0.5), ("tcp/2323", 0.5)]), named_form([("udp/9", 1.0)])]
+    tries = telnet(1) + smb(1) + [Try("10.9.9.9", "10.0.0.1", "icmp/echo")]
+    found = PatternFinder(SPEC).find(count_matrix(window(tries)), known)
+    assert [names(shape) for shape in found] == [{"tcp/23", "tcp/2323"}, {"tcp/135", "tcp/445"}, {"icmp/echo"}]
+
+
+def test_one_service_alone_is_no_pair_of_which_the_other_is_missing() -> None:
+    known = [named_form([("tcp/23", 0.5), ("tcp/2323", 0.5)])]
+    tries = [t for i in range(1, 5) for t in sweep(f"10.1.0.{i}", "tcp/23", 5)]
+    (shape,) = PatternFinder(SPEC).find(count_matrix(window(tries)), known)
+    assert shape.shares == pytest.approx(np.ones(4))
+
+
+def test_few_sources_that_do_alike_are_a_pattern_whatever_the_rank() -> None:
+    sets = [(p, p + 1, p + 2) for p in range(1, 91, 3)]
+    tries = [
+        Try(f"10.{at}.0.{i}", "10.0.0.1", f"tcp/{port}")
+        for at, ports_of in enumerate(sets)
+        for i in range(1, 4)
+        for port in ports_of
+    ]
+    found = PatternFinder(FactorizationSpec(cap=4)).find(count_matrix(window(tries)))
+    assert sorted(sorted(names(shape)) for shape in found) == sorted(
+        sorted(f"tcp/{port}" for port in ports_of) for ports_of in sets
+    )
+    assert {len(shape.sources) for shape in found} == {3}
+
+
+def test_of_many_strangers_a_sample_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factorize, "_ASKED", 6)
+    tries = [Try(f"10.0.0.{i}", "10.0.0.1", "tcp/445") for i in range(1, 41)]
+    (shape,) = PatternFinder(SPEC).find(count_matrix(window(tries)))
+    assert len(shape.sources) == 40
+
+
+def test_blocks_of_rows_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = telnet(1) + smb(1) + sweep("10.9.9.9", "tcp/23", 9) + sweep("10.9.9.9", "tcp/445", 9)
+    matrix = count_matrix(window(tries))
+    whole = PatternFinder(SPEC).find(matrix)
+    monkeypatch.setattr(factorize, "_BLOCK", 2)
+    for one, other in zip(whole, PatternFinder(SPEC).find(matrix), strict=True):
+        assert np.array_equal(one.services, other.services)
+        assert np.array_equal(one.sources, other.sources)
+        assert one.shares == pytest.approx(other.shares)

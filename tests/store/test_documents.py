@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import StoreError
+from service.patterns.catalogue import judge
+from service.patterns.pattern import Pattern, Status
 from service.store import documents
 from service.windows.counts import (
     ServiceCounts,
@@ -131,6 +133,18 @@ def test_an_alert_comes_back_exactly(reason: str, score: float, sample: tuple[in
 
 def test_a_pattern_comes_back_exactly() -> None:
     assert documents.read_pattern(documents.write_pattern(a_pattern())) == a_pattern()
+
+
+def test_a_version_comes_back_exactly() -> None:
+    _, version = judge(a_pattern(), Status.BENIGN, START)
+    assert documents.read_version(documents.write_version(version)) == version
+
+
+def test_a_pattern_of_the_first_layout_is_read() -> None:
+    new = {field.name for field in fields(Pattern) if field.default is not MISSING}
+    document = json.loads(documents.write_pattern(a_pattern()))
+    old = json.dumps({name: value for name, value in document.items() if name not in new})
+    assert documents.read_pattern(old) == a_pattern()
 
 
 @pytest.mark.parametrize("document", ["", "{}", "null", '{"id": "a1"}'])

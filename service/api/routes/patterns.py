@@ -1,23 +1,43 @@
 """Patterns: services that are tried together."""
 
+import time
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
+from service.api.body import check_encoding, media_type, read_body, refuse_type
 from service.api.links import PATTERNS, next_link
 from service.api.problems import problem_responses
-from service.api.schemas import Filter, PatternOut, PatternPage
+from service.api.schemas import Filter, Judgement, PatternHistory, PatternOut, PatternPage, VersionOut
+from service.api.strict_json import parse_json, validated
 from service.errors import NotFoundError
-from service.export.document import pattern_document
+from service.export.document import pattern_document, version_document
+from service.patterns.catalogue import judge
+from service.patterns.pattern import Status
 from service.store.repository import PatternQuery, Store
+
+JSON = "application/json"
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {JSON: {"schema": {"$ref": "#/components/schemas/Judgement"}}},
+    }
+}
+_LONGEST_BODY = 1024
+"""Bytes; a status takes twenty."""
+_UNKNOWN = "pattern: none has this id; GET /v1/patterns lists them"
 
 
 class PatternRoutes:
-    """Reads patterns."""
+    """Shows patterns, and takes what a person says of them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int] = time.time_ns) -> None:
         self._store = store
+        self._clock = clock
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -27,6 +47,17 @@ class PatternRoutes:
         router = APIRouter(prefix=PATTERNS, tags=["patterns"], responses=problems)
         router.add_api_route("", self.list, summary="List patterns")
         router.add_api_route("/{pattern_id}", self.show, summary="Show a pattern")
+        router.add_api_route(
+            "/{pattern_id}",
+            self.judge,
+            methods=["PATCH"],
+            summary="Say what a pattern is",
+            responses=problem_responses(
+                HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+            ),
+            openapi_extra=_BODY,
+        )
+        router.add_api_route("/{pattern_id}/versions", self.versions, summary="Show what happened to a pattern")
         return router
 
     def list(self, request: Request, response: Response, wanted: Annotated[Filter, Query()]) -> PatternPage:
@@ -43,5 +74,30 @@ class PatternRoutes:
         with self._store.read() as reader:
             pattern = reader.pattern(pattern_id)
         if pattern is None:
-            raise NotFoundError("pattern: none has this id; GET /v1/patterns lists them")
+            raise NotFoundError(_UNKNOWN)
         return PatternOut(**pattern_document(pattern))
+
+    async def judge(self, request: Request, pattern_id: str) -> PatternOut:
+        """Give a pattern a status that no window changes; the pattern's versions tell when."""
+        if media_type(request) != JSON:
+            raise refuse_type(media_type(request), (JSON,))
+        check_encoding(request, ("identity",))
+        body = await read_body(request, _LONGEST_BODY)
+        return await run_in_threadpool(self._judge, pattern_id, validated(Judgement, parse_json(body)))
+
+    def _judge(self, pattern_id: str, judgement: Judgement) -> PatternOut:
+        with self._store.begin() as unit:
+            pattern = unit.pattern(pattern_id)
+            if pattern is None:
+                raise NotFoundError(_UNKNOWN)
+            judged, version = judge(pattern, Status(judgement.status), self._clock())
+            unit.save_patterns([judged], [version])
+        return PatternOut(**pattern_document(judged))
+
+    def versions(self, pattern_id: str) -> PatternHistory:
+        """Show the latest versions of a pattern: birth, drift, splits, mergers, retirement, return, judgements."""
+        with self._store.read() as reader:
+            pattern, versions = reader.pattern(pattern_id), reader.versions(pattern_id)
+        if pattern is None:
+            raise NotFoundError(_UNKNOWN)
+        return PatternHistory(items=[VersionOut(**version_document(version)) for version in versions])

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -16,7 +14,7 @@ from service.api.links import ALERTS, PATTERNS, WINDOWS, references
 from service.api.problems import problem_responses
 from service.api.schemas import CaptureAccepted, WindowAccepted, WindowIn, WindowOut
 from service.api.spec import ApiSpec
-from service.api.strict_json import parse_json
+from service.api.strict_json import parse_json, validated
 from service.api.window_page import window_page
 from service.errors import CaptureError, NotFoundError
 from service.receipts import CaptureReceipt, Receipt
@@ -147,11 +145,7 @@ class WindowRoutes:
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     f"{field}: {len(listed)} are more than {self._spec.max_rows}; send shorter windows",
                 )
-        try:
-            return WindowIn.model_validate(document)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in found]) from error
+        return validated(WindowIn, document)
 
     def _accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
         try:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.export.document import pattern_document
+from service.export.document import pattern_document, version_document
+from service.patterns.catalogue import judge
+from service.patterns.pattern import Event, Status
 from tests.api.client import the_fields, the_problem
 from tests.builders import a_pattern
 
 if TYPE_CHECKING:
+    import httpx
+
     from service.store.memory import MemoryStore
     from tests.api.client import Client
 
@@ -49,6 +53,46 @@ def test_a_filter_of_alerts_is_none_of_patterns(client: Client) -> None:
     assert the_fields(client.get("/v1/patterns?kind=vertical")) == ["kind"]
 
 
+def test_a_person_says_what_a_pattern_is(client: Client, store: MemoryStore) -> None:
+    answer = client.request("PATCH", "/v1/patterns/p1", json={"status": "benign"})
+    assert (answer.status_code, answer.json()["status"], answer.json()["judged"]) == (200, "benign", True)
+    with store.read() as reader:
+        stored = reader.pattern("p1")
+        (version,) = reader.versions("p1")
+    assert stored is not None
+    assert (stored.status, stored.version) == (Status.BENIGN, PATTERNS[1].version + 1)
+    assert (version.event, version.status) == (Event.JUDGED, Status.BENIGN)
+    assert client.get("/v1/patterns/p1").json() == answer.json() == pattern_document(stored)
+
+
+def test_the_versions_of_a_pattern_are_shown_oldest_first(client: Client, store: MemoryStore) -> None:
+    muted, first = judge(PATTERNS[1], Status.MUTED, 1)
+    known, second = judge(muted, Status.KNOWN, 2)
+    with store.begin() as unit:
+        unit.save_patterns([known], [first, second])
+    answer = client.get("/v1/patterns/p1/versions")
+    assert answer.json() == {"items": [version_document(first), version_document(second)]}
+    assert client.get("/v1/patterns/p2/versions").json() == {"items": []}
+
+
+@pytest.mark.parametrize("body", [{"status": "new"}, {"status": "x"}, {"status": None}, {}])
+def test_what_is_no_judgement_is_refused(client: Client, body: dict[str, Any]) -> None:
+    assert the_fields(client.request("PATCH", "/v1/patterns/p1", json=body)) == ["status"]
+    assert client.get("/v1/patterns/p1").json() == pattern_document(PATTERNS[1])
+
+
+def test_a_judgement_is_short_json(client: Client) -> None:
+    def patch(content: bytes, kind: str = "application/json") -> httpx.Response:
+        return client.request("PATCH", "/v1/patterns/p1", content=content, headers={"Content-Type": kind})
+
+    the_problem(patch(b" " * 2000), 413)
+    the_problem(patch(b'{"status"'), 400)
+    the_problem(patch(b'{"status": "known"}', "text/plain"), 415)
+    assert the_fields(patch(b'{"status": "known", "name": "x"}')) == ["name"]
+
+
 def test_what_is_unknown_is_not_found(client: Client) -> None:
+    the_problem(client.request("PATCH", "/v1/patterns/p9", json={"status": "known"}), 404)
+    the_problem(client.get("/v1/patterns/p9/versions"), 404)
     assert "GET /v1/patterns" in the_problem(client.get("/v1/patterns/p9"), 404)["detail"]
     assert "cursor" in the_problem(client.get("/v1/patterns?cursor=x"), 404)["detail"]
