@@ -58,6 +58,7 @@ def inject(window: WindowCounts, hours: Ints, attempts: Attempts) -> Injected:
         totals=totals,
         samples=_no_samples(n + len(alone.sources)),
         halvings=np.zeros(n + len(alone.sources), np.int8),
+        tools=ToolCounts.none(n + len(alone.sources)),
     )
     return Injected(joined, np.concatenate([hours, own_hours]), n + np.arange(len(alone.sources)), alone)
 
@@ -87,8 +88,9 @@ def _counted(window: WindowCounts, attempts: Attempts, inside: NDArray[np.bool_]
         targets=targets,
         answered=np.zeros(r, np.int64),
         probed=targets,
+        # Too few for the service to name the source by them: see `SOURCE_TARGETS`.
         dark=np.zeros(r, np.int64),
-        hours=np.zeros(r, np.int64),
+        hours=_distinct(row, time // HOUR, r),
         first=first,
         last=last,
     )
@@ -99,8 +101,8 @@ def _counted(window: WindowCounts, attempts: Attempts, inside: NDArray[np.bool_]
         rows=rows,
         totals=totals,
         samples=_no_samples(n),
-        tools=ToolCounts.none(n),
         halvings=np.zeros(n, np.int8),
+        tools=ToolCounts.none(n),
     )
     return counts, _distinct(row, time // HOUR, r)
 
