@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.alerts.alert import Alert
-    from service.alerts.coordinated import GroupBudget
+    from service.alerts.budget import GroupBudget
     from service.pipeline import PipelineSpec
 
 BUDGETS = (1 / 30, 1 / 7, 1.0, 10.0)

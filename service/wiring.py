@@ -209,7 +209,7 @@ class Yocho:
         return app
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
-        from service.alerts.coordinated import GroupBudget
+        from service.alerts.budget import GroupBudget
         from service.alerts.groups import CoordinationSpec
         from service.pipeline import PipelineSpec
         from service.windows.assign import WindowSpec

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.alerts.alert import LISTED_SERVICES, LISTED_SOURCES, Alert, Evidence, Kind
-from service.alerts.coordinated import LEAST, GroupBudget, judge_groups, remember
+from service.alerts.budget import GroupBudget
+from service.alerts.coordinated import LEAST, judge_groups, remember
 from service.alerts.evidence import evidence_of_group, measured_group, rows_of_group, united, with_reason
 from service.alerts.history import History, HistorySpec
 from service.alerts.incidents import DAY
