@@ -12,7 +12,7 @@ import numpy as np
 from service.alerts.alert import LISTED_SERVICES, LISTED_SOURCES, Alert, Evidence, Kind
 from service.alerts.budget import GroupBudget
 from service.alerts.coordinated import LEAST, judge_groups, remember
-from service.alerts.evidence import evidence_of_group, measured_group, rows_of_group, united, with_reason
+from service.alerts.evidence import evidence_of_group, group_id, measured_group, rows_of_group, united, with_reason
 from service.alerts.history import History, HistorySpec
 from service.alerts.incidents import DAY
 from service.capture.address import parse_address
@@ -66,7 +66,7 @@ def groups_of(
     if not warm:
         return []
     before = [alert for alert in known if alert.kind is Kind.COORDINATED]
-    found = [_followed(before, measured_group(probing, verdict)) for verdict in judged.verdicts]
+    found = [_followed(before, measured_group(probing, verdict), verdict.parts) for verdict in judged.verdicts]
     named = {alert.id for alert in found}
     goes_on = (_prolonged(alert, probing) for alert in before if alert.id not in named)
     return found + [alert for alert in goes_on if alert is not None]
@@ -109,9 +109,10 @@ def _loud(window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Ale
     return loud
 
 
-def _followed(before: Sequence[Alert], found: Alert) -> Alert:
-    """Return the alert of before that a group goes on with, enlarged, or a new one."""
-    same = next((alert for alert in before if alert.id == found.id or _alike(alert, found)), None)
+def _followed(before: Sequence[Alert], found: Alert, parts: Iterable[str]) -> Alert:
+    """Return the alert of before that a group goes on with, enlarged, or a new one; `parts` are its keys."""
+    ids = {found.id, *(group_id(found.sensor, part) for part in parts)}
+    same = next((alert for alert in before if alert.id in ids or _alike(alert, found)), None)
     return with_reason(found if same is None else _grown(same, found))
 
 
