@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format serve constraints lab test-train bench-core bench-ingest bench-detect train clean
+.PHONY: help install demo test check format serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -74,6 +74,11 @@ bench-detect: .venv-train/installed-bench ## Groups of sources in real backgroun
 	@test -n "$(BACKGROUND)" || { echo "bench-detect needs traffic to hide campaigns in: make bench-detect BACKGROUND='flows.csv.gz …' [NAME=honeypots] [TRIALS=200] (captures or logs of flows of one sensor, some weeks long)" >&2; exit 1; }
 	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.run $(BACKGROUND) --name $(NAME) --trials $(TRIALS)
 	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.grouping
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.ids --flows $(BACKGROUND)
+
+quality: .venv-train/installed-bench ## Who is named in recorded traffic, CAPTURES=folder with a truth.json: docs/quality.md
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.hiding
+	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.quality $(if $(CAPTURES),--captures $(CAPTURES)) $(if $(OPTIONAL),--optional $(OPTIONAL))
 
 train: .venv-train/installed ## Train the shipped weights again (an hour): lnmf_core/weights
 	@for noise in 0 1e-3 1e-2 1e-1; do \
