@@ -11,9 +11,9 @@ import numpy as np
 
 from benchmarks.detect.background import DAY, HOUR, SECOND
 from benchmarks.detect.columns import entropy, per_source
+from benchmarks.detect.hours import ActiveHours
 from service.alerts.coordinated import judge_groups, remember
 from service.alerts.history import History
-from service.alerts.hours import ActiveHours
 from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from service.api.schemas import Reference
+from service.api.answers import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.api.answers import RowOut, ShedOut, TotalsOut, WindowOut
 from service.api.links import ALERTS, PATTERNS, references
-from service.api.schemas import RowOut, ShedOut, TotalsOut, WindowOut
 from service.capture.address import format_addresses
 from service.capture.services import format_service
 from service.export.document import format_time

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from service.api.answers import AlertOut, AlertPage
 from service.api.links import ALERTS, next_link
 from service.api.problems import problem_responses
-from service.api.schemas import AlertFilter, AlertOut, AlertPage
+from service.api.schemas import AlertFilter
 from service.errors import NotFoundError
 from service.export.document import alert_document
 from service.store.repository import AlertQuery, Store

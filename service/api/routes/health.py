@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
+from service.api.answers import Health
 from service.api.problems import problem_responses
-from service.api.schemas import Health
 from service.store.repository import PatternQuery, Store
 
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from service.api.answers import PatternHistory, PatternOut, PatternPage, VersionOut
 from service.api.body import check_encoding, media_type, read_body, refuse_type
 from service.api.links import PATTERNS, next_link
 from service.api.problems import problem_responses
-from service.api.schemas import Filter, Judgement, PatternHistory, PatternOut, PatternPage, VersionOut
+from service.api.schemas import Filter, Judgement
 from service.api.strict_json import parse_json, validated
 from service.errors import NotFoundError
 from service.export.document import pattern_document, version_document

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from service.api.answers import CaptureAccepted, WindowAccepted, WindowOut
 from service.api.body import check_encoding, media_type, read_body, refuse_type, spool_body
 from service.api.ingest import Ingest
 from service.api.links import ALERTS, PATTERNS, WINDOWS, references
 from service.api.problems import problem_responses
-from service.api.schemas import CaptureAccepted, WindowAccepted, WindowIn, WindowOut
+from service.api.schemas import WindowIn
 from service.api.spec import ApiSpec
 from service.api.strict_json import parse_json, validated
 from service.api.window_page import window_page

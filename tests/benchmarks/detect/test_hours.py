@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from service.alerts.hours import ActiveHours
+from benchmarks.detect.hours import ActiveHours
 from tests.traffic import SECOND, Try, window
 
 HOUR = 3600 * SECOND
