@@ -150,8 +150,11 @@ def _heaviest(matrix: CountMatrix, most: int) -> tuple[CountMatrix, NDArray[np.i
 
 
 def _unit_rows(values: sparse.csr_array) -> sparse.csr_array:
-    norms = np.sqrt(np.asarray(values.multiply(values).sum(axis=1), dtype=np.float64).ravel())
-    return sparse.csr_array(sparse.diags_array(1 / np.where(norms > 0, norms, 1.0)) @ values)
+    """Return the rows divided by their lengths; rows of zeros stay."""
+    lengths = np.diff(values.indptr)
+    norms = np.sqrt(np.add.reduceat(values.data**2, values.indptr[:-1][lengths > 0]))
+    factors = np.repeat(1 / np.where(norms > 0, norms, 1.0), lengths[lengths > 0])
+    return _csr(factors * values.data, values.indices, values.indptr, values.shape)
 
 
 def _without_empty_columns(matrix: CountMatrix) -> CountMatrix:
@@ -162,21 +165,32 @@ def _without_empty_columns(matrix: CountMatrix) -> CountMatrix:
 def _aligned(known: Sequence[Form], services: NDArray[np.int32]) -> sparse.csr_array:
     """Return known patterns as unit rows over the window's services and one more, k × (m + 1).
 
-    The last column holds what a pattern has in services that the window lacks: without it, a pair of which one
-    service is missing would look like the other alone.
+    Patterns without any of the services are left out: no row can follow them. The last column holds what a pattern
+    has in services that the window lacks: without it, a pair of which one service is missing would look like the
+    other alone.
     """
-    rows, columns, weights = [], [], []
-    for k, form in enumerate(known):
-        place = np.minimum(np.searchsorted(services, form.services), len(services) - 1)
-        here = services[place] == form.services
-        unit = form.weights / np.linalg.norm(form.weights)
-        columns.append(np.append(place[here], len(services)))
-        weights.append(np.append(unit[here], np.linalg.norm(unit[~here])))
-        rows.append(np.full(len(columns[-1]), k))
-    shape = (len(known), len(services) + 1)
+    m = len(services)
     if not known:
-        return sparse.csr_array(shape, dtype=np.float64)
-    return sparse.csr_array((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+        return sparse.csr_array((0, m + 1), dtype=np.float64)
+    codes = np.concatenate([form.services for form in known])
+    units = np.concatenate([form.unit for form in known])
+    row = np.repeat(np.arange(len(known)), [len(form) for form in known])
+    place = np.minimum(np.searchsorted(services, codes), m - 1)
+    here = services[place] == codes
+    missing = np.sqrt(np.bincount(row[~here], units[~here] ** 2, len(known)))
+    shared = np.flatnonzero(np.bincount(row[here], minlength=len(known)))
+    number = np.zeros(len(known), np.int64)
+    number[shared] = np.arange(len(shared))
+    rows = np.concatenate((number[row[here]], np.arange(len(shared))))
+    columns = np.concatenate((place[here], np.full(len(shared), m)))
+    weights = np.concatenate((units[here], missing[shared]))
+    return sparse.csr_array((weights, (rows, columns)), shape=(len(shared), m + 1))
+
+
+def _csr(
+    values: NDArray[np.float64], columns: NDArray[np.int32], start: NDArray[np.int32], shape: tuple[int, int]
+) -> sparse.csr_array:
+    return sparse.csr_array((values, columns, start), shape=shape)
 
 
 def _alike(
@@ -188,7 +202,7 @@ def _alike(
     if len(strangers) > _ASKED:
         strangers = strangers[np.linspace(0, len(strangers) - 1, _ASKED).astype(np.int64)]
     born = _born(units[strangers], spec)
-    patterns = sparse.csr_array(sparse.vstack([known, born]))
+    patterns = sparse.csr_array(sparse.vstack([known, born])) if born.shape[0] else known
     shares = _followed(near.or_nearer(_nearest(units, born), known.shape[0]), patterns.shape[0], spec)
     left = _unexplained(shares)
     # A row with two habits follows the patterns of both; it says nothing of the form of either.
@@ -231,8 +245,9 @@ def _cross(units: sparse.csr_array, patterns: sparse.csr_array) -> NDArray[np.fl
 
 def _followed(near: _Nearest, patterns: int, spec: FactorizationSpec) -> sparse.csr_array:
     """Return the share of each row that its pattern explains, n × patterns; rows that fit badly follow none."""
-    rows = np.flatnonzero(near.share >= 1 - spec.poor)
-    return sparse.csr_array((near.share[rows], (rows, near.pattern[rows])), shape=(len(near.share), patterns))
+    follows = near.share >= 1 - spec.poor
+    start = np.concatenate(([0], np.cumsum(follows)))
+    return _csr(near.share[follows], near.pattern[follows], start, (len(near.share), patterns))
 
 
 def _two_memberships(
@@ -244,9 +259,11 @@ def _two_memberships(
     """
     shape = units.shape[0], patterns.shape[0]
     several = np.flatnonzero(np.diff(units.indptr) > 1)
+    if not len(several) or not shape[1]:
+        return sparse.csr_array(shape, dtype=np.float64)
     gram = np.asarray((patterns @ patterns.T).toarray(), np.float64)
     held = sparse.coo_array(shape, dtype=np.float64)
-    for start in range(0, len(several) if shape[1] else 0, _BLOCK):
+    for start in range(0, len(several), _BLOCK):
         rows = several[start : start + _BLOCK]
         cross = _cross(units[rows], patterns)
         rule = lnmf_core.SparseRows(np.ones(len(rows)), 2, spec.gain)
@@ -277,6 +294,8 @@ def _born(units: sparse.csr_array, spec: FactorizationSpec) -> sparse.csr_array:
 
 def _with_rows(shares: sparse.csr_array, rows: NDArray[np.int64], values: sparse.csr_array) -> sparse.csc_array:
     """Return `shares` with the given values in these rows, which are empty in it."""
+    if not values.nnz:
+        return sparse.csc_array(shares)
     given = values.tocoo()
     placed = sparse.coo_array((given.data, (rows[given.row], given.col)), shape=shares.shape)
     return sparse.csc_array(shares + placed)
