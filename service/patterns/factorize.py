@@ -162,39 +162,66 @@ def _without_empty_columns(matrix: CountMatrix) -> CountMatrix:
     return CountMatrix(sparse.csr_array(matrix.values[:, used]), matrix.services[used])
 
 
-def _aligned(known: Sequence[Form], services: NDArray[np.int32]) -> sparse.csr_array:
-    """Return known patterns as unit rows over the window's services and one more, k × (m + 1).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patterns:
+    """Unit patterns over a window's services."""
 
-    Patterns without any of the services are left out: no row can follow them. The last column holds what a pattern
-    has in services that the window lacks: without it, a pair of which one service is missing would look like the
-    other alone.
-    """
-    m = len(services)
+    here: sparse.csr_array
+    """k × m."""
+    across: sparse.csr_array
+    """The same, transposed."""
+    missing: NDArray[np.float64]
+    """Length of what each has in services that the window lacks, (k,): without it, a pair of which one service is
+    missing would look like the other alone."""
+
+    def __len__(self) -> int:
+        return len(self.missing)
+
+    def gram(self) -> NDArray[np.float64]:
+        """Return the products of all pairs, k × k."""
+        product = (self.here @ self.across).toarray() + np.outer(self.missing, self.missing)
+        return np.asarray(product, np.float64)
+
+    def cross(self, units: sparse.csr_array) -> NDArray[np.float64]:
+        """Return the products of rows and patterns, n × k."""
+        return np.asarray((units @ self.across).toarray(), np.float64)
+
+    def joined(self, other: _Patterns) -> _Patterns:
+        """Return both, these first."""
+        if not len(other):
+            return self
+        here = sparse.csr_array(sparse.vstack([self.here, other.here]))
+        return _patterns(here, np.concatenate((self.missing, other.missing)))
+
+
+def _patterns(here: sparse.csr_array, missing: NDArray[np.float64]) -> _Patterns:
+    return _Patterns(here, here.T.tocsr(), missing)
+
+
+def _aligned(known: Sequence[Form], services: NDArray[np.int32]) -> _Patterns:
+    """Return known patterns over the window's services, without those that have none: no row can follow them."""
     if not known:
-        return sparse.csr_array((0, m + 1), dtype=np.float64)
+        return _patterns(sparse.csr_array((0, len(services)), dtype=np.float64), np.empty(0))
     codes = np.concatenate([form.services for form in known])
     units = np.concatenate([form.unit for form in known])
     row = np.repeat(np.arange(len(known)), [len(form) for form in known])
-    place = np.minimum(np.searchsorted(services, codes), m - 1)
+    place = np.minimum(np.searchsorted(services, codes), len(services) - 1)
     here = services[place] == codes
     missing = np.sqrt(np.bincount(row[~here], units[~here] ** 2, len(known)))
-    shared = np.flatnonzero(np.bincount(row[here], minlength=len(known)))
-    number = np.zeros(len(known), np.int64)
-    number[shared] = np.arange(len(shared))
-    rows = np.concatenate((number[row[here]], np.arange(len(shared))))
-    columns = np.concatenate((place[here], np.full(len(shared), m)))
-    weights = np.concatenate((units[here], missing[shared]))
-    return sparse.csr_array((weights, (rows, columns)), shape=(len(shared), m + 1))
+    sizes = np.bincount(row[here], minlength=len(known))
+    start = np.concatenate(([0], np.cumsum(sizes[sizes > 0])))
+    shape = len(start) - 1, len(services)
+    return _patterns(_csr(units[here], place[here], start, shape), missing[sizes > 0])
 
 
 def _csr(
-    values: NDArray[np.float64], columns: NDArray[np.int32], start: NDArray[np.int32], shape: tuple[int, int]
+    values: NDArray[np.float64], columns: NDArray[np.integer], start: NDArray[np.integer], shape: tuple[int, int]
 ) -> sparse.csr_array:
     return sparse.csr_array((values, columns, start), shape=shape)
 
 
 def _alike(
-    units: sparse.csr_array, known: sparse.csr_array, spec: FactorizationSpec
+    units: sparse.csr_array, known: _Patterns, spec: FactorizationSpec
 ) -> tuple[list[_Part], NDArray[np.int64]]:
     """Return small patterns with the unit rows that follow them, and the rows that follow none."""
     near = _nearest(units, known)
@@ -202,14 +229,16 @@ def _alike(
     if len(strangers) > _ASKED:
         strangers = strangers[np.linspace(0, len(strangers) - 1, _ASKED).astype(np.int64)]
     born = _born(units[strangers], spec)
-    patterns = sparse.csr_array(sparse.vstack([known, born])) if born.shape[0] else known
-    shares = _followed(near.or_nearer(_nearest(units, born), known.shape[0]), patterns.shape[0], spec)
+    patterns = known.joined(born)
+    shares = _followed(near.or_nearer(_nearest(units, born), len(known)), len(patterns), spec)
     left = _unexplained(shares)
     # A row with two habits follows the patterns of both; it says nothing of the form of either.
     both = _two_memberships(units[left], patterns, spec)
-    everyone, moved = _with_rows(shares, left, both), _refreshed(units, patterns, shares)
+    everyone, moved = _with_rows(shares, left, both), _moved(units, shares)
+    stays = np.diff(moved.indptr) == 0
     followed = np.flatnonzero(np.diff(everyone.indptr))
-    return [_pattern_of(moved, everyone, k) for k in followed.tolist()], left[_unexplained(both)]
+    parts = [_pattern_of(patterns.here if stays[k] else moved, everyone, k) for k in followed.tolist()]
+    return parts, left[_unexplained(both)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,20 +256,16 @@ class _Nearest:
         )
 
 
-def _nearest(units: sparse.csr_array, patterns: sparse.csr_array) -> _Nearest:
+def _nearest(units: sparse.csr_array, patterns: _Patterns) -> _Nearest:
     """Return D's best half step with one membership a row: of unit patterns, that of the largest cosine."""
     n = units.shape[0]
     nearest, share = np.zeros(n, np.int64), np.zeros(n)
-    for start in range(0, n if patterns.shape[0] else 0, _BLOCK):
-        cross = _cross(units[start : start + _BLOCK], patterns)
+    for start in range(0, n if len(patterns) else 0, _BLOCK):
+        cross = patterns.cross(units[start : start + _BLOCK] if n > _BLOCK else units)
         best = cross.argmax(axis=1)
         nearest[start : start + _BLOCK] = best
         share[start : start + _BLOCK] = np.take_along_axis(cross, best[:, np.newaxis], 1)[:, 0] ** 2
     return _Nearest(nearest, share)
-
-
-def _cross(units: sparse.csr_array, patterns: sparse.csr_array) -> NDArray[np.float64]:
-    return np.asarray((units @ patterns[:, :-1].T).toarray(), np.float64)
 
 
 def _followed(near: _Nearest, patterns: int, spec: FactorizationSpec) -> sparse.csr_array:
@@ -250,22 +275,20 @@ def _followed(near: _Nearest, patterns: int, spec: FactorizationSpec) -> sparse.
     return _csr(near.share[follows], near.pattern[follows], start, (len(near.share), patterns))
 
 
-def _two_memberships(
-    units: sparse.csr_array, patterns: sparse.csr_array, spec: FactorizationSpec
-) -> sparse.csr_array:
+def _two_memberships(units: sparse.csr_array, patterns: _Patterns, spec: FactorizationSpec) -> sparse.csr_array:
     """Return d_ik ⟨c_k, x_i⟩, n × k, the share of row i that pattern k explains; rows that fit badly follow none.
 
     D is the half step of `lnmf_core.SparseRows` for a given C. Rows of one service need no second pattern.
     """
-    shape = units.shape[0], patterns.shape[0]
+    shape = units.shape[0], len(patterns)
     several = np.flatnonzero(np.diff(units.indptr) > 1)
     if not len(several) or not shape[1]:
         return sparse.csr_array(shape, dtype=np.float64)
-    gram = np.asarray((patterns @ patterns.T).toarray(), np.float64)
+    gram = patterns.gram()
     held = sparse.coo_array(shape, dtype=np.float64)
     for start in range(0, len(several), _BLOCK):
         rows = several[start : start + _BLOCK]
-        cross = _cross(units[rows], patterns)
+        cross = patterns.cross(units[rows])
         rule = lnmf_core.SparseRows(np.ones(len(rows)), 2, spec.gain)
         weights, _ = rule.update(np.zeros_like(cross), lnmf_core.NormalEquations(cross, gram), 0)
         shares = weights * cross
@@ -279,17 +302,19 @@ def _unexplained(shares: sparse.csr_array) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(shares.indptr) == 0)
 
 
-def _born(units: sparse.csr_array, spec: FactorizationSpec) -> sparse.csr_array:
-    """Return the patterns that several of these rows follow, as unit rows, k × (m + 1)."""
+def _born(units: sparse.csr_array, spec: FactorizationSpec) -> _Patterns:
+    """Return the patterns that several of these rows follow."""
     columns = units.shape[1]
     rank = min(spec.births, units.shape[0] // spec.least_rows, columns)
     if not rank:
-        return sparse.csr_array((0, columns + 1), dtype=np.float64)
+        return _patterns(sparse.csr_array((0, columns), dtype=np.float64), np.empty(0))
     memberships = lnmf_core.Memberships(least_rows=spec.least_rows, seed=_SEED)
     rows = lnmf_core.factorize_sparse_rows(units, rank, memberships).factors.C
-    found = sparse.csr_array(np.pad(rows / np.linalg.norm(rows, axis=1, keepdims=True), ((0, 0), (0, 1))))
-    followers = np.diff(sparse.csc_array(_followed(_nearest(units, found), found.shape[0], spec)).indptr)
-    return found[np.flatnonzero(followers >= spec.least_rows)]
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    found = _patterns(sparse.csr_array(rows), np.zeros(len(rows)))
+    followers = np.bincount(_followed(_nearest(units, found), len(found), spec).indices, minlength=len(found))
+    kept = np.flatnonzero(followers >= spec.least_rows)
+    return _patterns(found.here[kept], found.missing[kept])
 
 
 def _with_rows(shares: sparse.csr_array, rows: NDArray[np.int64], values: sparse.csr_array) -> sparse.csc_array:
@@ -301,15 +326,18 @@ def _with_rows(shares: sparse.csr_array, rows: NDArray[np.int64], values: sparse
     return sparse.csc_array(shares + placed)
 
 
-def _refreshed(units: sparse.csr_array, patterns: sparse.csr_array, single: sparse.csr_array) -> sparse.csr_array:
+def _moved(units: sparse.csr_array, single: sparse.csr_array) -> sparse.csr_array:
     """Return C as the window shows it: the C step, Dᵀ·X, over the rows that follow one pattern alone.
 
-    A pattern that no row follows alone stays as it is.
+    The row of a pattern that no row follows alone is empty: it stays as it is.
     """
     weights = sparse.csr_array((np.sqrt(single.data), single.indices, single.indptr), shape=single.shape)
     moved = sparse.csr_array(weights.T @ units)
-    stays = sparse.diags_array((np.diff(moved.indptr) == 0).astype(np.float64))
-    return sparse.csr_array(moved + stays @ patterns[:, :-1])
+    moved.sort_indices()
+    # Of services of like weight the one with the larger number comes first.
+    row = np.repeat(np.arange(moved.shape[0]), np.diff(moved.indptr))
+    mirrored = moved.indptr[row] + moved.indptr[row + 1] - 1 - np.arange(moved.nnz)
+    return _csr(moved.data[mirrored], moved.indices[mirrored], moved.indptr, moved.shape)
 
 
 def _pattern_of(patterns: sparse.csr_array, shares: sparse.csc_array, k: int) -> _Part:

@@ -115,7 +115,7 @@ def cosines(rows: Sequence[Form], columns: Sequence[Form]) -> NDArray[np.float64
 
 
 def unit_rows(forms: Sequence[Form], services: NDArray[np.int32]) -> csr_array:
-    """Return forms as rows of a sparse matrix over some services, ascending: as unit rows, of which a part is left."""
+    """Return what forms, as unit rows, have in some services, ascending: a sparse matrix, f × s."""
     codes = np.concatenate([form.services for form in forms])
     units = np.concatenate([form.unit for form in forms])
     place = np.minimum(np.searchsorted(services, codes), len(services) - 1)
