@@ -333,11 +333,8 @@ def _moved(units: sparse.csr_array, single: sparse.csr_array) -> sparse.csr_arra
     """
     weights = sparse.csr_array((np.sqrt(single.data), single.indices, single.indptr), shape=single.shape)
     moved = sparse.csr_array(weights.T @ units)
-    moved.sort_indices()
-    # Of services of like weight the one with the larger number comes first.
-    row = np.repeat(np.arange(moved.shape[0]), np.diff(moved.indptr))
-    mirrored = moved.indptr[row] + moved.indptr[row + 1] - 1 - np.arange(moved.nnz)
-    return _csr(moved.data[mirrored], moved.indices[mirrored], moved.indptr, moved.shape)
+    moved.sort_indices()  # of services of like weight the smallest number comes first
+    return moved
 
 
 def _pattern_of(patterns: sparse.csr_array, shares: sparse.csc_array, k: int) -> _Part:
