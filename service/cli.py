@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from service.alerts.alert import Alert
+    from service.calibrate import Calibration
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
 
@@ -94,6 +95,10 @@ class Parts(Protocol):
 
     def work(self, folder: Path, database: str | None, *, once: bool) -> None:
         """Replay the captures that are in a folder and those that come to it."""
+        ...
+
+    def calibrate(self, paths: Sequence[Path], progress: Callable[[int], None]) -> Calibration:
+        """Replay recorded traffic, and count what budgets of false alarms would let through."""
         ...
 
     def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
@@ -247,7 +252,26 @@ def build_cli(parts: Parts) -> typer.Typer:
         _demo(parts, out, err, serve=serve)
 
     _add_selfcheck(app, parts, out, err)
+    _add_calibrate(app, parts, out, err)
     return app
+
+
+def _add_calibrate(app: typer.Typer, parts: Parts, out: Console, err: Console) -> None:
+    @app.command()
+    def calibrate(
+        paths: Annotated[list[Path], typer.Argument(help=_PATHS, metavar="PATH…")],
+        picture: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="Draw alerts by the day into this HTML file.")
+        ] = None,
+    ) -> None:
+        """Replay your traffic and show how many alerts a day each budget of false alarms lets through."""
+        from service.calibration_report import draw_calibration, print_calibration
+
+        with _Progress(err).over(paths) as progress:
+            found = parts.calibrate(paths, progress)
+        print_calibration(out, found)
+        if picture is not None:
+            draw_calibration(found, picture)
 
 
 def _add_selfcheck(app: typer.Typer, parts: Parts, out: Console, err: Console) -> None:

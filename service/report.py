@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from service.alerts.reason import name_services
+from service.alerts.reason import name_services, who
 from service.export.document import alert_document
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _alert_table(alerts: tuple[Alert, ...], width: int) -> Table:
         table.add_row(
             str(number),
             alert.kind.value,
-            ", ".join(alert.sources),
+            who(alert),
             name_services(alert.evidence.services, _SERVICES),
             _count(alert.evidence.targets),
             _clock(alert.first_seen),

@@ -40,6 +40,8 @@ class Summary:
     """Of logs."""
     attempts: int
     windows: int
+    span: int
+    """From the beginning of the first window to the end of the last, ns."""
     sources: int
     services: int
     alerts: int
@@ -86,6 +88,7 @@ class Figures:
     def __init__(self, length: int) -> None:
         self._length = length
         self._attempts = self._windows = 0
+        self._first, self._last = 0, 0
         self._shed = Shed()
         self._sources = Cardinality()
         self._services: set[int] = set()
@@ -96,6 +99,8 @@ class Figures:
             return
         self._attempts += counts.attempts
         self._windows += 1
+        self._first = min(self._first or counts.start, counts.start)
+        self._last = max(self._last, counts.end)
         self._shed += counts.shed
         self._sources.add(hash_addresses(counts.sources))
         self._services.update(np.unique(counts.rows.service).tolist())
@@ -109,6 +114,7 @@ class Figures:
             flows=reading.flows,
             attempts=self._attempts,
             windows=self._windows,
+            span=self._last - self._first,
             sources=self._sources.count,
             services=len(self._services),
             alerts=alerts,
@@ -155,7 +161,11 @@ def scan_captures(
         patterns.update(dict.fromkeys(receipt.patterns))
     with store.read() as unit:
         found = [alert for alert in map(unit.alert, alerts) if alert]
-        followed = [pattern for pattern in map(unit.pattern, patterns) if pattern]
+        followed = [
+            pattern
+            for pattern in map(unit.pattern, patterns)
+            if pattern and pattern.length == spec.windows.length  # longer windows show the same again
+        ]
     told = [alert for alert in found if alert.allowed_by is None]
     return Report(
         alerts=tuple(sorted(told, key=lambda alert: (alert.first_seen, alert.id))),

@@ -33,6 +33,9 @@ class Settings(BaseModel):
     max_pairs: int = Field(
         1 << 17, ge=1024, le=1 << 24, description="most (source, target, service) triples counted in one window"
     )
+    false_alarms: float = Field(
+        1.0, ge=0, le=100, description="false alarms a day that groups of sources may raise; 0: none are looked for"
+    )
     allow_list: str = Field("", description="file of sources that may scan")
     max_json_bytes: int = Field(16 << 20, ge=1, description="largest JSON body accepted")
     max_capture_bytes: int = Field(256 << 20, ge=1, description="largest capture file accepted over HTTP")

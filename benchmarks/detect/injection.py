@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.detect.background import HOUR
 from service.capture.address import V4_PREFIX
-from service.windows.counts import ServiceCounts, SourceTotals, TargetSamples, WindowCounts
+from service.windows.counts import ServiceCounts, SourceTotals, TargetSamples, ToolCounts, WindowCounts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +58,7 @@ def inject(window: WindowCounts, hours: Ints, attempts: Attempts) -> Injected:
         totals=totals,
         samples=_no_samples(n + len(alone.sources)),
         halvings=np.zeros(n + len(alone.sources), np.int8),
+        tools=ToolCounts.none(n + len(alone.sources)),
     )
     return Injected(joined, np.concatenate([hours, own_hours]), n + np.arange(len(alone.sources)), alone)
 
@@ -87,6 +88,9 @@ def _counted(window: WindowCounts, attempts: Attempts, inside: NDArray[np.bool_]
         targets=targets,
         answered=np.zeros(r, np.int64),
         probed=targets,
+        # Too few for the service to name the source by them: see `SOURCE_TARGETS`.
+        dark=np.zeros(r, np.int64),
+        hours=_distinct(row, time // HOUR, r),
         first=first,
         last=last,
     )
@@ -98,6 +102,7 @@ def _counted(window: WindowCounts, attempts: Attempts, inside: NDArray[np.bool_]
         totals=totals,
         samples=_no_samples(n),
         halvings=np.zeros(n, np.int8),
+        tools=ToolCounts.none(n),
     )
     return counts, _distinct(row, time // HOUR, r)
 

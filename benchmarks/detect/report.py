@@ -143,15 +143,17 @@ _MUSTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def _musts(cells: Sequence[dict[str, Any]]) -> list[str]:
-    rows = []
-    for name, wanted, which in _MUSTS:
-        row = [name, wanted]
-        for span in ("1 h", "24 h"):
-            mine = _select(cells, span=span, **which)
-            row += [words(pooled(mine, column)) for column in ("surge alone", "Yocho, all lengths")]
-        rows.append(tuple(row))
-    header = ("campaign", "asked for", "1 h: surge alone", "1 h: Yocho", "24 h: surge alone", "24 h: Yocho")
-    return table(header, rows)
+    spans = list(dict.fromkeys(cell["span"] for cell in cells))
+    columns = ("surge alone", "surge + breadth", "Yocho, all lengths")
+    rows = [
+        (
+            name,
+            wanted,
+            *(words(pooled(_select(cells, span=span, **which), column)) for span in spans for column in columns),
+        )
+        for name, wanted, which in _MUSTS
+    ]
+    return table(("campaign", "asked for", *(f"{span}: {column}" for span in spans for column in columns)), rows)
 
 
 def _by_kind(cells: Sequence[dict[str, Any]]) -> list[str]:

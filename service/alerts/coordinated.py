@@ -18,7 +18,7 @@ import numpy as np
 from service.alerts import surge
 from service.alerts.following import follow
 from service.alerts.history import Past
-from service.alerts.incidents import DAY, FLOOR, HOUR, Channel, incident_key
+from service.alerts.incidents import DAY, FLOOR, Channel, incident_key
 from service.alerts.surge import Counter
 from service.patterns.groups import Rows
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from service.alerts.budget import GroupBudget
     from service.alerts.history import History
     from service.patterns.groups import Proposal
     from service.windows.counts import WindowCounts
@@ -55,36 +56,6 @@ _JOINED = 0.15
 """The same for verdicts of any channel, with two sources in common at least."""
 _LIKELY = 0.5
 """Sources that belong to a group with this probability or more stand for it, if there are enough."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupBudget:
-    """False alarms that groups may raise, and how they are shared; a channel without a share is off.
-
-    Raises ValueError if a part is negative.
-    """
-
-    per_day: float = 1.0
-    surge: float = 0.25
-    novelty: float = 0.25
-    breadth: float = 0.25
-    pattern: float = 0.25
-    short: float = 0.15
-    """Share of windows below an hour, ..."""
-    hour: float = 0.25
-    """... below a day, ..."""
-    day: float = 0.6
-    """... and of a day."""
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is negative")
-
-    def of(self, channel: Channel, length: int) -> float:
-        """Return the false alarms a day that a channel may raise in windows of `length` ns."""
-        share = (self.surge, self.novelty, self.breadth, self.pattern)[channel]
-        return self.per_day * share * (self.short if length < HOUR else self.hour if length < DAY else self.day)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

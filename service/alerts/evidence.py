@@ -46,6 +46,11 @@ _GROUNDS = {
 }
 
 
+def channel_of(ground: Ground) -> Channel:
+    """Return the channel of a group's ground; raises KeyError for that of a single source."""
+    return {ground: channel for channel, ground in _GROUNDS.items()}[ground]
+
+
 def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowed: AllowList) -> Alert:
     """Return the alert of a scan that is known from one window only, but for its reason."""
     rows = window.rows
@@ -100,7 +105,7 @@ def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
     order = np.argsort(-verdict.weights, kind="stable")[:LISTED_SOURCES]
     evidence = evidence_of_group(window, mine)
     return Alert(
-        id="a" + hashlib.sha256(f"{window.sensor}\0{verdict.key}".encode()).hexdigest()[:20],
+        id=group_id(window.sensor, verdict.key),
         sensor=window.sensor,
         kind=Kind.COORDINATED,
         sources=tuple(format_addresses(window.sources[verdict.sources[order]])),
@@ -123,6 +128,11 @@ def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
         memberships=tuple(verdict.weights[order].tolist()),
         baseline=Baseline(verdict.mean, verdict.spread, verdict.expected, verdict.days),
     )
+
+
+def group_id(sensor: str, key: str) -> str:
+    """Return the id of the alert on a group with a key."""
+    return "a" + hashlib.sha256(f"{sensor}\0{key}".encode()).hexdigest()[:20]
 
 
 def rows_of_group(window: WindowCounts, sources: NDArray[np.int64], services: Sequence[int]) -> NDArray[np.intp]:

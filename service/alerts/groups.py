@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.alerts.alert import LISTED_SERVICES, LISTED_SOURCES, Alert, Evidence, Kind
-from service.alerts.coordinated import LEAST, GroupBudget, judge_groups, remember
-from service.alerts.evidence import evidence_of_group, measured_group, rows_of_group, united, with_reason
+from service.alerts.budget import GroupBudget
+from service.alerts.coordinated import LEAST, judge_groups, remember
+from service.alerts.evidence import evidence_of_group, group_id, measured_group, rows_of_group, united, with_reason
 from service.alerts.history import History, HistorySpec
 from service.alerts.incidents import DAY
 from service.capture.address import parse_address
@@ -64,7 +66,7 @@ def groups_of(
     if not warm:
         return []
     before = [alert for alert in known if alert.kind is Kind.COORDINATED]
-    found = [_followed(before, measured_group(probing, verdict)) for verdict in judged.verdicts]
+    found = [_followed(before, measured_group(probing, verdict), verdict.parts) for verdict in judged.verdicts]
     named = {alert.id for alert in found}
     goes_on = (_prolonged(alert, probing) for alert in before if alert.id not in named)
     return found + [alert for alert in goes_on if alert is not None]
@@ -107,9 +109,10 @@ def _loud(window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Ale
     return loud
 
 
-def _followed(before: Sequence[Alert], found: Alert) -> Alert:
-    """Return the alert of before that a group goes on with, enlarged, or a new one."""
-    same = next((alert for alert in before if alert.id == found.id or _alike(alert, found)), None)
+def _followed(before: Sequence[Alert], found: Alert, parts: Iterable[str]) -> Alert:
+    """Return the alert of before that a group goes on with, enlarged, or a new one; `parts` are its keys."""
+    ids = {found.id, *(group_id(found.sensor, part) for part in parts)}
+    same = next((alert for alert in before if alert.id in ids or _alike(alert, found)), None)
     return with_reason(found if same is None else _grown(same, found))
 
 
@@ -120,14 +123,20 @@ def _alike(before: Alert, found: Alert) -> bool:
 
 
 def _grown(before: Alert, found: Alert) -> Alert:
-    """Return an alert with what a later or longer window knows; the verdict that decided stays."""
+    """Return an alert with what a later or longer window knows; of two verdicts the surer one stays."""
     later = before.counted_until <= found.counted_until - found.scale
     members = dict(zip(found.sources, found.memberships, strict=True))
     for source, membership in zip(before.sources, before.memberships, strict=True):
         members[source] = max(membership, members.get(source, 0.0))
     ranked = sorted(members.items(), key=lambda member: (-member[1], member[0]))[:LISTED_SOURCES]
+    surer = found if _alarms(found) < _alarms(before) else before
     before = replace(
         before,
+        ground=surer.ground,
+        score=surer.score,
+        threshold=surer.threshold,
+        scale=surer.scale,
+        baseline=surer.baseline,
         sources=tuple(source for source, _ in ranked),
         memberships=tuple(membership for _, membership in ranked),
         services=tuple(dict.fromkeys((*before.services, *found.services)))[:LISTED_SERVICES],
@@ -139,6 +148,10 @@ def _grown(before: Alert, found: Alert) -> Alert:
         counted_until=found.counted_until,
         evidence=united(before.evidence, found.evidence, added=later),
     )
+
+
+def _alarms(alert: Alert) -> float:
+    return alert.baseline.alarms if alert.baseline else inf
 
 
 def _enlarged(before: Alert, *, first_seen: int, last_seen: int, counted_until: int, evidence: Evidence) -> Alert:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _SECOND = 1_000_000_000
 _WORDS = 40
+_NAMED = 2
 
 _DECIDED = {
     Ground.SERVICES: ("unanswered services of one target", "a scan"),
@@ -40,10 +41,11 @@ def explain(alert: Alert) -> str:
     one = evidence.targets.count == 1 and alert.targets_sample
     whom = alert.targets_sample[0] if one else _count(evidence.targets, "target")
     tried, scan = _DECIDED[alert.ground]
+    tool = f"; its packets are those of {alert.tool.name}" if alert.tool else ""
     return (
         f"{alert.sources[0]} tried {what} on {whom} in {_time(alert.last_seen - alert.first_seen)}, and "
         f"{about}{evidence.answered} of {evidence.pairs} pairs of target and service answered; "
-        f"{alert.score:.0f} {tried} within {_scale(alert.scale)}, from {alert.threshold:.0f} on it is {scan}."
+        f"{alert.score:.0f} {tried} within {scale(alert.scale)}, from {alert.threshold:.0f} on it is {scan}{tool}."
     )
 
 
@@ -54,7 +56,7 @@ def _explain_group(alert: Alert, baseline: Baseline) -> str:
     return (
         f"{len(alert.sources)} sources, none of them loud by itself, tried {what} on "
         f"{_count(evidence.targets, 'target')} in {_time(alert.last_seen - alert.first_seen)}; within "
-        f"{_scale(alert.scale)} {baseline.sources:.1f} ± {baseline.spread:.1f} were to be expected that "
+        f"{scale(alert.scale)} {baseline.sources:.1f} ± {baseline.spread:.1f} were to be expected that "
         f"{_UNUSUAL[alert.ground]}, by {days} of history, and so many are an accident once in "
         f"{_rarity(baseline.alarms)}."
     )
@@ -65,6 +67,13 @@ def _rarity(alarms: float) -> str:
     if days < 1:
         return f"{24 * days:.1f} h"
     return f"{days:.0f} days" if days < 1000 else "over 1000 days"
+
+
+def who(alert: Alert) -> str:
+    """Name the sources of an alert, or only the first and how many there are."""
+    if len(alert.sources) <= _NAMED:
+        return ", ".join(alert.sources)
+    return f"{alert.sources[0]} and {len(alert.sources) - 1} more"
 
 
 def name_services(services: Distinct, longest: int) -> str:
@@ -86,7 +95,8 @@ def _time(duration: int) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _scale(length: int) -> str:
+def scale(length: int) -> str:
+    """Write the length of windows, ns: ``1 min``, ``24 h``."""
     seconds = length / _SECOND
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds % size == 0:

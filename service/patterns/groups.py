@@ -34,6 +34,8 @@ class GroupSpec:
 
     rows_per_pattern: tuple[int, ...] = (3, 6)
     """The ranks: rows of the matrix over each of these; none: nothing is factorised."""
+    patterns: int = 256
+    """The largest rank."""
     memberships: int = 1
     """Patterns that a row may follow."""
     least_rows: int = 3
@@ -118,7 +120,7 @@ def group(rows: Rows, spec: GroupSpec) -> list[Group]:
     matrix, services, present = _unit_rows(rows, spec)
     if min(matrix.shape) < 2 or matrix.shape[0] < spec.least_rows:
         return []
-    rank = min(max(2, matrix.shape[0] // _ROWS_PER_GROUP), *matrix.shape)
+    rank = min(max(2, matrix.shape[0] // _ROWS_PER_GROUP), spec.patterns, *matrix.shape)
     memberships = lnmf_core.Memberships(2, least_rows=spec.least_rows, seed=_SEED)
     factors = lnmf_core.factorize_sparse_rows(matrix, rank, memberships).factors
     patterns = np.asarray(factors.C, np.float64)
@@ -167,8 +169,9 @@ def _unit_rows(rows: Rows, spec: GroupSpec) -> tuple[csr_array, Ints, Ints]:
 def _factorised(matrix: csr_array, spec: GroupSpec) -> list[Floats]:
     """Return C of each rank."""
     memberships = lnmf_core.Memberships(spec.memberships, least_rows=spec.least_rows, seed=_SEED)
-    ranks = sorted({max(1, matrix.shape[0] // per) for per in spec.rows_per_pattern})
-    solutions = [lnmf_core.factorize_sparse_rows(matrix, min(rank, *matrix.shape), memberships) for rank in ranks]
+    most = min(spec.patterns, *matrix.shape)
+    ranks = sorted({min(most, max(1, matrix.shape[0] // per)) for per in spec.rows_per_pattern})
+    solutions = [lnmf_core.factorize_sparse_rows(matrix, rank, memberships) for rank in ranks]
     return [np.asarray(solution.factors.C, np.float64) for solution in solutions]
 
 

@@ -27,7 +27,7 @@ class Finding:
 
     example: Example
     named: tuple[str, ...]
-    """The kinds of scan that its source was named for."""
+    """The kinds of scan that its sources were named for, all of them together."""
     others: tuple[str, ...]
     """Sources that were named besides."""
     pairs: int | None
@@ -45,13 +45,13 @@ class Finding:
 def check(client: httpx.Client, now: int, progress: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
     """Yield what the installation behind a client says of each example, as a sensor of its own.
 
-    The sensors' names begin with ``selfcheck-``. The traffic is of the two days before `now`, ns since the epoch.
+    The sensors' names begin with ``selfcheck-``. The traffic is of the five days before `now`, ns since the epoch.
     `progress` hears how many examples are done. Raises RemoteError if it can't be reached, or refuses.
     """
     run = secrets.token_hex(4)
     for number, example in enumerate(EXAMPLES, 1):
         sensor = f"selfcheck-{run}-{number}"
-        frames = list(example.frames((now - 2 * _DAY) // (3600 * SECOND) * 3600 * SECOND))
+        frames = list(example.frames((now - 5 * _DAY) // (3600 * SECOND) * 3600 * SECOND))
         _asked(client.post, "/v1/windows", params={"sensor": sensor}, content=capture(frames), headers=_PCAP)
         alerts = _asked(client.get, "/v1/alerts", params={"sensor": sensor, "limit": "100"})["items"]
         yield _finding(example, alerts)
@@ -59,12 +59,12 @@ def check(client: httpx.Client, now: int, progress: Callable[[int], None] = lamb
 
 
 def _finding(example: Example, alerts: list[dict[str, Any]]) -> Finding:
-    mine = [alert for alert in alerts if alert["sources"] == [example.source]]
+    mine = [alert for alert in alerts if set(alert["sources"]) == set(example.sources)]
     first = min(mine, key=lambda alert: str(alert["named_at"]), default=None)
     return Finding(
         example,
         named=tuple(sorted({alert["kind"] for alert in mine})),
-        others=tuple(sorted({source for alert in alerts for source in alert["sources"]} - {example.source})),
+        others=tuple(sorted({source for alert in alerts for source in alert["sources"]} - set(example.sources))),
         pairs=first["named_after_pairs"] if first else None,
         seconds=_seconds(first["first_seen"], first["named_at"]) if first else None,
     )

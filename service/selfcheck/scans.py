@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from random import Random
 
 from service.selfcheck.frames import ACK, FIN, PSH, RST, SYN, URG, Ends, Frame, arp, ping, tcp, udp
 
@@ -17,12 +18,13 @@ Frames = Iterator[Frame]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Traffic of one source, and what should be said of it."""
+    """Traffic of a source or a group, and what should be said of it."""
 
     name: str
     kinds: tuple[str, ...]
     """The kinds of scan that it may be called; none: it must not be named."""
-    source: str
+    sources: tuple[str, ...]
+    """Who should be named, one alone or all of them together."""
     frames: Callable[[int], Frames]
     """What is on the wire from a time on, ns since the epoch."""
 
@@ -30,6 +32,7 @@ class Example:
 _SCANNER = "198.18.0.66"
 _HOST = "198.18.1.1"
 _SCANNER6 = "2001:db8::66"
+_MEMBERS = tuple(f"198.18.0.{i}" for i in range(101, 113))
 _PORTS = (21, 22, 23, 25, 80, 110, 139, 143, 443, 445, 3306, 3389)
 
 
@@ -129,25 +132,38 @@ def _answers(start: int) -> Frames:
         yield tcp(start + i * SECOND // 20, Ends(_SCANNER, _host(1), 80, 40_000 + i), SYN | ACK)
 
 
+def _group(start: int) -> Frames:
+    """Four days of strangers at usual services, in the last hour of which twelve others try another one."""
+    chance = Random(1)  # noqa: S311  (the same traffic each time)
+    for i in range(4 * 24 * 6):
+        stranger = f"198.18.{chance.randrange(2, 250)}.{chance.randrange(1, 255)}"
+        usual = Ends(stranger, _host(chance.randrange(1, 10)), target_port=chance.choice((22, 23, 445, 1433)))
+        yield tcp(start + i * 600 * SECOND, usual, SYN)
+    for i in range(36):
+        one = Ends(_MEMBERS[i % len(_MEMBERS)], _host(i % 9 + 1), target_port=9527)
+        yield tcp(start + (95 * 3600 + 90 * i) * SECOND, one, SYN)
+
+
 EXAMPLES = (
-    Example("SYN scan of ports", ("vertical",), _SCANNER, _vertical(SYN)),
-    Example("SYN scan, refused", ("vertical",), _SCANNER, _refused),
-    Example("FIN scan", ("vertical",), _SCANNER, _vertical(FIN)),
-    Example("NULL scan", ("vertical",), _SCANNER, _vertical(0)),
-    Example("Xmas scan", ("vertical",), _SCANNER, _vertical(FIN | PSH | URG)),
-    Example("ACK scan", ("vertical",), _SCANNER, _vertical(ACK)),
-    Example("UDP scan", ("vertical",), _SCANNER, _ports_of_udp),
-    Example("sweep of a port", ("horizontal",), _SCANNER, _horizontal(0.05, 30)),
-    Example("sweep over IPv6", ("horizontal",), _SCANNER6, _ipv6),
-    Example("ports on many hosts", ("block",), _SCANNER, _block),
-    Example("ping sweep", ("horizontal",), _SCANNER, _pings),
-    Example("ARP sweep", ("horizontal",), _SCANNER, _neighbours),
-    Example("a target every 30 s", ("horizontal",), _SCANNER, _horizontal(30, 40)),
-    Example("a target every 5 min", ("horizontal",), _SCANNER, _horizontal(300, 24)),
-    Example("a target every 30 min", ("horizontal",), _SCANNER, _horizontal(1800, 48)),
-    Example("a port every 5 min", ("vertical",), _SCANNER, _vertical(SYN, 300, 24)),
-    Example("browser with 60 connections", (), _SCANNER, _browser),
-    Example("resolver", (), _SCANNER, _resolver),
-    Example("client of dead servers", (), _SCANNER, _retries),
-    Example("answers without questions", (), _SCANNER, _answers),
+    Example("SYN scan of ports", ("vertical",), (_SCANNER,), _vertical(SYN)),
+    Example("SYN scan, refused", ("vertical",), (_SCANNER,), _refused),
+    Example("FIN scan", ("vertical",), (_SCANNER,), _vertical(FIN)),
+    Example("NULL scan", ("vertical",), (_SCANNER,), _vertical(0)),
+    Example("Xmas scan", ("vertical",), (_SCANNER,), _vertical(FIN | PSH | URG)),
+    Example("ACK scan", ("vertical",), (_SCANNER,), _vertical(ACK)),
+    Example("UDP scan", ("vertical",), (_SCANNER,), _ports_of_udp),
+    Example("sweep of a port", ("horizontal",), (_SCANNER,), _horizontal(0.05, 30)),
+    Example("sweep over IPv6", ("horizontal",), (_SCANNER6,), _ipv6),
+    Example("ports on many hosts", ("block",), (_SCANNER,), _block),
+    Example("ping sweep", ("horizontal",), (_SCANNER,), _pings),
+    Example("ARP sweep", ("horizontal",), (_SCANNER,), _neighbours),
+    Example("a target every 30 s", ("horizontal",), (_SCANNER,), _horizontal(30, 40)),
+    Example("a target every 5 min", ("horizontal",), (_SCANNER,), _horizontal(300, 24)),
+    Example("a target every 30 min", ("horizontal",), (_SCANNER,), _horizontal(1800, 48)),
+    Example("a port every 5 min", ("vertical",), (_SCANNER,), _vertical(SYN, 300, 24)),
+    Example("12 sources, 3 tries each", ("coordinated",), _MEMBERS, _group),
+    Example("browser with 60 connections", (), (_SCANNER,), _browser),
+    Example("resolver", (), (_SCANNER,), _resolver),
+    Example("client of dead servers", (), (_SCANNER,), _retries),
+    Example("answers without questions", (), (_SCANNER,), _answers),
 )

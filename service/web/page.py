@@ -12,6 +12,7 @@ import plotly.offline
 from fastapi import APIRouter, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from service.alerts.reason import scale, who
 from service.store.repository import AlertQuery, PatternQuery, Store
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _SHOWN = 100
 _SHOWN_PATTERNS = 20
 _SHOWN_SERVICES = 40
 _SECOND = 1_000_000_000
-_COLOURS = {"vertical": "#c1440e", "horizontal": "#2a6f97", "block": "#6a4c93"}
+_COLOURS = {"vertical": "#c1440e", "horizontal": "#2a6f97", "block": "#6a4c93", "coordinated": "#3a7d44"}
 _HEADERS = {
     # Data travels as JSON in the page and is drawn by our own script, so no inline script has to be allowed.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -54,6 +55,7 @@ def page_routes(store: Store, version: str) -> APIRouter:
             alerts=alerts,
             patterns=patterns,
             when=_clock,
+            who=who,
             pictures={"timeline": _timeline(alerts), "patterns": _heat(patterns)},
         )
         return Response(html, media_type="text/html", headers=_HEADERS)
@@ -83,7 +85,7 @@ def _timeline(alerts: Sequence[Alert]) -> str:
             name=kind,
             base=[_clock(alert.first_seen) for alert in mine],
             x=[max((alert.last_seen - alert.first_seen) / 1e6, 1000.0) for alert in mine],
-            y=[f"{alert.sources[0]} {alert.services[0].partition('/')[0]}" for alert in mine],
+            y=[f"{who(alert)} {alert.services[0].partition('/')[0]}" for alert in mine],
             hovertext=[alert.reason for alert in mine],
             hoverinfo="text",
             marker_color=_COLOURS[kind],
@@ -111,7 +113,7 @@ def _heat(patterns: Sequence[Pattern]) -> str:
         go.Heatmap(
             z=rows,
             x=services,
-            y=[f"{pattern.id} {pattern.name}"[:60] for pattern in patterns],
+            y=[f"{pattern.id} {scale(pattern.length)} {pattern.name}"[:60] for pattern in patterns],
             colorscale=[[0.0, "#ffffff"], [0.05, "#cfe3ee"], [1.0, "#12446b"]],
             zmin=0.0,
             zmax=1.0,

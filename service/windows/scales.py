@@ -111,12 +111,14 @@ class ScaledWindows:
                 yield WindowName(self._sensor, begin, end), table
 
     def close(self, before: int) -> Iterator[WindowCounts]:
-        """Yield the windows that end at or before a time, oldest first, if their last step brought anything."""
-        for begin in sorted(self._panes):
-            end = begin + self._scale.step
-            if end > before:
-                return
-            if end > self._closed_before:
+        """Yield the windows that end at or before a time, oldest first.
+
+        Of overlapping ones those whose last step brought something, and those that follow one another.
+        """
+        step, length = self._scale.step, self._scale.length
+        ends = {begin + step for begin in self._panes} | {(begin // length + 1) * length for begin in self._panes}
+        for end in sorted(ends):
+            if self._closed_before < end <= before:
                 self._closed_before = end
                 yield from self._close(end)
 
@@ -125,6 +127,8 @@ class ScaledWindows:
         for begin in [begin for begin in self._panes if begin < start]:
             del self._panes[begin]
         panes = [self._panes[begin] for begin in sorted(self._panes) if begin < end]
+        if not panes:
+            return
         if min(p.first for p in panes) // self._finer < max(p.last for p in panes) // self._finer:
             table = self._united(panes)
             pairs = table.pairs()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.alerts.coordinated import GroupBudget, Judged, judge_groups, remember
+from service.alerts.budget import GroupBudget
+from service.alerts.coordinated import Judged, judge_groups, remember
 from service.alerts.history import History
 from service.patterns.groups import GroupSpec, propose
 from service.windows.counts import WindowCounts

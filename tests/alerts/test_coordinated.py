@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.alerts.coordinated import GroupBudget, GroupVerdict, remember
+from service.alerts.coordinated import GroupVerdict, remember
 from service.alerts.history import History
 from service.alerts.incidents import Channel
 from service.capture.address import format_addresses
@@ -127,11 +127,3 @@ def test_verdicts_hold_together(history: History, sources: int, each: int, seed:
         assert len(verdict.sources) == len(verdict.weights) >= 3
         assert ((verdict.weights > 0) & (verdict.weights <= 1)).all()
         assert verdict.services
-
-
-def test_the_budget_is_shared_out() -> None:
-    budget = GroupBudget(2.0)
-    total = sum(budget.of(channel, length) for channel in Channel for length in (HOUR // 6, HOUR, DAY))
-    assert total == pytest.approx(2.0)
-    with pytest.raises(ValueError, match="surge"):
-        GroupBudget(surge=-0.1)

@@ -73,7 +73,8 @@ def test_sliding_windows_overlap_and_end_with_something_new(told: list[tuple[flo
     attempts = [at(*one) for one in told]
     found = by_length(attempts, WindowSpec(scales=(Scale(10 * MINUTE, 2 * MINUTE),)))
     expected = {}
-    for end in {one.time // (2 * MINUTE) * 2 * MINUTE + 2 * MINUTE for one in attempts}:
+    # Each step that brought something ends one, and so does each length.
+    for end in {(one.time // step + 1) * step for one in attempts for step in (2 * MINUTE, 10 * MINUTE)}:
         start = end - 10 * MINUTE
         if worth_telling(attempts, start, 10 * MINUTE, MINUTE):
             expected[start] = sum(start <= one.time < end for one in attempts)
@@ -177,7 +178,8 @@ def test_a_scale_does_not_cut_the_windows_it_is_made_of() -> None:
 
 def test_a_day_knows_in_how_many_hours_each_source_tried_each_service() -> None:
     told = [replace(at(600 * i, source, i + 1), service=service) for source, service, tries in TRIES for i in tries]
-    day = by_length(sorted(told), WindowSpec(scales=USUAL))[24 * 60 * MINUTE][-1]
+    days = by_length(sorted(told), WindowSpec(scales=USUAL))[24 * 60 * MINUTE]
+    day = max(days, key=lambda counts: counts.attempts)
     found = {
         (int(day.sources[day.rows.source[i], 1]) & 0xFF, int(day.rows.service[i]) & 0xFFFF): int(day.rows.hours[i])
         for i in range(len(day.rows))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.detect.columns import clusters, itemsets
-from service.alerts.coordinated import GroupBudget
+from service.alerts.budget import GroupBudget, Shares
 from service.patterns import groups
 from service.patterns.groups import GroupSpec
 
@@ -35,7 +35,11 @@ class GroupColumn:
 
 
 def _budget(surge: float, breadth: float, pattern: float) -> GroupBudget:
-    return GroupBudget(1.0, surge / 2, surge / 2, breadth, pattern, short=1.0, hour=1.0, day=1.0)
+    def everywhere(share: float) -> Shares:
+        return share, share, share
+
+    half = everywhere(surge / 2)
+    return GroupBudget(1.0, half, half, everywhere(breadth), everywhere(pattern))
 
 
 def _with(name: str, propose: Propose) -> GroupColumn:

@@ -94,7 +94,7 @@ def test_a_page_goes_on_with_its_cursor(client: Client, store: MemoryStore) -> N
 @pytest.mark.parametrize(
     ("query", "field", "message"),
     [
-        ("kind=sideways", "kind", "'vertical', 'horizontal' or 'block'"),
+        ("kind=sideways", "kind", "'vertical', 'horizontal', 'block' or 'coordinated'"),
         ("source=nobody", "source", "does not appear to be an IPv4 or IPv6 address"),
         ("source=fe80::1%25eth0", "source", "zone id"),
         ("since=yesterday", "since", "write RFC 3339 with a zone"),

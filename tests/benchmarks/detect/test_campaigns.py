@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.detect.campaigns import BURST, KINDS, Campaign, Ground, draw
+from benchmarks.detect.campaigns import BURST, KINDS, SOURCE_TARGETS, Campaign, Ground, draw
 from benchmarks.detect.injection import inject
 from service.alerts.sources import judge
 from service.alerts.threshold import Thresholds
@@ -29,6 +29,7 @@ BACKGROUND = window(
 def test_attempts_are_as_many_as_asked_for_and_inside_of_the_span(kind: str, bursts: bool) -> None:
     found = draw(Campaign(kind, 7, 10, bursts), GROUND, np.random.default_rng(1))
     assert np.bincount(found.source).tolist() == [10] * 7
+    assert all(len(np.unique(found.target[found.source == at])) <= SOURCE_TARGETS for at in range(7))
     assert ((found.time >= START) & (found.time < START + HOUR)).all()
     if bursts:
         assert all(any(m <= t < m + BURST for m in GROUND.moments.tolist()) for t in found.time.tolist())
@@ -63,7 +64,7 @@ def test_what_is_injected_is_in_the_window_and_nobody_there_is_loud() -> None:
     assert int(rows.attempts[rows.source >= 2].sum()) == 50
     assert len(injected.hours) == len(rows)
     assert int(injected.hours.max()) == 1
-    assert judge(injected.alone, Thresholds(), set()) == []
+    assert judge(injected.alone, Thresholds()) == []
 
 
 def test_attempts_outside_of_the_window_are_left_out() -> None:
