@@ -117,6 +117,8 @@ def count(rows: Activity) -> Counted:
 
 
 def _by_service(rows: Activity, counter: Counter, level: int, which: Bools) -> tuple[Ints, Ints]:
+    if not which.any():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     services, counts = np.unique(rows.service[which], return_counts=True)
     return services + counter_id(counter, level, 0), counts
 

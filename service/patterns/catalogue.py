@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.patterns.chronicle import FORGOTTEN, CatalogueSpec, Chronicle, next_version
 from service.patterns.kinship import kinship
-from service.patterns.matching import form_of, match
+from service.patterns.matching import match
 from service.patterns.pattern import Event, Pattern, PatternVersion, State, Status
 from service.patterns.sighting import sightings
 
@@ -61,7 +61,7 @@ class Catalogue:
 
     def known(self) -> list[Form]:
         """Return the services of the live patterns: what the next factorisation begins with."""
-        return [form_of(pattern) for pattern in self.patterns if pattern.state is State.LIVE]
+        return [pattern.form for pattern in self.patterns if pattern.state is State.LIVE]
 
     def update(self, window: WindowCounts, shapes: Sequence[Shape], spec: CatalogueSpec | None = None) -> Update:
         """Return the catalogue after a window in which these shapes were found, and what has changed."""

@@ -6,10 +6,9 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.capture.services import format_service
 from service.patterns.describe import pattern_name
 from service.patterns.forms import Form, blended, cosine, cosines, listed, named_form
-from service.patterns.matching import MatchSpec, form_of
+from service.patterns.matching import MatchSpec
 from service.patterns.pattern import (
     LISTED_SERVICES,
     SKETCHED_SERVICES,
@@ -81,7 +80,7 @@ class Chronicle:
         """Merge those of the window's patterns that have become the same as a live one; the older one stays."""
         here = [self.patterns[each] for each in ids if self.patterns[each].state is State.LIVE]
         live = [pattern for pattern in self.patterns.values() if pattern.state is State.LIVE]
-        alike = cosines([form_of(each) for each in here], [form_of(each) for each in live]) > self._spec.same
+        alike = cosines([each.form for each in here], [each.form for each in live]) > self._spec.same
         for a, b in zip(*alike.nonzero(), strict=True):
             pair = [self.patterns[each.id] for each in (here[a], live[b])]
             if pair[0].id != pair[1].id and all(each.state is State.LIVE for each in pair):
@@ -101,8 +100,8 @@ class Chronicle:
         return tuple(pattern for key, pattern in self.patterns.items() if pattern is not before.get(key))
 
     def _go_on(self, before: Pattern, seen: Sighting) -> None:
-        form = blended(form_of(before), seen.form, self._spec.fresh, LISTED_SERVICES)
-        services = _shares(form)
+        form = blended(before.form, seen.form, self._spec.fresh, LISTED_SERVICES)
+        services = form.shares()
         windows = before.windows + 1
         is_known = before.status is Status.NEW and windows >= self._spec.known_after
         count = max(seen.service_count, len(services))
@@ -130,8 +129,8 @@ class Chronicle:
             self.patterns[pattern.id] = pattern
 
     def _bear(self, pattern_id: str, seen: Sighting, novelty: float, parents: tuple[str, ...]) -> None:
-        services = _shares(seen.form)
-        sketch = _shares(listed(seen.form, SKETCHED_SERVICES))
+        services = seen.form.shares()
+        sketch = listed(seen.form, SKETCHED_SERVICES).shares()
         pattern = Pattern(
             id=pattern_id,
             sensor=self._window.sensor,
@@ -174,7 +173,7 @@ def next_version(
     pattern: Pattern, event: Event, time: int, others: tuple[str, ...] = ()
 ) -> tuple[Pattern, PatternVersion]:
     """Return a pattern with the next number, and the record of it."""
-    sketch = _shares(listed(form_of(pattern), SKETCHED_SERVICES))
+    sketch = listed(pattern.form, SKETCHED_SERVICES).shares()
     noted = replace(pattern, version=pattern.version + 1, at_version=sketch)
     version = PatternVersion(
         pattern=noted.id,
@@ -189,13 +188,6 @@ def next_version(
         others=others,
     )
     return noted, version
-
-
-def _shares(form: Form) -> Shares:
-    return tuple(
-        (format_service(code), weight)
-        for code, weight in zip(form.services.tolist(), form.weights.tolist(), strict=True)
-    )
 
 
 def _unlike(form: Form, sketch: Shares) -> float:

@@ -150,8 +150,11 @@ def _heaviest(matrix: CountMatrix, most: int) -> tuple[CountMatrix, NDArray[np.i
 
 
 def _unit_rows(values: sparse.csr_array) -> sparse.csr_array:
-    norms = np.sqrt(np.asarray(values.multiply(values).sum(axis=1), dtype=np.float64).ravel())
-    return sparse.csr_array(sparse.diags_array(1 / np.where(norms > 0, norms, 1.0)) @ values)
+    """Return the rows divided by their lengths; rows of zeros stay."""
+    lengths = np.diff(values.indptr)
+    norms = np.sqrt(np.add.reduceat(values.data**2, values.indptr[:-1][lengths > 0]))
+    factors = np.repeat(1 / np.where(norms > 0, norms, 1.0), lengths[lengths > 0])
+    return _csr(factors * values.data, values.indices, values.indptr, values.shape)
 
 
 def _without_empty_columns(matrix: CountMatrix) -> CountMatrix:
@@ -159,28 +162,66 @@ def _without_empty_columns(matrix: CountMatrix) -> CountMatrix:
     return CountMatrix(sparse.csr_array(matrix.values[:, used]), matrix.services[used])
 
 
-def _aligned(known: Sequence[Form], services: NDArray[np.int32]) -> sparse.csr_array:
-    """Return known patterns as unit rows over the window's services and one more, k × (m + 1).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Patterns:
+    """Unit patterns over a window's services."""
 
-    The last column holds what a pattern has in services that the window lacks: without it, a pair of which one
-    service is missing would look like the other alone.
-    """
-    rows, columns, weights = [], [], []
-    for k, form in enumerate(known):
-        place = np.minimum(np.searchsorted(services, form.services), len(services) - 1)
-        here = services[place] == form.services
-        unit = form.weights / np.linalg.norm(form.weights)
-        columns.append(np.append(place[here], len(services)))
-        weights.append(np.append(unit[here], np.linalg.norm(unit[~here])))
-        rows.append(np.full(len(columns[-1]), k))
-    shape = (len(known), len(services) + 1)
+    here: sparse.csr_array
+    """k × m."""
+    across: sparse.csr_array
+    """The same, transposed."""
+    missing: NDArray[np.float64]
+    """Length of what each has in services that the window lacks, (k,): without it, a pair of which one service is
+    missing would look like the other alone."""
+
+    def __len__(self) -> int:
+        return len(self.missing)
+
+    def gram(self) -> NDArray[np.float64]:
+        """Return the products of all pairs, k × k."""
+        product = (self.here @ self.across).toarray() + np.outer(self.missing, self.missing)
+        return np.asarray(product, np.float64)
+
+    def cross(self, units: sparse.csr_array) -> NDArray[np.float64]:
+        """Return the products of rows and patterns, n × k."""
+        return np.asarray((units @ self.across).toarray(), np.float64)
+
+    def joined(self, other: _Patterns) -> _Patterns:
+        """Return both, these first."""
+        if not len(other):
+            return self
+        here = sparse.csr_array(sparse.vstack([self.here, other.here]))
+        return _patterns(here, np.concatenate((self.missing, other.missing)))
+
+
+def _patterns(here: sparse.csr_array, missing: NDArray[np.float64]) -> _Patterns:
+    return _Patterns(here, here.T.tocsr(), missing)
+
+
+def _aligned(known: Sequence[Form], services: NDArray[np.int32]) -> _Patterns:
+    """Return known patterns over the window's services, without those that have none: no row can follow them."""
     if not known:
-        return sparse.csr_array(shape, dtype=np.float64)
-    return sparse.csr_array((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+        return _patterns(sparse.csr_array((0, len(services)), dtype=np.float64), np.empty(0))
+    codes = np.concatenate([form.services for form in known])
+    units = np.concatenate([form.unit for form in known])
+    row = np.repeat(np.arange(len(known)), [len(form) for form in known])
+    place = np.minimum(np.searchsorted(services, codes), len(services) - 1)
+    here = services[place] == codes
+    missing = np.sqrt(np.bincount(row[~here], units[~here] ** 2, len(known)))
+    sizes = np.bincount(row[here], minlength=len(known))
+    start = np.concatenate(([0], np.cumsum(sizes[sizes > 0])))
+    shape = len(start) - 1, len(services)
+    return _patterns(_csr(units[here], place[here], start, shape), missing[sizes > 0])
+
+
+def _csr(
+    values: NDArray[np.float64], columns: NDArray[np.integer], start: NDArray[np.integer], shape: tuple[int, int]
+) -> sparse.csr_array:
+    return sparse.csr_array((values, columns, start), shape=shape)
 
 
 def _alike(
-    units: sparse.csr_array, known: sparse.csr_array, spec: FactorizationSpec
+    units: sparse.csr_array, known: _Patterns, spec: FactorizationSpec
 ) -> tuple[list[_Part], NDArray[np.int64]]:
     """Return small patterns with the unit rows that follow them, and the rows that follow none."""
     near = _nearest(units, known)
@@ -188,14 +229,16 @@ def _alike(
     if len(strangers) > _ASKED:
         strangers = strangers[np.linspace(0, len(strangers) - 1, _ASKED).astype(np.int64)]
     born = _born(units[strangers], spec)
-    patterns = sparse.csr_array(sparse.vstack([known, born]))
-    shares = _followed(near.or_nearer(_nearest(units, born), known.shape[0]), patterns.shape[0], spec)
+    patterns = known.joined(born)
+    shares = _followed(near.or_nearer(_nearest(units, born), len(known)), len(patterns), spec)
     left = _unexplained(shares)
     # A row with two habits follows the patterns of both; it says nothing of the form of either.
     both = _two_memberships(units[left], patterns, spec)
-    everyone, moved = _with_rows(shares, left, both), _refreshed(units, patterns, shares)
+    everyone, moved = _with_rows(shares, left, both), _moved(units, shares)
+    stays = np.diff(moved.indptr) == 0
     followed = np.flatnonzero(np.diff(everyone.indptr))
-    return [_pattern_of(moved, everyone, k) for k in followed.tolist()], left[_unexplained(both)]
+    parts = [_pattern_of(patterns.here if stays[k] else moved, everyone, k) for k in followed.tolist()]
+    return parts, left[_unexplained(both)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,42 +256,39 @@ class _Nearest:
         )
 
 
-def _nearest(units: sparse.csr_array, patterns: sparse.csr_array) -> _Nearest:
+def _nearest(units: sparse.csr_array, patterns: _Patterns) -> _Nearest:
     """Return D's best half step with one membership a row: of unit patterns, that of the largest cosine."""
     n = units.shape[0]
     nearest, share = np.zeros(n, np.int64), np.zeros(n)
-    for start in range(0, n if patterns.shape[0] else 0, _BLOCK):
-        cross = _cross(units[start : start + _BLOCK], patterns)
+    for start in range(0, n if len(patterns) else 0, _BLOCK):
+        cross = patterns.cross(units[start : start + _BLOCK] if n > _BLOCK else units)
         best = cross.argmax(axis=1)
         nearest[start : start + _BLOCK] = best
         share[start : start + _BLOCK] = np.take_along_axis(cross, best[:, np.newaxis], 1)[:, 0] ** 2
     return _Nearest(nearest, share)
 
 
-def _cross(units: sparse.csr_array, patterns: sparse.csr_array) -> NDArray[np.float64]:
-    return np.asarray((units @ patterns[:, :-1].T).toarray(), np.float64)
-
-
 def _followed(near: _Nearest, patterns: int, spec: FactorizationSpec) -> sparse.csr_array:
     """Return the share of each row that its pattern explains, n × patterns; rows that fit badly follow none."""
-    rows = np.flatnonzero(near.share >= 1 - spec.poor)
-    return sparse.csr_array((near.share[rows], (rows, near.pattern[rows])), shape=(len(near.share), patterns))
+    follows = near.share >= 1 - spec.poor
+    start = np.concatenate(([0], np.cumsum(follows)))
+    return _csr(near.share[follows], near.pattern[follows], start, (len(near.share), patterns))
 
 
-def _two_memberships(
-    units: sparse.csr_array, patterns: sparse.csr_array, spec: FactorizationSpec
-) -> sparse.csr_array:
+def _two_memberships(units: sparse.csr_array, patterns: _Patterns, spec: FactorizationSpec) -> sparse.csr_array:
     """Return d_ik ⟨c_k, x_i⟩, n × k, the share of row i that pattern k explains; rows that fit badly follow none.
 
     D is the half step of `lnmf_core.SparseRows` for a given C. Rows of one service need no second pattern.
     """
-    shape = units.shape[0], patterns.shape[0]
+    shape = units.shape[0], len(patterns)
     several = np.flatnonzero(np.diff(units.indptr) > 1)
-    gram = np.asarray((patterns @ patterns.T).toarray(), np.float64)
+    if not len(several) or not shape[1]:
+        return sparse.csr_array(shape, dtype=np.float64)
+    gram = patterns.gram()
     held = sparse.coo_array(shape, dtype=np.float64)
-    for start in range(0, len(several) if shape[1] else 0, _BLOCK):
+    for start in range(0, len(several), _BLOCK):
         rows = several[start : start + _BLOCK]
-        cross = _cross(units[rows], patterns)
+        cross = patterns.cross(units[rows])
         rule = lnmf_core.SparseRows(np.ones(len(rows)), 2, spec.gain)
         weights, _ = rule.update(np.zeros_like(cross), lnmf_core.NormalEquations(cross, gram), 0)
         shares = weights * cross
@@ -262,35 +302,39 @@ def _unexplained(shares: sparse.csr_array) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(shares.indptr) == 0)
 
 
-def _born(units: sparse.csr_array, spec: FactorizationSpec) -> sparse.csr_array:
-    """Return the patterns that several of these rows follow, as unit rows, k × (m + 1)."""
+def _born(units: sparse.csr_array, spec: FactorizationSpec) -> _Patterns:
+    """Return the patterns that several of these rows follow."""
     columns = units.shape[1]
     rank = min(spec.births, units.shape[0] // spec.least_rows, columns)
     if not rank:
-        return sparse.csr_array((0, columns + 1), dtype=np.float64)
+        return _patterns(sparse.csr_array((0, columns), dtype=np.float64), np.empty(0))
     memberships = lnmf_core.Memberships(least_rows=spec.least_rows, seed=_SEED)
     rows = lnmf_core.factorize_sparse_rows(units, rank, memberships).factors.C
-    found = sparse.csr_array(np.pad(rows / np.linalg.norm(rows, axis=1, keepdims=True), ((0, 0), (0, 1))))
-    followers = np.diff(sparse.csc_array(_followed(_nearest(units, found), found.shape[0], spec)).indptr)
-    return found[np.flatnonzero(followers >= spec.least_rows)]
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    found = _patterns(sparse.csr_array(rows), np.zeros(len(rows)))
+    followers = np.bincount(_followed(_nearest(units, found), len(found), spec).indices, minlength=len(found))
+    kept = np.flatnonzero(followers >= spec.least_rows)
+    return _patterns(found.here[kept], found.missing[kept])
 
 
 def _with_rows(shares: sparse.csr_array, rows: NDArray[np.int64], values: sparse.csr_array) -> sparse.csc_array:
     """Return `shares` with the given values in these rows, which are empty in it."""
+    if not values.nnz:
+        return sparse.csc_array(shares)
     given = values.tocoo()
     placed = sparse.coo_array((given.data, (rows[given.row], given.col)), shape=shares.shape)
     return sparse.csc_array(shares + placed)
 
 
-def _refreshed(units: sparse.csr_array, patterns: sparse.csr_array, single: sparse.csr_array) -> sparse.csr_array:
+def _moved(units: sparse.csr_array, single: sparse.csr_array) -> sparse.csr_array:
     """Return C as the window shows it: the C step, Dᵀ·X, over the rows that follow one pattern alone.
 
-    A pattern that no row follows alone stays as it is.
+    The row of a pattern that no row follows alone is empty: it stays as it is.
     """
     weights = sparse.csr_array((np.sqrt(single.data), single.indices, single.indptr), shape=single.shape)
     moved = sparse.csr_array(weights.T @ units)
-    stays = sparse.diags_array((np.diff(moved.indptr) == 0).astype(np.float64))
-    return sparse.csr_array(moved + stays @ patterns[:, :-1])
+    moved.sort_indices()  # of services of like weight the smallest number comes first
+    return moved
 
 
 def _pattern_of(patterns: sparse.csr_array, shares: sparse.csc_array, k: int) -> _Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from service.capture.services import parse_service
+from service.capture.services import format_service, parse_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _code = lru_cache(maxsize=1 << 17)(parse_service)
+_name = lru_cache(maxsize=1 << 17)(format_service)
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 """Of a multiplicative hash (Knuth, The Art of Computer Programming 3, § 6.4): 2⁶⁴ over the golden ratio."""
@@ -24,10 +26,19 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 _DUST = 1e-3
 """What has less than this share of the largest weight is forgotten."""
+_COMPARED = 64
+"""Forms that are compared with all others at a time: that product is dense."""
+
+
+class _WithUnit:
+    """Room for what follows from a form, worked out when it is first asked for."""
+
+    __slots__ = ("_unit",)
+    _unit: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Form:
+class Form(_WithUnit):
     """Services and their share of a pattern's weight; both of length s, heaviest first."""
 
     services: NDArray[np.int32]
@@ -37,6 +48,20 @@ class Form:
 
     def __len__(self) -> int:
         return len(self.services)
+
+    @property
+    def unit(self) -> NDArray[np.float64]:
+        """The weights as a vector of length 1."""
+        try:
+            return self._unit
+        except AttributeError:
+            unit = self.weights / math.sqrt(self.weights @ self.weights)
+            object.__setattr__(self, "_unit", unit)
+            return unit
+
+    def shares(self) -> tuple[tuple[str, float], ...]:
+        """Return services by name and their weights, as `named_form` takes them."""
+        return tuple(zip(map(_name, self.services.tolist()), self.weights.tolist(), strict=True))
 
 
 def named_form(services: Iterable[tuple[str, float]]) -> Form:
@@ -62,40 +87,46 @@ def listed(form: Form, most: int) -> Form:
 
 def blended(old: Form, new: Form, fresh: float, most: int) -> Form:
     """Return `fresh` parts of the new form and the rest of the old one, at most `most` services of it."""
-    codes, place = np.unique(np.concatenate((old.services, new.services)), return_inverse=True)
-    parts = np.concatenate(((1 - fresh) * old.weights, fresh * new.weights))
-    weights = np.bincount(place, parts, len(codes)).astype(np.float64)
-    order = np.lexsort((codes, -weights))
-    order = order[weights[order] > _DUST * weights.max()]
-    return listed(Form(codes[order], weights[order]), most)
+    blend = dict(zip(old.services.tolist(), ((1 - fresh) * old.weights).tolist(), strict=True))
+    for code, weight in zip(new.services.tolist(), (fresh * new.weights).tolist(), strict=True):
+        blend[code] = blend.get(code, 0.0) + weight
+    least = _DUST * max(blend.values())
+    ranked = sorted((-weight, code) for code, weight in blend.items() if weight > least)
+    codes, weights = np.array([code for _, code in ranked], np.int32), np.array([-weight for weight, _ in ranked])
+    return listed(Form(codes, weights), most)
 
 
 def cosine(one: Form, other: Form) -> float:
     """Return the cosine of two forms, 0 to 1."""
-    _, here, there = np.intersect1d(one.services, other.services, assume_unique=True, return_indices=True)
-    product = float(one.weights[here] @ other.weights[there])
-    return min(product / float(np.linalg.norm(one.weights) * np.linalg.norm(other.weights)), 1.0)
+    there = dict(zip(other.services.tolist(), other.unit.tolist(), strict=True))
+    pairs = zip(one.services.tolist(), one.unit.tolist(), strict=True)
+    return min(math.fsum(weight * there[code] for code, weight in pairs if code in there), 1.0)
 
 
 def cosines(rows: Sequence[Form], columns: Sequence[Form]) -> NDArray[np.float64]:
     """Return the cosine of each form of `rows` to each of `columns`, shape (r, c), 0 to 1."""
-    if not rows or not columns:
-        return np.zeros((len(rows), len(columns)))
-    stacked = unit_rows([*rows, *columns])
-    product = stacked[: len(rows)] @ stacked[len(rows) :].T
-    return np.minimum(np.asarray(product.toarray(), np.float64), 1.0)
+    found = np.zeros((len(rows), len(columns)))
+    for start in range(0, len(rows) if columns else 0, _COMPARED):
+        some = rows[start : start + _COMPARED]
+        services = np.unique(np.concatenate([form.services for form in some]))
+        dense = unit_rows(some, services).toarray()
+        found[start : start + _COMPARED] = (unit_rows(columns, services) @ dense.T).T
+    return np.minimum(found, 1.0)
 
 
-def unit_rows(forms: Sequence[Form]) -> csr_array:
-    """Return the forms as unit rows of a sparse matrix over all of their services, f × s."""
+def unit_rows(forms: Sequence[Form], services: NDArray[np.int32]) -> csr_array:
+    """Return what forms, as unit rows, have in some services, ascending: a sparse matrix, f × s."""
     codes = np.concatenate([form.services for form in forms])
-    weights = np.concatenate([form.weights / np.linalg.norm(form.weights) for form in forms])
-    services, column = np.unique(codes, return_inverse=True)
-    sizes = np.cumsum([0, *map(len, forms)])
-    return csr_array((weights, column, sizes), shape=(len(forms), len(services)))
+    units = np.concatenate([form.unit for form in forms])
+    place = np.minimum(np.searchsorted(services, codes), len(services) - 1)
+    here = services[place] == codes
+    ends = np.cumsum([0, *map(len, forms)])
+    start = np.concatenate(([0], np.cumsum(here)))[ends]
+    return csr_array((units[here], place[here], start), shape=(len(forms), len(services)))
 
 
 def contained(one: Form, other: Form) -> float:
     """Return the share of the weight of one form that lies in services of the other."""
-    inside = np.isin(one.services, other.services)
+    services = set(other.services.tolist())
+    inside = np.array([code in services for code in one.services.tolist()], np.bool_)
     return float(one.weights[inside].sum() / one.weights.sum())

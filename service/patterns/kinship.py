@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.patterns.forms import contained
-from service.patterns.matching import Match, form_of
+from service.patterns.matching import Match
 from service.patterns.pattern import Pattern, State
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def kinship(sightings: Sequence[Sighting], patterns: Sequence[Pattern], matched:
     merged: dict[int, list[int]] = {}
     found = set(matched.known.values())
     for i, j in zip(*(matched.company >= _COMPANY).nonzero(), strict=True):
-        seen, form = sightings[i].form, form_of(patterns[j])
+        seen, form = sightings[i].form, patterns[j].form
         if patterns[j].state is not State.LIVE or matched.known.get(int(i)) == j:
             continue
         if int(i) not in matched.known and contained(seen, form) >= _INSIDE:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from service.patterns.forms import Form, cosines, named_form
+from service.patterns.forms import cosines
 from service.patterns.pattern import Pattern, State
 
 if TYPE_CHECKING:
@@ -28,10 +27,6 @@ _PAST = 0.05
 """How much less alike a pattern counts that is live no more: where two fit, the live one is meant."""
 _AGE = 1e-6
 """How much being the older one adds: it decides between equals."""
-
-
-_form = lru_cache(maxsize=1024)(named_form)
-"""A catalogue asks several times in a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class Match:
 
 def match(sightings: Sequence[Sighting], patterns: Sequence[Pattern], spec: MatchSpec) -> Match:
     """Return the assignment with the largest sum of likeness (Kuhn 1955), over those that are alike at all."""
-    likeness = cosines([seen.form for seen in sightings], [form_of(pattern) for pattern in patterns])
+    likeness = cosines([seen.form for seen in sightings], [pattern.form for pattern in patterns])
     company = _company([seen.members for seen in sightings], [pattern.members for pattern in patterns])
     fits = (likeness >= spec.alike) | ((likeness >= spec.akin) & (company >= spec.company))
     age = np.array([pattern.windows for pattern in patterns], np.float64)
@@ -69,11 +64,6 @@ def match(sightings: Sequence[Sighting], patterns: Sequence[Pattern], spec: Matc
     rows, columns = linear_sum_assignment(np.where(fits, score, 0.0), maximize=True)
     known = {i: j for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if fits[i, j]}
     return Match(known, likeness, company)
-
-
-def form_of(pattern: Pattern) -> Form:
-    """Return the services of a pattern as a form."""
-    return _form(pattern.services)
 
 
 def _company(sightings: Sequence[Shares], patterns: Sequence[Shares]) -> NDArray[np.float64]:

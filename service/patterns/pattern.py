@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.patterns.forms import Form, named_form
+
 LISTED_SERVICES = 256
 LISTED_MEMBERS = 256
 SKETCHED_SERVICES = 64
@@ -47,8 +49,15 @@ class Event(StrEnum):
     """A person has said what it is."""
 
 
+class _WithForm:
+    """Room for what follows from a pattern, worked out when it is first asked for."""
+
+    __slots__ = ("_form",)
+    _form: Form
+
+
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(_WithForm):
     """A row of C with an id that lives across the windows of one sensor and one length.
 
     Raises ValueError if weights are not positive or not in descending order, or a share is not from 0 to 1.
@@ -111,6 +120,15 @@ class Pattern:
         for field in ("prevalence", "reach", "novelty", "drift"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field}: {getattr(self, field)} is not from 0 to 1")
+
+    @property
+    def form(self) -> Form:
+        """The services as numbers: what patterns are compared by."""
+        try:
+            return self._form
+        except AttributeError:
+            object.__setattr__(self, "_form", named_form(self.services))
+            return self._form
 
 
 @dataclass(frozen=True, slots=True)

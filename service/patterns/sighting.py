@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.capture.address import format_address
+from service.capture.address import format_addresses
 from service.patterns.forms import Form, cosines, listed
 from service.patterns.pattern import LISTED_MEMBERS, LISTED_SERVICES, Shares
 from service.patterns.techniques import Traces
@@ -53,21 +53,25 @@ def _sighting(window: WindowCounts, shapes: Sequence[Shape], form: Form) -> Sigh
         for source, share in zip(shape.sources.tolist(), shape.shares.tolist(), strict=True):
             shares[source] = min(shares.get(source, 0.0) + share, 1.0)
     ranked = sorted(shares.items(), key=lambda item: -item[1])[:LISTED_MEMBERS]
+    sources = np.array([source for source, _ in ranked])
+    names = format_addresses(window.sources[sources])
     return Sighting(
         form=form,
         service_count=len(shapes[0].services),
-        members=tuple((format_address(*window.sources[source].tolist()), share) for source, share in ranked),
+        members=tuple(zip(names, (share for _, share in ranked), strict=True)),
         member_count=len(shares),
         shares=shares,
-        traces=_traces(window, np.array([source for source, _ in ranked]), shapes[0].services),
+        traces=_traces(window, sources, shapes[0].services),
     )
 
 
 def _traces(window: WindowCounts, members: NDArray[np.int64], services: NDArray[np.int32]) -> Traces:
     rows = window.rows
-    first, last = (np.searchsorted(rows.source, members, side) for side in ("left", "right"))
-    held = np.concatenate([np.arange(*span) for span in zip(first.tolist(), last.tolist(), strict=True)])
-    held = held[np.isin(rows.service[held], services)]
+    first, last = (rows.source.searchsorted(members, side) for side in ("left", "right"))
+    lengths = last - first
+    held = np.repeat(first - (lengths.cumsum() - lengths), lengths) + np.arange(lengths.sum())
+    ordered, tried = np.sort(services), rows.service[held]
+    held = held[ordered[np.minimum(ordered.searchsorted(tried), len(ordered) - 1)] == tried]
     if not len(held):
         return Traces(0.0, 0.0, 0.0, 1.0, 0.0)
     attempts, targets, answered = rows.attempts[held], rows.targets[held], rows.answered[held]
