@@ -281,7 +281,9 @@ class Pipeline:
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
 
     def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
-        if counts.rows.targets.sum() < self._spec.factorization.pairs:
+        # Windows that slide over a day show the same patterns again and again: one of them is enough.
+        slides = counts.rows.hours.any() and counts.start % (counts.end - counts.start)
+        if slides or counts.rows.targets.sum() < self._spec.factorization.pairs:
             return []
         catalogue = unit.catalogue(counts.sensor, counts.end - counts.start)
         shapes = self._finder(counts).find(count_matrix(counts), catalogue.known())

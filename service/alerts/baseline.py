@@ -58,6 +58,24 @@ def weighted(parts: Sequence[Sums], weights: Sequence[float]) -> Sums:
     )
 
 
+def added(many: Sums, few: Sums) -> Sums:
+    """Return the sum of two sums; sooner than `weighted` where one is much the smaller."""
+    place = np.searchsorted(many.ids, few.ids)
+    known = np.zeros(len(few.ids), np.bool_)
+    inside = place < len(many.ids)
+    known[inside] = many.ids[place[inside]] == few.ids[inside]
+    total, squares = many.total.copy(), many.squares.copy()
+    total[place[known]] += few.total[known]
+    squares[place[known]] += few.squares[known]
+    new, at = ~known, place[~known]
+    return Sums(
+        many.windows + few.windows,
+        np.insert(many.ids, at, few.ids[new]),
+        np.insert(total, at, few.total[new]),
+        np.insert(squares, at, few.squares[new]),
+    )
+
+
 def _numbered(ids: Sequence[Ints]) -> tuple[Ints, Ints]:
     joined = np.concatenate([np.empty(0, np.int64), *ids])
     found, place = np.unique(joined, return_inverse=True)

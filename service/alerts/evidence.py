@@ -59,7 +59,7 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowe
     source = format_address(high, low)
     pairs = int(rows.targets[mine].sum())
     return Alert(
-        id=_new_id(window, source, verdict.means),
+        id=alert_id(window, verdict.source, verdict.means),
         sensor=window.sensor,
         kind=verdict.kind,
         sources=(source,),
@@ -215,5 +215,7 @@ def _targets(window: WindowCounts, verdict: Verdict) -> Distinct:
     return whole if told and not window.halvings[verdict.source] else replace(whole, exact=False)
 
 
-def _new_id(window: WindowCounts, source: str, means: Means) -> str:
-    return "a" + hashlib.sha256(f"{window.id}\0{source}\0{means.name}".encode()).hexdigest()[:20]
+def alert_id(window: WindowCounts, source: int, means: Means) -> str:
+    """Return the id of an alert that begins in a window, on a source (its index there) and what it scans with."""
+    name = format_address(*window.sources[source].tolist())
+    return "a" + hashlib.sha256(f"{window.id}\0{name}\0{means.name}".encode()).hexdigest()[:20]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.alerts.baseline import Baseline, Sums, summed, weighted
+from service.alerts.baseline import Baseline, Sums, added, summed, weighted
 from service.alerts.incidents import DAY, HOUR, Incidents
 from service.patterns.groups import Rows
 
@@ -141,6 +141,8 @@ class History:
     _entries: int = 0
     _baselines: dict[tuple[int, int], Baseline] = field(default_factory=dict)
     _recalled: tuple[int, Recalled] | None = None
+    _earlier: dict[int, tuple[tuple[int, int, int], Sums]] = field(default_factory=dict)
+    """Hour of the day, or −1 → sums over all days but the latest, and what they were made of."""
 
     def add(self, past: Past) -> None:
         """Take a window into the past, if it begins where the last one ended, or later."""
@@ -219,14 +221,26 @@ class History:
     def _baseline(self, kept: list[_Day], hour: int, length: int) -> Baseline:
         prior = self.spec.hour_days * max(1.0, HOUR / length)
         weights = self._weights(kept)
-        whole = weighted([day.sums(-1) for day in kept], weights.tolist())
+        whole = self._sums(kept, weights, -1)
         if hour < 0 or not kept:
             return Baseline(whole, summed([]), 1.0, prior)
-        at_hour = weighted([day.sums(hour) for day in kept], weights.tolist())
+        at_hour = self._sums(kept, weights, hour)
         busy = sum(weight * day.busy() for weight, day in zip(weights, kept, strict=True))
         mean = float(busy.sum()) / whole.windows
         share = (float(busy[hour]) + prior * mean) / (at_hour.windows + prior) / mean if mean > 0 else 1.0
         return Baseline(whole, at_hour, share, prior)
+
+    def _sums(self, kept: list[_Day], weights: Floats, hour: int) -> Sums:
+        """Return the weighted sums over days; those before the latest, whose weight is 1, are worked out once."""
+        if not kept:
+            return summed([])
+        *earlier, last = kept
+        made_of = last.number, len(earlier), sum(len(day.windows) for day in earlier)
+        held = self._earlier.get(hour)
+        if held is None or held[0] != made_of:
+            held = made_of, weighted([day.sums(hour) for day in earlier], weights[:-1].tolist())
+            self._earlier[hour] = held
+        return added(held[1], last.sums(hour))
 
     def _recall(self, kept: list[_Day]) -> Recalled:
         rows, first = 0, len(kept)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.alerts.alert import LISTED_SERVICES, TECHNIQUES, Alert, Evidence, Kind
-from service.alerts.evidence import measured, united, with_reason
+from service.alerts.evidence import alert_id, measured, united, with_reason
 from service.alerts.sources import Verdict, further_rows
 from service.alerts.tools import Tool, joined
 from service.capture.address import parse_address
@@ -42,17 +42,17 @@ def follow(
     before = _by_source(window, known)
     changed = []
     for verdict in verdicts:
-        found = measured(window, verdict, patterns.get(verdict.source), allowed)
-        alert = _grown(before.pop((verdict.source, verdict.means), []), found)
-        if alert is not None:
-            changed.append(alert)
+        mine = before.pop((verdict.source, verdict.means), [])
+        if not _holds_all(mine, window, verdict):
+            changed.append(_grown(mine, measured(window, verdict, patterns.get(verdict.source), allowed)))
     for (source, by), alerts in before.items():
-        rows, latest = further_rows(window, source, by), alerts[-1]
+        latest = alerts[-1]
+        if latest.counted_until > window.start and latest.id != alert_id(window, source, by):
+            continue
+        rows = further_rows(window, source, by)
         if len(rows):
             more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
-            found = measured(window, more, patterns.get(source), allowed)
-            if found.id == latest.id or latest.counted_until <= window.start:
-                changed.append(_added(latest, found))
+            changed.append(_added(latest, measured(window, more, patterns.get(source), allowed)))
     return changed
 
 
@@ -90,16 +90,24 @@ def means_of(alert: Alert) -> Means:
     return {"icmp": Means.ICMP, "icmp6": Means.ICMP, "arp": Means.ARP}.get(protocol, Means.PORTS)
 
 
-def _grown(before: list[Alert], found: Alert) -> Alert | None:
-    """Return what a verdict's alert becomes beside those of before, or None if they hold all of it."""
+def _holds_all(before: Sequence[Alert], window: WindowCounts, verdict: Verdict) -> bool:
+    """Tell whether the alerts of before, of shorter or overlapping windows, hold what a verdict says."""
+    overlapping = [alert for alert in before if alert.counted_until > window.start]
+    if not overlapping or any(alert.id == alert_id(window, verdict.source, verdict.means) for alert in before):
+        return False
+    pairs = int(window.rows.targets[verdict.rows].sum())
+    return pairs - sum(alert.evidence.pairs for alert in overlapping) < verdict.threshold
+
+
+def _grown(before: Sequence[Alert], found: Alert) -> Alert:
+    """Return what a verdict's alert becomes beside those of before, which do not hold all of it."""
     looked_at = [alert for alert in before if alert.id == found.id]
     if looked_at:
         return _added(looked_at[0], found)
     start = found.counted_until - found.scale
     overlapping = [alert for alert in before if alert.counted_until > start]
     if overlapping:
-        held = sum(alert.evidence.pairs for alert in overlapping)
-        return _enlarged(overlapping[-1], found) if found.evidence.pairs - held >= found.threshold else None
+        return _enlarged(overlapping[-1], found)
     of_same = [alert for alert in before if _goes_on(alert, found)]
     return _added(of_same[-1], found) if of_same else with_reason(found)
 

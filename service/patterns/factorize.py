@@ -51,7 +51,7 @@ class FactorizationSpec:
     """Sources that such a pattern has at least."""
     gain: float = 0.08
     """Share of its row that a second membership must explain."""
-    pairs: int = 10
+    pairs: int = 20
     """A window with fewer (source, target, service) shows no pattern."""
 
 
