@@ -93,6 +93,14 @@ class _Day:
             return self
         return _Day(self.number, [past for past in self.windows if past.end <= time])
 
+    def followed_by(self, past: Past) -> _Day:
+        """Return the day with a window more; sums that are worked out go on."""
+        day = _Day(self.number, [*self.windows, past])
+        mine = summed([past.counted])
+        for hour, held in self._sums.items():
+            day._sums[hour] = added(held, mine) if hour in (past.hour, -1) else held
+        return day
+
     def sums(self, hour: int) -> Sums:
         """Return the sums of the windows of an hour of the day, or of all for −1."""
         if hour not in self._sums:
@@ -166,8 +174,7 @@ class History:
     def _append(self, past: Past) -> None:
         number = past.start // DAY
         same = self._days and self._days[-1].number == number
-        windows = [*self._days.pop().windows, past] if same else [past]
-        self._days.append(_Day(number, windows))
+        self._days.append(self._days.pop().followed_by(past) if same else _Day(number, [past]))
         self._windows += 1
         self._entries += past.entries
 

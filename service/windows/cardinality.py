@@ -22,12 +22,12 @@ class Cardinality:
         fresh = np.unique(hashes)
         if len(self._smallest) > _KEPT:
             fresh = fresh[fresh < self._smallest[-1]]
-        if not len(fresh):
-            return
-        merged = np.concatenate([self._smallest, fresh])
-        merged.sort(kind="stable")  # two sorted runs: a merge, not a sort
-        distinct = np.concatenate(([True], merged[1:] != merged[:-1]))
-        self._smallest = merged[distinct][: _KEPT + 1]
+        place = np.searchsorted(self._smallest, fresh)
+        known = np.zeros(len(fresh), np.bool_)
+        inside = place < len(self._smallest)
+        known[inside] = self._smallest[place[inside]] == fresh[inside]
+        if not known.all():
+            self._smallest = np.insert(self._smallest, place[~known], fresh[~known])[: _KEPT + 1]
 
     @property
     def count(self) -> int:

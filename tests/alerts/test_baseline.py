@@ -21,9 +21,7 @@ def sums(windows: list[dict[int, int]]) -> Sums:
 
 @settings(deadline=None, derandomize=True)
 @given(st.lists(counters, max_size=4), st.lists(counters, max_size=4))
-def test_adding_two_sums_is_what_weighting_says(
-    many: list[dict[int, int]], few: list[dict[int, int]]
-) -> None:
+def test_adding_two_sums_is_what_weighting_says(many: list[dict[int, int]], few: list[dict[int, int]]) -> None:
     a, b = sums(many), sums(few)
     got, expected = added(a, b), weighted([a, b], [1.0, 1.0])
     assert got.windows == expected.windows == len(many) + len(few)
