@@ -160,7 +160,7 @@ def build_cli(parts: Parts) -> typer.Typer:
         paths: Annotated[list[Path], typer.Argument(help=_PATHS, metavar="PATH…")],
         window: Annotated[
             int | None,
-            typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60, of logs 600"),
+            typer.Option(min=1, max=86400, help="Length of a window in seconds.", show_default="60, of logs 3600"),
         ] = None,
         kind: Annotated[
             Input | None,

@@ -29,7 +29,7 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free one")
     window: int = Field(60, ge=1, le=86400, description="length of a window in seconds")
-    log_window: int = Field(600, ge=1, le=86400, description="the same in recorded logs of flows")
+    log_window: int = Field(3600, ge=1, le=86400, description="the same in recorded logs of flows")
     max_pairs: int = Field(
         1 << 17, ge=1024, le=1 << 24, description="most (source, target, service) triples counted in one window"
     )

@@ -81,7 +81,7 @@ class Outcome:
 def judge(recording: Recording) -> Outcome:
     """Read a recording as `yocho scan` does, and where there is a truth for it, as the baselines would judge it."""
     outcome = Outcome(recording)
-    spec = PipelineSpec(windows=WindowSpec.usual(), log_windows=WindowSpec.usual(600 * SECOND))
+    spec = PipelineSpec(windows=WindowSpec.usual(), log_windows=WindowSpec.usual(3600 * SECOND))
     try:
         report = scan_captures([recording.path], "quality", spec, MemoryStore(most_windows=1))
     except CaptureError:
