@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from service.alerts.alert import Alert
 
 EXAMPLE = Path("examples/lab.pcap")
+NOTES = Path(__file__).with_name("notes.md")
+"""What other benchmarks found, in words: it becomes part of the page."""
 _ZEEK_WINDOW = 300 * SECOND
 """Zeek's scan policy counts within five minutes."""
 _WALK_ENOUGH = float(np.log10(0.99 / 0.01))
@@ -199,6 +201,8 @@ def page(outcomes: Sequence[Outcome], folder: str) -> list[str]:
         "More: [how soon a live sensor names a scan, and what hiding changes]"
         "(../benchmarks/results/detect/hiding.md), [groups of sources](../benchmarks/results/detect/honeypots.md), "
         "[ids of patterns](../benchmarks/results/detect/ids.md).",
+        "",
+        *NOTES.read_text(encoding="utf-8").splitlines(),
         "",
         "## Recordings",
         "",
