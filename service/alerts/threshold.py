@@ -44,8 +44,6 @@ class Thresholds:
     monitoring, which asks the same targets again."""
     asked: int = 10
     """Unanswered targets of ARP requests in a minute."""
-    goes_on: int = 1
-    """What is enough to prolong a scan that is already known."""
     block: int = 10
     """Services and targets from which on a scan of both is a block."""
 
