@@ -28,6 +28,8 @@ _PRIOR_WINDOWS = 0.25
 _DISPERSION_WINDOWS = 10.0
 """Windows that the common dispersion counts for, beside a counter's own."""
 _FEW_PEAKS = 10
+_LEAST_DAYS = 1 / 1440
+"""A shorter history has no rates a day: a minute."""
 _LARGEST_SHAPE = 1.0
 _SMALLEST_SHAPE = 0.0
 _DEFAULT_DAYS = 2.0
@@ -142,11 +144,12 @@ def fit_scores(scores: Floats, days: float, budget: float, tests: float) -> Scor
 
     `scores` are one for each incident, without those below some floor. As many are fitted as are four times the
     `budget` a day, but at least ten. Probability-weighted moments (Hosking & Wallis 1987, eq. 9): better than
-    likelihood for so few. The shape is held between 0 and 1: tails of traffic do not end.
+    likelihood for so few. The shape is held between 0 and 1: tails of traffic do not end. Less than three scores, or
+    than a minute, are no past.
     """
     ordered = np.sort(np.asarray(scores, np.float64))[::-1]
     wanted = int(max(_FEW_PEAKS, np.ceil(4 * budget * days)))
-    if len(ordered) < 3 or days <= 0:
+    if len(ordered) < 3 or days < _LEAST_DAYS:
         return ScoreTail(float(ordered[0]) if len(ordered) else 0.0, 0.0, 1.0, 0.0, max(days, 0.0), tests)
     peaks = min(wanted, len(ordered) - 1)
     threshold = float(ordered[peaks])

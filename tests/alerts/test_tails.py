@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -68,6 +68,7 @@ def test_the_common_dispersion_is_that_of_frequent_counters() -> None:
 
 
 @given(st.lists(st.floats(1, 50), max_size=80), st.floats(0.0, 60), st.floats(0.01, 3), st.floats(10, 10**6))
+@example([1.0, 1.0, 1.0], 5e-324, 1.0, 10.0)
 def test_fewer_are_expected_of_higher_scores_and_the_budget_is_kept(
     scores: list[float], days: float, budget: float, tests: float
 ) -> None:
