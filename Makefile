@@ -90,7 +90,7 @@ train: .venv-train/installed ## Train the shipped weights again (an hour): lnmf_
 	$(ONE_THREAD) $(TRAINING) choice $(TRAIN)
 
 constraints: ## Pin every dependency anew (needs uv)
-	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra test --extra fuzz --universal --python-version 3.11 --no-header --no-annotate \
 	  --no-emit-index-url --upgrade --output-file constraints.txt
 
 lab: install ## Record examples/lab.pcap again (root; see README)
