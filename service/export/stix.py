@@ -31,7 +31,8 @@ _EPOCH = "2026-01-01T00:00:00.000Z"
 """When things were made that are the same for ever: one id can't have two times."""
 _MOST = 999_999_999
 """The largest count that STIX takes."""
-_PROTOCOLS = {"icmp6": "ipv6-icmp"}
+_PROTOCOLS = {"icmp6": "icmp"}
+"""IANA's list of services, whose names STIX wants, has no other for it; ipv6 stands before it."""
 
 
 def stix_bundle(alerts: Iterable[Alert]) -> str:
@@ -142,7 +143,7 @@ def _traffic(alert: Alert, source: Any, target: Any) -> Any:
         src_ref=source.id,
         dst_ref=target.id if target else None,
         dst_port=traffic_of(alert).port,
-        protocols=below + names,
+        protocols=list(dict.fromkeys(below + names)),
     )
 
 

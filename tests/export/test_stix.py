@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import stix2  # type: ignore[import-untyped]
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from service.alerts.alert import LISTED_SOURCES, Alert, Ground, Kind
 from service.export.stix import stix_bundle
@@ -30,7 +30,14 @@ def objects(*given: Alert) -> dict[str, list[Any]]:
 
 
 # Some ms an object: few examples of few sources, and no deadline on a busy machine.
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])
+
+WAIVED = {
+    "103": "random ids: the same alert has to have the same ids again",
+    "301": "both ports of traffic: a scan has many source ports, and perhaps many others",
+    "302": "hashes of linked pages: those of ATT&CK change, and MITRE's own objects have none",
+}
+"""Recommendations of the standard, not demands, that we do not follow, and why."""
 
 
 @few
@@ -53,8 +60,7 @@ def test_the_library_takes_it_and_all_references_lead_somewhere(alert: Alert) ->
 @given(alerts(most_sources=3))
 def test_it_passes_the_validator_of_the_standards_authors(alert: Alert) -> None:
     validator = pytest.importorskip("stix2validator")
-    # 103: ids of version 4, which the standard only recommends, and not for what is to be the same again.
-    options = validator.ValidationOptions(version="2.1", strict=True, disabled=["103"])
+    options = validator.ValidationOptions(version="2.1", strict=True, disabled=list(WAIVED))
     results = validator.validate_string(stix_bundle([alert]), options)
     assert results.is_valid, [str(error) for error in results.errors]
 
