@@ -58,15 +58,12 @@ def severity_of(alert: Alert) -> Severity:
 
 
 def _is_far(alert: Alert) -> bool:
-    far = _FAR_RARITY if alert.kind is Kind.COORDINATED else _FAR_COUNT
-    return alert.score > 0 and alert.score >= far * alert.threshold
+    return alert.excess >= (_FAR_RARITY if alert.kind is Kind.COORDINATED else _FAR_COUNT)
 
 
 def confidence_of(alert: Alert) -> int:
     """Return how far an alert lies beyond its threshold, from 50, at it, to 99.
 
-    That is 100 · (1 − threshold / 2 · score). It orders alerts of one ground, and is no probability.
+    That is 100 · (1 − 1 / (2 · excess)). It orders alerts of one ground, and is no probability.
     """
-    if alert.score <= 0:
-        return 50
-    return max(50, min(99, round(100 * (1 - 0.5 * max(alert.threshold, 0.0) / alert.score))))
+    return min(99, round(100 * (1 - 0.5 / max(alert.excess, 1.0))))

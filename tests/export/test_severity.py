@@ -63,7 +63,7 @@ def test_what_is_allowed_is_low(alert: Alert) -> None:
 
 @pytest.mark.parametrize(
     ("score", "threshold", "confidence"),
-    [(25.0, 25.0, 50), (50.0, 25.0, 75), (1e9, 25.0, 99), (0.0, 0.0, 50), (5.0, 0.0, 99), (0.0, -1.0, 50)],
+    [(25.0, 25.0, 50), (50.0, 25.0, 75), (1e9, 25.0, 99), (0.0, 0.0, 50), (5.0, 0.0, 50), (0.0, -1.0, 50)],
 )
 def test_confidence_grows_with_the_distance_from_the_threshold(
     score: float, threshold: float, confidence: int
