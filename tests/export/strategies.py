@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from service.alerts.alert import (
@@ -21,6 +22,9 @@ from service.alerts.alert import (
 from service.alerts.tools import Tool, ToolName
 from service.capture.address import format_address, parse_address
 from service.capture.services import ARP_REQUEST, Protocol, format_service, service_code
+
+some = settings(max_examples=40, deadline=None)
+"""An alert may be large, and what else the machine does is not the alert's fault."""
 
 LATEST = 2**62
 """ns since the epoch: the year 2116"""

@@ -3,20 +3,20 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.alerts.alert import Alert
 from service.export.blocklist import blocklist
 from tests.builders import START, an_alert
-from tests.export.strategies import alerts
+from tests.export.strategies import alerts, some
 
 
 def listed(text: str) -> list[str]:
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
-@settings(max_examples=30)
+@some
 @given(st.lists(alerts(), max_size=3))
 def test_lines_are_addresses_sorted_and_each_once(given: list[Alert]) -> None:
     text = blocklist(given, START, "1.2.3")

@@ -11,7 +11,7 @@ from service.alerts.alert import Alert, Distinct, Evidence
 from service.export.cef import cef_line, escape_header, escape_value
 from service.export.traffic import traffic_of
 from tests.builders import an_alert
-from tests.export.strategies import alerts, nasty
+from tests.export.strategies import alerts, nasty, some
 
 
 def unescaped(value: str) -> str:
@@ -33,6 +33,7 @@ def without_empty(fields: dict[str, str]) -> dict[str, str]:
     return {key: text for key, value in fields.items() if (text := one_space(value))}
 
 
+@some
 @given(alerts())
 def test_a_parser_reads_what_was_written(alert: Alert) -> None:
     fields = parsed(alert)
@@ -58,6 +59,7 @@ def test_a_parser_reads_what_was_written(alert: Alert) -> None:
     assert float(fields["score"]) == alert.score
 
 
+@some
 @given(alerts())
 def test_ends_are_where_their_version_belongs(alert: Alert) -> None:
     fields, traffic = parsed(alert), traffic_of(alert)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.alerts.alert import Alert
@@ -14,12 +14,12 @@ from service.export.document import alert_document
 from service.export.formats import Format, write
 from tests.builders import START, an_alert
 from tests.conftest import REPOSITORY
-from tests.export.strategies import alerts
+from tests.export.strategies import alerts, some
 
 LINES = {Format.JSONL, Format.ECS, Format.OCSF, Format.CEF}
 
 
-@settings(max_examples=30)
+@some
 @given(st.lists(alerts(), max_size=2), st.sampled_from([form for form in Format if form is not Format.STIX]))
 def test_any_alert_can_be_written(given: list[Alert], form: Format) -> None:
     text = write(form, given, START, "1.2.3").decode()

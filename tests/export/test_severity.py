@@ -8,7 +8,7 @@ from hypothesis import given
 from service.alerts.alert import Alert, Ground, Kind
 from service.export.severity import SCORES, Severity, confidence_of, severity_of
 from tests.builders import AN_ALERT, an_alert
-from tests.export.strategies import alerts
+from tests.export.strategies import alerts, some
 
 HOUR = 3600 * 10**9
 ORDER = list(Severity)
@@ -44,6 +44,7 @@ def test_of_a_group_twice_the_threshold_is_far() -> None:
     assert severity_of(replace(group, score=12.0)) is Severity.HIGH
 
 
+@some
 @given(alerts())
 def test_more_evidence_never_makes_it_milder(alert: Alert) -> None:
     worse = [
@@ -56,6 +57,7 @@ def test_more_evidence_never_makes_it_milder(alert: Alert) -> None:
         assert confidence_of(each) >= confidence_of(alert)
 
 
+@some
 @given(alerts())
 def test_what_is_allowed_is_low(alert: Alert) -> None:
     assert severity_of(replace(alert, allowed_by="192.0.2.0/24")) is Severity.LOW

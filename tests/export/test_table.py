@@ -4,14 +4,14 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.alerts.alert import Alert
 from service.export.document import alert_document
 from service.export.table import COLUMNS, csv_table, guard
 from tests.builders import an_alert
-from tests.export.strategies import alerts, nasty
+from tests.export.strategies import alerts, nasty, some
 
 SIGNS = "=+-@＝＋－＠"
 
@@ -24,7 +24,7 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and guard(cell[1:]) == cell else cell
 
 
-@settings(max_examples=30)
+@some
 @given(st.lists(alerts(), max_size=2))
 def test_a_reader_gets_back_what_was_written(given: list[Alert]) -> None:
     rows = read(csv_table(given))
@@ -44,7 +44,7 @@ def test_a_reader_gets_back_what_was_written(given: list[Alert]) -> None:
         assert unguarded(row["services"]).split(" ") == list(alert.services)
 
 
-@settings(max_examples=50)
+@some
 @given(alerts())
 def test_no_cell_is_a_formula(alert: Alert) -> None:
     (row,) = read(csv_table([alert]))

@@ -8,7 +8,7 @@ from hypothesis import given
 from service.alerts.alert import Alert, Distinct, Kind
 from service.export.traffic import Traffic, ip_version, scan_name, traffic_of
 from tests.builders import AN_ALERT, an_alert
-from tests.export.strategies import alerts
+from tests.export.strategies import alerts, some
 
 
 def of(services: tuple[str, ...], count: int = 0) -> Traffic:
@@ -56,6 +56,7 @@ def test_a_group_has_no_only_source() -> None:
     assert traffic_of(an_alert(sources=("192.0.2.1", "192.0.2.2"))).source is None
 
 
+@some
 @given(alerts())
 def test_a_port_never_comes_without_its_protocol(alert: Alert) -> None:
     traffic = traffic_of(alert)
