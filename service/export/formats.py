@@ -27,6 +27,8 @@ class Format(StrEnum):
     """One array of alerts."""
     JSONL = "jsonl"
     """One alert a line."""
+    CSV = "csv"
+    """A table, one alert a row."""
     ECS = "ecs"
     """Elastic Common Schema, one document a line."""
     OCSF = "ocsf"
@@ -35,7 +37,6 @@ class Format(StrEnum):
     """One STIX 2.1 bundle."""
     CEF = "cef"
     """One line of the Common Event Format for each alert."""
-    CSV = "csv"
     BLOCKLIST = "blocklist"
     """One source address a line."""
 

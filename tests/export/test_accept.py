@@ -20,6 +20,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
         ("application/*", Format.JSON),
         ("application/json; charset=utf-8", Format.JSON),
         ("TEXT/CSV", Format.CSV),
+        ("text/*", Format.CSV),
         ("text/csv;header=present", Format.CSV),
         ("text/csv;header=absent", None),
         ("text/plain", Format.BLOCKLIST),
