@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numba.core.runtime import _nrt_python, rtsys
 from scipy import sparse
 
 from lnmf_core import ExtrapolatedHals, Hals, LearnedMomentum, RandomStart, Stop, factorize
@@ -12,13 +12,17 @@ from lnmf_core import ExtrapolatedHals, Hals, LearnedMomentum, RandomStart, Stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# numba's memory keeps count of itself if it is told to, which only its own tests do: there are no types for it.
+MEMORY: Any = import_module("numba.core.runtime.nrt").rtsys
+SWITCHES: Any = import_module("numba.core.runtime._nrt_python")
+
 
 @pytest.fixture
 def _counted() -> Iterator[None]:
     """Let numba count what compiled code allocates."""
-    _nrt_python.memsys_enable_stats()
+    SWITCHES.memsys_enable_stats()
     yield
-    _nrt_python.memsys_disable_stats()
+    SWITCHES.memsys_disable_stats()
 
 
 @pytest.mark.usefixtures("_counted")
@@ -30,10 +34,10 @@ def test_an_iteration_of_sweeps_allocates_nothing(rule: Any, layout: Any) -> Non
     X = layout(np.random.default_rng(0).poisson(0.5, (70, 40)).astype(float))
 
     def allocated(iterations: int) -> int:
-        before = rtsys.get_allocation_stats().alloc
+        before = MEMORY.get_allocation_stats().alloc
         solution = factorize(X, 5, rule=rule, start=RandomStart(1), stop=Stop(iterations, 0.0))
         assert solution.iterations == iterations
-        return int(rtsys.get_allocation_stats().alloc - before)
+        return int(MEMORY.get_allocation_stats().alloc - before)
 
     allocated(1)  # what is compiled or looked up once
     assert allocated(4) > 0
