@@ -124,7 +124,8 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop the server, and remove its files."""
-        self.stop()
+        # Nothing is worth writing any more.
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
     def run(self, program: str, *arguments: str | Path) -> None:

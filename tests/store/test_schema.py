@@ -86,7 +86,8 @@ def differences(backend: Backend) -> list[Any]:
             connection,
             opts={"version_table": "yocho_revision", "compare_type": True, "compare_server_default": True},
         )
-        return compare_metadata(context, tables.metadata)
+        found: list[Any] = compare_metadata(context, tables.metadata)
+        return found
 
 
 def contents(backend: Backend) -> dict[str, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
 """How the tables became what they are, one file a revision; Alembic runs them, `service.store.schema` calls it.
 
-A revision never imports what may change after it: neither tables nor documents.
+A revision imports no tables: they change after it. Documents it reads and writes in the version of its time.
 """

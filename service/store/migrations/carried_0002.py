@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import zlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sqlalchemy import (
     BigInteger,
     Integer,
@@ -25,14 +25,16 @@ from sqlalchemy import (
     update,
 )
 
-from service.errors import StoreError
+from service.errors import InputError, StoreError
+from service.store.old_windows import read_counts, write_counts
+from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection, Row, TableClause
 
-_MAX_DOCUMENT_BYTES = 1 << 29
+_STORED = WireLimits(rows=1 << 25, bytes=1 << 32)
 _ALERTS_AT_ONCE = 500
 _WINDOWS_AT_ONCE = 20
 
@@ -59,10 +61,21 @@ _alert_services = table("alert_services", column("service", String), column("ale
 
 
 def fill_windows(connection: Connection) -> None:
-    """Count the sources, services and attempts of each window; one whose document is damaged has none."""
+    """Write each window as its bytes, and count its sources, services and attempts.
+
+    One whose document is damaged stays as it is and counts nothing: it was of no use before, and is no reason to
+    keep all others from going on.
+    """
+    change = update(_windows).where(_windows.c.id == bindparam("of"))
+    for rows in _in_parts(connection, _windows, "id", ("sensor", "start_ns", "end_ns", "counts"), _WINDOWS_AT_ONCE):
+        connection.execute(change, [{"of": row.id} | _written(row) for row in rows])
+
+
+def unfill_windows(connection: Connection) -> None:
+    """Write the bytes of each window as the document that was before; raises StoreError if it would be too long."""
     change = update(_windows).where(_windows.c.id == bindparam("of"))
     for rows in _in_parts(connection, _windows, "id", ("counts",), _WINDOWS_AT_ONCE):
-        connection.execute(change, [{"of": row.id} | _sums(row.counts) for row in rows])
+        connection.execute(change, [{"of": row.id, "counts": _unwritten(row.counts)} for row in rows])
 
 
 def fill_alerts(connection: Connection) -> None:
@@ -118,18 +131,25 @@ def _in_parts(
         rows = list(connection.execute(query.where(of.c[key] > getattr(rows[-1], key))))
 
 
-def _sums(compressed: bytes) -> dict[str, int]:
+def _written(row: Row[Any]) -> dict[str, Any]:
     try:
-        document = json.loads(zlib.decompressobj().decompress(compressed, _MAX_DOCUMENT_BYTES))
-        return {
-            "sources": len(document["sources"]) // 2,
-            "services": len(set(document["rows"]["service"])),
-            "attempts": sum(document["rows"]["attempts"]),
-            "shed": document["shed"]["attempts"],
-        }
-    except (KeyError, TypeError, ValueError, RecursionError, zlib.error):
-        # It was of no use before: a window without counts is no reason to keep all others from going on.
-        return {"sources": 0, "services": 0, "attempts": 0, "shed": 0}
+        counts = read_counts(row.sensor, row.start_ns, row.end_ns, row.counts)
+    except StoreError:
+        return {"counts": row.counts, "sources": 0, "services": 0, "attempts": 0, "shed": 0}
+    return {
+        "counts": write_window(counts),
+        "sources": len(counts.sources),
+        "services": len(np.unique(counts.rows.service)),
+        "attempts": counts.attempts,
+        "shed": counts.shed.attempts,
+    }
+
+
+def _unwritten(document: bytes) -> bytes:
+    try:
+        return write_counts(read_window(document, _STORED))
+    except InputError:
+        return document
 
 
 def _read(alert: str, text: str) -> tuple[dict[str, Any], list[str]]:

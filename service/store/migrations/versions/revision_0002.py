@@ -57,6 +57,7 @@ def downgrade() -> None:
     _remake_memories()
     for name in _NEW_TABLES:
         op.drop_table(name)
+    carried.unfill_windows(op.get_bind())
     for index in ("windows_of_sensor", "windows_by_time"):
         op.drop_index(index, "windows")
     with op.batch_alter_table("windows") as batch:
