@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,11 @@ from sqlalchemy import Column, MetaData, String, Table, column, insert, inspect,
 
 from service.errors import StoreError
 from service.store import tables
+from service.store.backend import failures, open_backend
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection
 
     from service.store.backend import Backend
@@ -107,6 +111,17 @@ class Schema:
                 f"{_FIRST_REVISION_IS_LAYOUT}; use {other} Yocho or name another database"
             )
         return REVISIONS[0]
+
+
+@contextmanager
+def open_schema(url: str, wait_seconds: float = 30.0) -> Iterator[Schema]:
+    """Open the tables of the database at a URL as they are; raises StoreError as `Schema` does."""
+    backend = open_backend(url, wait_seconds)
+    try:
+        with failures(backend, f"can't be opened or changed; {backend.advice}"):
+            yield Schema(backend)
+    finally:
+        backend.engine.dispose()
 
 
 def run_revisions(connection: Connection, revision: str, *, back: bool = False) -> None:
