@@ -13,10 +13,12 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from service.alerts.alert import Alert
 from service.capture.address import parse_address
 from service.errors import StoreError, WindowConflictError
+from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
 from service.store.cursor import read_cursor, write_cursor
+from service.store.gauges import SqlGauges
 from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class _SqlUnit:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.gauges = SqlGauges(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
@@ -264,7 +267,8 @@ class SqlStore:
 
     durable = True
 
-    def __init__(self, url: str, wait_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, wait_seconds: float = 30.0, observer: Observer = SILENT) -> None:
+        self._observer = observer
         self._wait_seconds = wait_seconds
         self._writing = threading.Lock()
         self._engine = sqlite.open_file(url, wait_seconds)
@@ -283,7 +287,11 @@ class SqlStore:
         if not self._writing.acquire(timeout=self._wait_seconds):
             raise StoreError(f"database {self._name}: another write took over {self._wait_seconds} s; try again")
         try:
-            with self._failures("a transaction failed and was undone"), self._writer.begin() as connection:
+            with (
+                self._failures("a transaction failed and was undone"),
+                self._observer.transaction("write"),
+                self._writer.begin() as connection,
+            ):
                 yield _SqlUnit(connection)
         finally:
             self._writing.release()
@@ -291,7 +299,11 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[_SqlUnit]:
         """Read the database as it is at the first read of the block."""
-        with self._failures("reading failed"), self._engine.connect() as connection:
+        with (
+            self._failures("reading failed"),
+            self._observer.transaction("read"),
+            self._engine.connect() as connection,
+        ):
             yield _SqlUnit(connection)
 
     def close(self) -> None:
