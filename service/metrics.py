@@ -160,10 +160,15 @@ class Metrics:
     def request(self, exchange: Exchange, /) -> Iterator[None]:
         """See `Observer`."""
         began = self._timer()
-        yield
+        try:
+            yield
+        finally:
+            self._answered(exchange, self._timer() - began)
+
+    def _answered(self, exchange: Exchange, seconds: float) -> None:
         # What anybody can invent must not become a label: memory would grow with it.
         route, method = exchange.route or "none", exchange.method if exchange.method in _METHODS else "other"
-        self._request_seconds.labels(route, method).observe(self._timer() - began)
+        self._request_seconds.labels(route, method).observe(seconds)
         self._requests.labels(route, method, str(exchange.status)).inc()
         if exchange.status in _REASONS:
             self._refusals.labels(_REASONS[exchange.status]).inc()

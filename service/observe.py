@@ -60,7 +60,10 @@ class Processed:
 
 
 class Observer(Protocol):
-    """Hears what is done; called from several threads at once, and must neither raise nor wait."""
+    """Hears what is done; called from several threads at once, and must neither raise nor wait.
+
+    What encloses a block hears of its end also if it raises, and lets the exception go on.
+    """
 
     def request(self, exchange: Exchange, /) -> AbstractContextManager[None]:
         """Enclose the answering of a request."""

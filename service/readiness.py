@@ -67,7 +67,9 @@ class Readiness:
                 found.append(f"{gauges.waiting} jobs wait, and none was done for {self._spec.stuck_seconds} s")
         free = shutil.disk_usage(self._spec.folder).free
         if free < self._spec.min_free_bytes:
-            found.append(f"the disk is full but for {free >> 20} MiB; {self._spec.min_free_bytes >> 20} are wanted")
+            found.append(
+                f"the disk is full but for {free >> 20} MiB; {self._spec.min_free_bytes >> 20} MiB are wanted"
+            )
         return found
 
     def _stuck(self, gauges: Gauges) -> bool:

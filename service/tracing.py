@@ -17,7 +17,7 @@ from service.observe import Silent, current_ids
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
     from service.observe import Exchange, Work
 
@@ -36,20 +36,19 @@ class Traces(Silent):
         with self._tracer.start_as_current_span(
             exchange.method, parent, kind=SpanKind.SERVER, attributes=attributes
         ) as span:
-            yield
-            span.set_attribute("http.response.status_code", exchange.status)
-            if exchange.route:
-                span.update_name(f"{exchange.method} {exchange.route}")
-                span.set_attribute("http.route", exchange.route)
-            if exchange.status >= 500:
-                span.set_status(Status(StatusCode.ERROR))
+            try:
+                yield
+            finally:
+                _answered(span, exchange)
 
     @contextmanager
     def work(self, work: Work, /) -> Iterator[None]:
         """See `Observer`."""
         with self._tracer.start_as_current_span(f"job {work.kind}", attributes=_ids()) as span:
-            yield
-            span.set_attribute("yocho.outcome", work.outcome)
+            try:
+                yield
+            finally:
+                span.set_attribute("yocho.outcome", work.outcome)
 
     @contextmanager
     def stage(self, name: str, /) -> Iterator[None]:
@@ -69,6 +68,15 @@ def provider_to(endpoint: str, version: str) -> TracerProvider:
     provider = TracerProvider(resource=Resource.create({"service.name": "yocho", "service.version": version}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces")))
     return provider
+
+
+def _answered(span: Span, exchange: Exchange) -> None:
+    span.set_attribute("http.response.status_code", exchange.status)
+    if exchange.route:
+        span.update_name(f"{exchange.method} {exchange.route}")
+        span.set_attribute("http.route", exchange.route)
+    if exchange.status >= 500:
+        span.set_status(Status(StatusCode.ERROR))
 
 
 def _ids() -> dict[str, str]:
