@@ -188,11 +188,13 @@ class Yocho:
             from service.store.sql import SqlStore
 
             self._log_to_stderr()
+            instruments = self._instruments()
             spec = self._pipeline_spec(None)
             windows = replace(spec.windows, lateness=lateness * _SECOND)
-            store = SqlStore(_database_url(database or self._settings.database))
+            store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
             collector = Collector(
-                CollectorSpec(windows=windows, names=names, named_only=named_only), Pipeline(spec, store)
+                CollectorSpec(windows=windows, names=names, named_only=named_only),
+                Pipeline(spec, store, instruments.observer),
             )
             host, port = listener.getsockname()[:2]
             granted = granted_bytes(listener)
@@ -200,9 +202,11 @@ class Yocho:
             if granted < receive.kernel_bytes:
                 _log.warning("bursts may be lost: raise net.core.rmem_max", extra={"wanted": receive.kernel_bytes})
             try:
-                collector.run(DatagramReceiver(listener, receive), stop)
+                with instruments.shown(self._settings.metrics):
+                    collector.run(DatagramReceiver(listener, receive), stop)
             finally:
                 store.close()
+                instruments.close()
 
     def calibrate(self, paths: Sequence[Path], progress: Callable[[int], None]) -> Calibration:
         """See `service.commands.parts.Parts`."""
