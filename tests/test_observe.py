@@ -41,7 +41,8 @@ class Recorder(Silent):
         def hear(*_: object, **__: object) -> AbstractContextManager[None] | None:
             if name in dict(ENCLOSED):
                 return block()
-            return self._heard.append(f"{self._name} {name}")
+            self._heard.append(f"{self._name} {name}")
+            return None
 
         return hear
 
