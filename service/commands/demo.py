@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.screen import Format
+from service.commands.screen import ReportFormat
 
 if TYPE_CHECKING:
     from service.commands.parts import Parts
@@ -27,6 +27,6 @@ def add(app: typer.Typer, parts: Parts, screen: Screen) -> None:
             database = str(Path(folder) / "demo.db")
             with screen.progress([parts.example]) as progress:
                 report = parts.scan([parts.example], None, None, database, progress)
-            screen.report(report, Format.TABLE)
+            screen.report(report, ReportFormat.TABLE)
             if serve:
                 parts.serve(database, None, None, screen.serving)

@@ -9,7 +9,7 @@ import typer
 
 from service.capture.inputs import Input
 from service.capture.tunnels import Tunnels
-from service.commands.screen import PATHS, Format
+from service.commands.screen import PATHS, ReportFormat
 
 if TYPE_CHECKING:
     from service.commands.parts import Parts
@@ -30,7 +30,10 @@ def add(app: typer.Typer, parts: Parts, screen: Screen) -> None:
             Input | None,
             typer.Option("--input", help="What all files are.", show_default="what the first lines of each show"),
         ] = None,
-        format: Annotated[Format, typer.Option(help="Tables, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
+        format: Annotated[  # noqa: A002
+            ReportFormat,
+            typer.Option(help="Tables; alerts and figures, one JSON object a line; or alerts for other programs."),
+        ] = ReportFormat.TABLE,
         save: Annotated[
             str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
         ] = None,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,10 +31,31 @@ _NAMED = 10
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """How what is found is written while it is found."""
 
     TABLE = "table"
     JSONL = "jsonl"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written: for people, or in one of the formats of `service.export.formats`."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    JSON = "json"
+    ECS = "ecs"
+    OCSF = "ocsf"
+    STIX = "stix"
+    CEF = "cef"
+    CSV = "csv"
+    BLOCKLIST = "blocklist"
+
+
+def _export(report: Report, form: ReportFormat) -> None:
+    from service.export.formats import Format as ExportFormat
+    from service.export.formats import write
+
+    typer.echo(write(ExportFormat(form.value), report.alerts, time.time_ns(), version("yocho")), nl=False)
 
 
 def _output() -> Console:
@@ -62,15 +86,17 @@ class Screen:
 
             yield consumed
 
-    def report(self, report: Report, form: Format) -> None:
+    def report(self, report: Report, form: ReportFormat) -> None:
         """Show what was found, and what was left out of it."""
         from service.report import json_lines, print_report
 
-        if form is Format.TABLE:
+        if form is ReportFormat.TABLE:
             print_report(self.out, report)
-        else:
+        elif form is ReportFormat.JSONL:
             for line in json_lines(report):
                 sys.stdout.write(line + "\n")
+        else:
+            _export(report, form)
         self._left_out(report)
 
     def line(self, line: str) -> None:
