@@ -17,10 +17,13 @@ from service.patterns.pattern import Pattern
 from service.store import documents, tables
 from service.store.backend import failures, open_backend
 from service.store.cursor import read_cursor, write_cursor
+from service.store.days import SqlDays
 from service.store.gauges import SqlGauges
+from service.store.pruning import SqlPruning
 from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
 from service.store.schema import Schema
 from service.store.statements import add_new, replace
+from service.windows.counts import no_counts
 from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
@@ -45,12 +48,15 @@ class _SqlUnit:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.gauges = SqlGauges(connection)
+        self.days = SqlDays(connection)
+        self.pruning = SqlPruning(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
         if row is None:
             return None
-        return WindowRecord(_read_counts(row.id, row.counts), row.digest, tuple(row.patterns), tuple(row.alerts))
+        counts = _read_counts(row.id, row.counts) if row.counts else no_counts(row.sensor, row.start_ns, row.end_ns)
+        return WindowRecord(counts, row.digest, tuple(row.patterns), tuple(row.alerts), kept=bool(row.counts))
 
     def window_digest(self, window_id: str) -> str | None:
         query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)

@@ -124,6 +124,8 @@ class WindowRoutes:
             record = reader.window(window_id)
         if record is None:
             raise NotFoundError("window: none has this id; POST /v1/windows answers with ids")
+        if not record.kept:
+            raise NotFoundError("window: its counts are no longer kept; the sums of its day are")
         return window_page(record, offset, rows)
 
     def _accept_counts(self, body: bytes) -> Receipt:
