@@ -226,8 +226,9 @@ class SqlPruning:
         """Give up to so many free pages of an SQLite file back to the system; return how many went."""
         before = self._pragma("page_count")
         most = min(pages, self._pragma("freelist_count") - _SPARE_PAGES)
-        if most > 0:
-            self._connection.exec_driver_sql(f"PRAGMA incremental_vacuum({most})").all()
+        for _ in range(most):
+            # The driver goes one step of a statement that has no columns, and one step is one page.
+            self._connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
         return before - self._pragma("page_count")
 
     def _found(self, query: Select[str, str, int]) -> list[Ended]:
