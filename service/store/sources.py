@@ -15,7 +15,7 @@ from service.store.repository import Page
 from service.store.span import address_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -72,8 +72,9 @@ class WindowQuery:
 class SqlSources:
     """Reads by source; windows are not listed by source, so their reading is bounded."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, read_counts: Callable[[str, bytes], WindowCounts]) -> None:
         self._connection = connection
+        self._read_counts = read_counts
 
     def incidents(self, source: str) -> Incidents:
         """Return the alerts of an address, as text, in sum; those too that the allow-list covers."""
@@ -119,7 +120,7 @@ class SqlSources:
             examined, size, last = examined + 1, size + len(compressed), row
             if not compressed:
                 continue
-            counts = documents.read_counts(row.sensor, row.start_ns, row.end_ns, compressed)
+            counts = self._read_counts(row.id, compressed)
             places = np.flatnonzero((counts.sources == words).all(axis=1))
             found.extend(Activity(counts, int(place)) for place in places)
         return Page(tuple(found), None)
@@ -127,7 +128,7 @@ class SqlSources:
     def _latest(self, query: WindowQuery) -> Sequence[Row[Any]]:
         """Return the windows that may be looked at, without their counts, and one more."""
         table = tables.windows.c
-        rows: Select[Any] = select(table.id, table.sensor, table.start_ns, table.end_ns)
+        rows: Select[Any] = select(table.id, table.end_ns)
         if query.sensor is not None:
             rows = rows.where(table.sensor == query.sensor)
         if query.since is not None:
