@@ -9,6 +9,7 @@ from service.errors import NotFoundError
 
 _LARGEST = (1 << 63) - 1
 _LONGEST = 64
+_LONGEST_PLACE = 1024
 
 
 def write_cursor(listing: str, sequence: int) -> str:
@@ -32,23 +33,24 @@ def write_place(listing: str, number: int, name: str) -> str:
 
 def read_place(listing: str, text: str) -> tuple[int, str]:
     """Return the number and the name in a cursor; raises NotFoundError if it is none of this listing's."""
-    plain = _plain(text) if len(text) <= 2 * _LONGEST else ""
+    plain = _plain(text) if len(text) <= _LONGEST_PLACE else ""
     kind, _, rest = plain.partition(":")
     digits, _, name = rest.partition(":")
-    if kind != listing or not digits.isdigit() or not name or write_place(listing, int(digits), name) != text:
+    numbered = digits.isascii() and digits.isdigit() and len(digits) <= 19
+    if kind != listing or not numbered or not name or write_place(listing, int(digits), name) != text:
         raise NotFoundError(f"cursor: {text[:_LONGEST]!r} is none that a listing of {listing} gave; start without")
     return min(int(digits), _LARGEST), name
 
 
 def _sequence(listing: str, text: str) -> int | None:
     name, _, digits = _plain(text).partition(":")
-    if name != listing or not digits.isdigit():
+    if name != listing or not (digits.isascii() and digits.isdigit()):
         return None
     return min(int(digits), _LARGEST)
 
 
 def _plain(text: str) -> str:
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         return ""

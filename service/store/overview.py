@@ -52,6 +52,10 @@ class SqlOverview:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def kind(self) -> str:
+        """Return the kind of database: sqlite or postgresql."""
+        return self._connection.dialect.name
+
     def names(self) -> Sequence[str]:
         """Return the names of all sensors, in their order."""
         found: set[str] = set()

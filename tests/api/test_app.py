@@ -10,12 +10,22 @@ from service.api import examples, schemas
 from service.api.app import create_app
 from service.api.schemas import WindowIn
 from service.api.strict_json import parse_json
-from service.store.memory import MemoryStore
+from service.store.sql import SqlStore
 from tests.api.client import Client, the_problem
 from tests.api.fakes import FakeIngest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from service.api.spec import ApiSpec
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[SqlStore]:
+    opened = SqlStore(f"sqlite:///{tmp_path}/other.db")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -47,9 +57,8 @@ def test_another_method_is_not_allowed(client: Client, method: str, path: str, a
     assert answer.headers["allow"] == allowed
 
 
-def test_two_applications_share_nothing(spec: ApiSpec, client: Client) -> None:
+def test_two_applications_share_nothing(spec: ApiSpec, client: Client, other: SqlStore) -> None:
     client.post("/v1/windows", json=examples.WINDOW)
-    other = MemoryStore()
     assert Client(create_app(spec, FakeIngest(other), other, "1")).get("/v1/alerts").json()["items"] == []
     assert len(client.get("/v1/alerts").json()["items"]) == 1
 
