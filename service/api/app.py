@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import problems
-from service.api.problems import Problem
+from service.api import answers, problems, resources
 from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.allow import AllowRoutes
@@ -93,8 +93,23 @@ class _Application(FastAPI):
         """Return the OpenAPI description."""
         document = super().openapi()
         _, schemas = models_json_schema(
-            [*((model, "validation") for model in _POSTED), (Problem, "serialization")],
+            [*((model, "validation") for model in _POSTED), *((model, "serialization") for model in _sent())],
             ref_template="#/components/schemas/{model}",
         )
-        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+        described = document.setdefault("components", {}).setdefault("schemas", {})
+        # FastAPI leaves out what is null, in examples too; so what goes out is described again.
+        described.update(schemas["$defs"])
+        for schema in described.values():
+            if "enum" in schema:
+                schema.setdefault("examples", schema["enum"][:1])
         return document
+
+
+def _sent() -> list[type[BaseModel]]:
+    """Return the models of all documents that go out."""
+    return [
+        value
+        for module in (answers, problems, resources)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
+    ]

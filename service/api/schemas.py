@@ -68,13 +68,13 @@ ServiceName = Annotated[str, Field(max_length=32, examples=["tcp/23"]), AfterVal
 Excess = Annotated[float, Field(ge=0, allow_inf_nan=False, examples=[2.0])]
 
 
-def config(*shown: dict[str, Any]) -> ConfigDict:
-    """Return what all documents have in common, with examples."""
+def config(*shown: dict[str, Any], **rules: int) -> ConfigDict:
+    """Return what all documents have in common, with examples, and with further rules of the JSON schema."""
     return ConfigDict(
         strict=True,
         extra="forbid",
         use_attribute_docstrings=True,
-        json_schema_extra={"examples": list(shown)},
+        json_schema_extra={"examples": list(shown), **rules},
     )
 
 
@@ -176,7 +176,9 @@ class AlertFilter(Filter):
     pattern: Annotated[str, Field(max_length=64)] | None = None
     """Id of the pattern that the source followed most."""
     since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
+    """Only what was seen at or after this time."""
     until: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_UNTIL_FORMS)] | None = None
+    """Only what began before this time."""
     min_score: Excess | None = None
     """The least evidence, in thresholds: `excess` of the alert."""
     state: Progress | None = None
@@ -189,7 +191,9 @@ class ActivityFilter(Filter):
     """Which windows of a source are wanted."""
 
     since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
+    """Only what was seen at or after this time."""
     until: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_UNTIL_FORMS)] | None = None
+    """Only what began before this time."""
 
 
 class StreamFilter(BaseModel):
@@ -223,17 +227,17 @@ class Judgement(BaseModel):
 class AlertChange(BaseModel):
     """What a person says of an alert: what is left out stays as it is."""
 
-    model_config = config({"acknowledged": True}, {"muted_until": "2026-03-02T08:00:00Z"}, {"muted_until": None})
+    model_config = config(
+        {"acknowledged": True}, {"muted_until": "2026-03-02T08:00:00Z"}, {"muted_until": None}, minProperties=1
+    )
 
-    acknowledged: bool | None = None
+    acknowledged: bool = False
     """True: somebody has taken care of it; who says so first is kept. False: nobody has."""
     muted_until: Time | None = None
     """Up to then nobody wants to hear of it; null: again at once."""
 
     @model_validator(mode="after")
     def _says_something(self) -> AlertChange:
-        if "acknowledged" in self.model_fields_set and self.acknowledged is None:
-            raise ValueError("acknowledged is true or false")
         if not self.model_fields_set:
             raise ValueError("says nothing; give acknowledged, muted_until or both")
         return self
@@ -251,9 +255,9 @@ class CommentIn(BaseModel):
 class SettingsChange(BaseModel):
     """Settings that change while the service runs: what is left out stays as it is, null is as configured."""
 
-    model_config = config({"false_alarms": 2.5}, {"false_alarms": None})
+    model_config = config({"false_alarms": 2.5}, {"false_alarms": None}, minProperties=1)
 
-    false_alarms: Annotated[float, BeforeValidator(_number), Field(ge=0, le=100)] | None = None
+    false_alarms: Annotated[float, Field(ge=0, le=100), BeforeValidator(_number)] | None = None
     """False alarms a day that groups of sources may raise; 0: none are looked for."""
 
     @model_validator(mode="after")

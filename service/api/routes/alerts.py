@@ -99,7 +99,7 @@ class AlertRoutes:
             if filed is None:
                 raise NotFoundError(_UNKNOWN)
             check_unchanged(request, alert_page(filed))
-            if change.acknowledged is not None:
+            if "acknowledged" in change.model_fields_set:
                 who = actor(request) if change.acknowledged else None
                 filed = unit.desk.acknowledge(alert_id, who, self._clock())
             if "muted_until" in change.model_fields_set:

@@ -44,14 +44,15 @@ class AllowRoutes:
 
     def writers(self) -> APIRouter:
         """Return the routes that write."""
-        router = APIRouter(prefix=ALLOW_RULES, tags=["allow-rules"], responses=PROBLEMS)
+        problems = problem_responses(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+        router = APIRouter(prefix=ALLOW_RULES, tags=["allow-rules"], responses=problems)
         router.add_api_route(
             "",
             self.add,
             methods=["POST"],
             summary="Add a rule",
             status_code=HTTPStatus.CREATED,
-            responses={200: {"model": AllowRuleOut, "description": "The rule was there already"}},
+            responses=PROBLEMS | {200: {"model": AllowRuleOut, "description": "The rule was there already"}},
             openapi_extra=body_of(AllowRuleIn),
         )
         router.add_api_route(

@@ -211,7 +211,7 @@ def test_what_is_said_survives_growth(client: Client, store: SqlStore) -> None:
     ("document", "field"),
     [
         ({}, "body"),
-        ({"acknowledged": None}, "body"),
+        ({"acknowledged": None}, "acknowledged"),
         ({"acknowledged": 1}, "acknowledged"),
         ({"muted_until": "soon"}, "muted_until"),
         ({"muted": True}, "muted"),
