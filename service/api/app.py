@@ -66,7 +66,7 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str) -> 
     app.include_router(WindowRoutes(spec, ingest, store).router())
     streams = AlertStreams(store, spec.streams)
     app.state.streams = streams
-    patterns, alerts = PatternRoutes(store), AlertRoutes(store)
+    patterns, alerts = PatternRoutes(store), AlertRoutes(store, version)
     settings, rules = SettingRoutes(store, spec.false_alarms), AllowRoutes(store, spec.allow_rules)
     # Before the alerts: an id would be read out of its path.
     app.include_router(AlertStreamRoutes(streams).readers())

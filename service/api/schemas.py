@@ -12,6 +12,7 @@ from service.api import examples
 from service.api.times import parse_query_time, parse_time
 from service.capture.address import format_address, parse_address
 from service.capture.services import format_service, parse_service
+from service.export.formats import Format
 from service.patterns.pattern import State, Status
 from service.store.desk import Progress
 from service.store.span import canonical_source
@@ -185,6 +186,8 @@ class AlertFilter(Filter):
     """open or ended; or acknowledged, or muted for now."""
     allowed: bool = False
     """Those that the allow-list covers, instead of all others."""
+    format: Format | None = None
+    """What to write them as, instead of what Accept asks for."""
 
 
 class ActivityFilter(Filter):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from service.export.formats import Format
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,6 +41,12 @@ OPERATIONS = {
     "patch /v1/settings",
     "get /v1/status",
     "get /healthz",
+}
+ALL_FORMATS = [form.media_type for form in Format]
+KINDS = {
+    "get /v1/alerts/stream": ["text/event-stream"],
+    "get /v1/alerts": ALL_FORMATS,
+    "get /v1/alerts/{alert_id}": ALL_FORMATS,
 }
 BODILESS = {"204", "304"}
 
@@ -89,7 +97,7 @@ def test_every_answer_says_what_it_is(operations: dict[str, Operation]) -> None:
             if status in BODILESS:
                 assert kinds == [], name
             elif status.startswith("2"):
-                assert kinds == ["text/event-stream" if name.endswith("stream") else "application/json"], name
+                assert kinds == KINDS.get(name, ["application/json"]), name
             else:
                 assert kinds == ["application/problem+json"], (name, status)
 

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from service.api.alert_page import alert_page
 from service.api.answers import AlertOut, AlertPage
 from service.api.conditional import NOT_MODIFIED, PRECONDITION, check_unchanged, tagged
+from service.api.formats import VARY, wanted_format, written, written_responses
 from service.api.links import ALERTS, next_link
 from service.api.problems import problem_responses
 from service.api.resources import CommentOut, CommentPage
@@ -18,6 +19,7 @@ from service.api.schemas import MAX_PAGE, AlertChange, AlertFilter, CommentIn
 from service.api.writes import PROBLEMS, actor, body_of, read_model
 from service.errors import NotFoundError
 from service.export.document import format_time
+from service.export.formats import Format
 from service.store.desk import Comment, Filed
 from service.store.repository import AlertQuery
 from service.store.sql import SqlStore
@@ -30,8 +32,9 @@ _UNKNOWN = "alert: none has this id; GET /v1/alerts lists them"
 class AlertRoutes:
     """Shows alerts, and takes what people say of them."""
 
-    def __init__(self, store: SqlStore, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, store: SqlStore, version: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._store = store
+        self._version = version
         self._clock = clock
 
     def readers(self) -> APIRouter:
@@ -41,8 +44,9 @@ class AlertRoutes:
         )
         router = APIRouter(prefix=ALERTS, tags=["alerts"], responses=problems)
         add = router.add_api_route
-        add("", self.list, summary="List alerts", response_model=AlertPage, responses=NOT_MODIFIED)
-        add("/{alert_id}", self.show, summary="Show an alert", response_model=AlertOut, responses=NOT_MODIFIED)
+        forms = NOT_MODIFIED | problem_responses(HTTPStatus.NOT_ACCEPTABLE) | written_responses()
+        add("", self.list, summary="List alerts", response_model=AlertPage, responses=forms)
+        add("/{alert_id}", self.show, summary="Show an alert", response_model=AlertOut, responses=forms)
         add("/{alert_id}/comments", self.comments, summary="List the comments of an alert")
         return router
 
@@ -70,19 +74,35 @@ class AlertRoutes:
         return router
 
     def list(self, request: Request, wanted: Annotated[AlertFilter, Query()]) -> Response:
-        """List alerts that fit all filters, last begun first. The Link header leads to the next page."""
+        """List alerts that fit all filters, last begun first. The Link header leads to the next page.
+
+        As `format` or the Accept header asks: own JSON, or the same alerts in another format, page by page too.
+        """
+        form = wanted_format(request, wanted.format)
         with self._store.read() as unit:
             page = unit.desk.alerts(alert_query(wanted), self._clock(), wanted.state)
         headers = {"Link": next_link(request, page.next)} if page.next is not None else {}
-        return tagged(request, AlertPage(items=[*map(alert_page, page.items)], next=page.next), headers)
+        if form is not Format.JSON:
+            return written(form, [filed.alert for filed in page.items], self._clock(), self._version, headers)
+        return tagged(request, AlertPage(items=[*map(alert_page, page.items)], next=page.next), headers | VARY)
 
-    def show(self, request: Request, alert_id: AlertId) -> Response:
-        """Show one alert as it is by now: it grows while the scan goes on."""
+    def show(
+        self,
+        request: Request,
+        alert_id: AlertId,
+        format: Annotated[  # noqa: A002  (the parameter's name)
+            Format | None, Query(description="What to write it as, instead of what Accept asks for")
+        ] = None,
+    ) -> Response:
+        """Show one alert as it is by now: it grows while the scan goes on. In other formats too, as the list."""
+        form = wanted_format(request, format)
         with self._store.read() as unit:
             filed = unit.desk.alert(alert_id)
         if filed is None:
             raise NotFoundError(_UNKNOWN)
-        return tagged(request, alert_page(filed))
+        if form is not Format.JSON:
+            return written(form, [filed.alert], self._clock(), self._version)
+        return tagged(request, alert_page(filed), VARY)
 
     async def change(self, request: Request, alert_id: AlertId) -> Response:
         """Say that somebody has taken care of an alert, or that nobody wants to hear of it for a while.

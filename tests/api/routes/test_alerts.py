@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from service.alerts.alert import Kind
 from service.export.document import alert_document
+from service.export.formats import Format, write
 from tests.api.client import the_fields, the_problem
 from tests.builders import MINUTE, START, an_alert
 
@@ -257,3 +259,52 @@ def test_of_an_unknown_alert_nothing_is_said(client: Client) -> None:
     the_problem(
         client.request("PATCH", "/v1/alerts/a3", content=b"{}", headers={"Content-Type": "text/plain"}), 415
     )
+
+
+# Formats
+
+
+@pytest.mark.parametrize("form", [form for form in Format if form is not Format.JSON])
+def test_alerts_leave_in_every_format(client: Client, form: Format) -> None:
+    named = client.get(f"/v1/alerts?kind=vertical&limit=2&format={form.value}")
+    asked = client.get("/v1/alerts?kind=vertical&limit=2", headers={"Accept": form.media_type})
+    for answer in (named, asked):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == form.media_type
+        assert answer.headers["vary"] == "Accept"
+        assert answer.links["next"]
+        if form not in (Format.STIX, Format.BLOCKLIST):  # they say when they were written
+            assert answer.content == write(form, [ALERTS[5], ALERTS[3]], START, "1.2.3")
+    one = client.get(f"/v1/alerts/a3?format={form.value}")
+    assert (one.status_code, one.headers["content-type"]) == (200, form.media_type)
+    assert one.links == {}
+
+
+def test_the_next_page_has_the_same_format(client: Client) -> None:
+    first = client.get("/v1/alerts?format=jsonl&limit=4")
+    rest = client.get(first.links["next"]["url"])
+    found = [json.loads(line)["id"] for line in (first.text + rest.text).splitlines()]
+    assert found == ["a5", "a4", "a3", "a2", "a1", "a0"]
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "*/*", "text/html, */*;q=0.1", "text/csv;q=0.2, application/*"]
+)
+def test_own_json_is_what_most_ask_for(client: Client, accept: str) -> None:
+    answer = client.get("/v1/alerts/a3", headers={"Accept": accept})
+    assert answer.json() == shown(ALERTS[3])
+    assert answer.headers["vary"] == "Accept"
+
+
+def test_a_name_comes_before_the_header(client: Client) -> None:
+    answer = client.get("/v1/alerts?format=json", headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_what_is_written_by_nobody_is_not_acceptable(client: Client) -> None:
+    for url in ("/v1/alerts", "/v1/alerts/a3"):
+        answer = client.get(url, headers={"Accept": "image/png"})
+        assert "text/csv" in the_problem(answer, 406)["detail"]
+        assert answer.headers["vary"] == "Accept"
+    assert the_fields(client.get("/v1/alerts?format=xml")) == ["format"]
+    assert the_fields(client.get("/v1/alerts/a3?format=xml")) == ["format"]
