@@ -47,6 +47,6 @@ def written(
 
 def written_responses() -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI description of all formats but JSON, which the routes describe."""
-    schema = {"type": "string"}
-    others = [form for form in Format if form is not Format.JSON]
-    return {200: {"content": {form.media_type: {"schema": schema} for form in others}}}
+    bundle = {"type": "object", "description": "A bundle of STIX 2.1"}
+    others = {form.media_type: {"schema": {"type": "string"}} for form in Format if form is not Format.JSON}
+    return {200: {"content": others | {Format.STIX.media_type: {"schema": bundle}}}}

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from service.alerts.alert import Kind
 from service.api import examples
-from service.api.times import parse_query_time, parse_time
+from service.api.times import LATEST_SECOND, parse_query_time, parse_time
 from service.capture.address import format_address, parse_address
 from service.capture.services import format_service, parse_service
 from service.export.formats import Format
@@ -22,18 +22,39 @@ from service.windows.posted import MAX_COUNT, MAX_SENSOR_LENGTH, PostedRow, Post
 MAX_PAGE = 1000
 
 _TIME_FORMS: dict[str, Any] = {
-    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "number", "minimum": 0, "maximum": LATEST_SECOND},
+    ],
     "description": "RFC 3339 with a zone, or seconds since 1970; down to nanoseconds",
 }
 _QUERY_TIME_FORMS = {
     "type": "string",
+    "format": "date-time-or-seconds",
     "description": "Only what was seen at or after this time: RFC 3339 with a zone, or seconds since 1970",
     "examples": ["2026-03-01T12:00:00Z", "1772366400"],
 }
 _QUERY_UNTIL_FORMS = _QUERY_TIME_FORMS | {"description": "Only what began before this time, in the same forms"}
 
+_ADDRESS_FORMS: dict[str, Any] = {
+    "anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}],
+    "examples": ["192.0.2.1", "2001:db8::1"],
+}
+_SOURCE_FORMS: dict[str, Any] = {
+    "type": "string",
+    "maxLength": 64,
+    "format": "ip-or-network",
+    "examples": ["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"],
+}
+_SERVICE_FORMS: dict[str, Any] = {
+    "type": "string",
+    "pattern": "^((tcp|udp)/(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
+    "|icmp6?/(echo|timestamp|information|address-mask)|arp/request)$",
+    "examples": ["tcp/23"],
+}
+
 Time = Annotated[int, BeforeValidator(parse_time), WithJsonSchema(_TIME_FORMS)]
-Address = Annotated[str, Field(max_length=64, examples=["192.0.2.1", "2001:db8::1"])]
+Address = Annotated[str, Field(max_length=64), WithJsonSchema(_ADDRESS_FORMS)]
 Service = Annotated[str, Field(max_length=32, examples=["tcp/23", "udp/53", "icmp/echo", "arp/request"])]
 Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
@@ -59,13 +80,9 @@ def _number(value: object) -> object:
     return float(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
 
 
-Source = Annotated[
-    str,
-    Field(max_length=64, examples=["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"]),
-    AfterValidator(canonical_source),
-]
-OneSource = Annotated[str, Field(max_length=64, examples=["192.0.2.1"]), AfterValidator(_canonical)]
-ServiceName = Annotated[str, Field(max_length=32, examples=["tcp/23"]), AfterValidator(_service_name)]
+Source = Annotated[str, Field(max_length=64), AfterValidator(canonical_source), WithJsonSchema(_SOURCE_FORMS)]
+OneSource = Annotated[str, Field(max_length=64), AfterValidator(_canonical), WithJsonSchema(_ADDRESS_FORMS)]
+ServiceName = Annotated[str, Field(max_length=32), AfterValidator(_service_name), WithJsonSchema(_SERVICE_FORMS)]
 Excess = Annotated[float, Field(ge=0, allow_inf_nan=False, examples=[2.0])]
 
 
@@ -251,7 +268,11 @@ class CommentIn(BaseModel):
 
     model_config = config({"text": "A camera that was taken over; cut off."})
 
-    text: Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_says_something)]
+    text: Annotated[
+        str,
+        Field(min_length=1, max_length=4000, json_schema_extra={"pattern": r"\S"}),
+        AfterValidator(_says_something),
+    ]
     """Plain text."""
 
 
@@ -275,7 +296,7 @@ class AllowRuleIn(BaseModel):
 
     model_config = config({"rule": "192.0.2.0/28 tcp/443", "note": "our own scanner"}, {"rule": "udp/161"})
 
-    rule: Annotated[str, Field(min_length=1, max_length=200)]
+    rule: Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"format": "allow-rule"})]
     """A network or address, a service or range of ports, or both."""
     note: Annotated[str, Field(max_length=500)] = ""
     """Why."""

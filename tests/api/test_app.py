@@ -41,7 +41,9 @@ def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
         ("GET", "/v1/windows", "POST"),
         ("DELETE", "/v1/windows/w1", "GET"),
         ("POST", "/v1/alerts", "GET"),
-        ("PUT", "/v1/patterns/p1", "GET"),
+        ("PUT", "/v1/patterns/p1", "GET, PATCH"),
+        ("OPTIONS", "/v1/allow-rules", "GET, POST"),
+        ("POST", "/v1/allow-rules/r1", "DELETE, GET"),
         ("POST", "/healthz", "GET"),
     ],
 )
