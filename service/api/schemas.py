@@ -28,6 +28,13 @@ _TIME_FORMS: dict[str, Any] = {
     ],
     "description": "RFC 3339 with a zone, or seconds since 1970; down to nanoseconds",
 }
+_WHOLE_TIME_FORMS: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "integer", "minimum": 0, "maximum": LATEST_SECOND},
+    ],
+    "description": "RFC 3339 with a zone, or whole seconds since 1970",
+}
 _QUERY_TIME_FORMS = {
     "type": "string",
     "format": "date-time-or-seconds",
@@ -80,6 +87,13 @@ def _number(value: object) -> object:
     return float(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
 
 
+def _whole(value: object) -> int:
+    if isinstance(value, Decimal) and value % 1:
+        raise ValueError("has decimals; write whole seconds since 1970, or RFC 3339")
+    return parse_time(value)
+
+
+WholeTime = Annotated[int, BeforeValidator(_whole), WithJsonSchema(_WHOLE_TIME_FORMS)]
 Source = Annotated[str, Field(max_length=64), AfterValidator(canonical_source), WithJsonSchema(_SOURCE_FORMS)]
 OneSource = Annotated[str, Field(max_length=64), AfterValidator(_canonical), WithJsonSchema(_ADDRESS_FORMS)]
 ServiceName = Annotated[str, Field(max_length=32), AfterValidator(_service_name), WithJsonSchema(_SERVICE_FORMS)]
@@ -253,7 +267,7 @@ class AlertChange(BaseModel):
 
     acknowledged: bool = False
     """True: somebody has taken care of it; who says so first is kept. False: nobody has."""
-    muted_until: Time | None = None
+    muted_until: WholeTime | None = None
     """Up to then nobody wants to hear of it; null: again at once."""
 
     @model_validator(mode="after")

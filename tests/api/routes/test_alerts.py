@@ -216,6 +216,8 @@ def test_what_is_said_survives_growth(client: Client, store: SqlStore) -> None:
         ({"acknowledged": None}, "acknowledged"),
         ({"acknowledged": 1}, "acknowledged"),
         ({"muted_until": "soon"}, "muted_until"),
+        ({"muted_until": 1.5}, "muted_until"),
+        ({"muted_until": -1}, "muted_until"),
         ({"muted": True}, "muted"),
         ([], "body"),
     ],
