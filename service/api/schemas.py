@@ -43,6 +43,8 @@ _QUERY_TIME_FORMS = {
 }
 _QUERY_UNTIL_FORMS = _QUERY_TIME_FORMS | {"description": "Only what began before this time, in the same forms"}
 
+_NO_NUL: dict[str, Any] = {"pattern": "^[^\\u0000]*$"}
+_SOME_WORDS: dict[str, Any] = {"pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"}
 _ADDRESS_FORMS: dict[str, Any] = {
     "anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}],
     "examples": ["192.0.2.1", "2001:db8::1"],
@@ -76,10 +78,16 @@ def _service_name(text: str) -> str:
     return format_service(parse_service(text))
 
 
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL, which not every database keeps; leave it out")
+    return text
+
+
 def _says_something(text: str) -> str:
     if not text.strip():
         raise ValueError("says nothing; write some words")
-    return text
+    return _storable(text)
 
 
 def _number(value: object) -> object:
@@ -284,7 +292,7 @@ class CommentIn(BaseModel):
 
     text: Annotated[
         str,
-        Field(min_length=1, max_length=4000, json_schema_extra={"pattern": r"\S"}),
+        Field(min_length=1, max_length=4000, json_schema_extra=_SOME_WORDS),
         AfterValidator(_says_something),
     ]
     """Plain text."""
@@ -312,5 +320,5 @@ class AllowRuleIn(BaseModel):
 
     rule: Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"format": "allow-rule"})]
     """A network or address, a service or range of ports, or both."""
-    note: Annotated[str, Field(max_length=500)] = ""
+    note: Annotated[str, Field(max_length=500, json_schema_extra=_NO_NUL), AfterValidator(_storable)] = ""
     """Why."""

@@ -248,7 +248,9 @@ def test_comments_are_listed_oldest_first(client: Client) -> None:
     assert client.get("/v1/alerts/a2/comments").json() == {"items": [], "next": None}
 
 
-@pytest.mark.parametrize("document", [{"text": ""}, {"text": " \n"}, {"text": "x" * 4001}, {"text": None}, {}])
+@pytest.mark.parametrize(
+    "document", [{"text": ""}, {"text": " \n"}, {"text": "a\0b"}, {"text": "x" * 4001}, {"text": None}, {}]
+)
 def test_what_is_no_comment_is_refused(client: Client, document: Any) -> None:
     assert the_fields(client.post("/v1/alerts/a3/comments", json=document)) == ["text"]
     assert client.get("/v1/alerts/a3/comments").json()["items"] == []
@@ -310,3 +312,12 @@ def test_what_is_written_by_nobody_is_not_acceptable(client: Client) -> None:
         assert answer.headers["vary"] == "Accept"
     assert the_fields(client.get("/v1/alerts?format=xml")) == ["format"]
     assert the_fields(client.get("/v1/alerts/a3?format=xml")) == ["format"]
+
+
+def test_a_comment_that_is_no_text_is_refused(client: Client) -> None:
+    answer = client.post(
+        "/v1/alerts/a3/comments",
+        content=b'{"text": "\\ud800"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert the_fields(answer) == ["text"]

@@ -64,6 +64,7 @@ def test_a_rule_is_added_once_and_removed(client: Client, store: SqlStore) -> No
         ({"rule": "x" * 201}, "rule"),
         ({"note": "none"}, "rule"),
         ({"rule": "udp/1", "note": "x" * 501}, "note"),
+        ({"rule": "udp/1", "note": "\0"}, "note"),
         ({"rule": "udp/1", "until": 1}, "until"),
     ],
 )
