@@ -221,12 +221,12 @@ class AllowRuleList(BaseModel):
 class StoreOut(BaseModel):
     """Where everything is kept."""
 
-    model_config = config({"kind": "sqlite", "layout": 4})
+    model_config = config({"kind": "sqlite", "revision": "0003"})
 
     kind: str
     """sqlite or postgresql"""
-    layout: int
-    """Version of its tables."""
+    revision: str
+    """Of its tables."""
 
 
 class WorkOut(BaseModel):
@@ -247,7 +247,7 @@ class StatusOut(BaseModel):
         {
             "version": "0.1.0",
             "time": "2026-03-01T12:01:04.200000Z",
-            "store": {"kind": "sqlite", "layout": 4},
+            "store": {"kind": "sqlite", "revision": "0003"},
             "work": examples.WORK,
             "open_streams": 2,
             "sensor_count": 1,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 
 from service.errors import InputError, NotFoundError
 from service.store import tables
+from service.store.statements import add_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +71,7 @@ class SqlAllowRules:
             "created_ns": kept.created,
             "created_by": kept.created_by,
         }
-        self._connection.execute(insert(table), row)
-        return True
+        return bool(self._connection.execute(add_new(table, "id"), row).rowcount)
 
     def remove(self, identifier: str) -> None:
         """Remove a rule by its id; raises NotFoundError if there is none."""

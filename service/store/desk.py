@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, and_, func, insert, select
 
 from service.errors import InputError, NotFoundError
 from service.store import documents, tables
-from service.store.events import EventKind, SqlEvents
+from service.store.events import EventKind
 from service.store.paging import page_of
 from service.store.repository import AlertQuery, Page
 from service.store.span import Span
+from service.store.statements import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from service.alerts.alert import Alert
+    from service.store.events import SqlEvents
 
 MOST_COMMENTS = 1000
 """Of one alert."""
@@ -74,8 +76,9 @@ class Comment:
 class SqlDesk:
     """The tables of alerts' states and comments."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, events: SqlEvents) -> None:
         self._connection = connection
+        self._events = events
 
     def alert(self, alert_id: str) -> Filed | None:
         """Return an alert, or None."""
@@ -155,12 +158,11 @@ class SqlDesk:
             "muted_until_ns": said.muted_until,
             "muted_by": said.muted_by,
         }
-        self._connection.execute(delete(table).where(table.c.alert == before.alert.id))
-        self._connection.execute(insert(table), row | changes)
+        self._connection.execute(replace(table, "alert"), row | changes)
 
     def _tell(self, kind: EventKind, alert_id: str) -> Filed:
         after = self._of(alert_id)
-        SqlEvents(self._connection).add(kind, [(alert_id, documents.write_alert(after.alert))])
+        self._events.add(kind, [(alert_id, documents.write_alert(after.alert))])
         return after
 
 

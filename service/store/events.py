@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
 from service.store import documents, tables
+from service.store.statements import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 500
 """Ids in one query; databases bound the parameters of a statement."""
-
-# Any number will do, as long as nothing else of Yocho locks it.
-_LOCK = 0x796F63686F
 
 
 class EventKind(StrEnum):
@@ -82,14 +80,19 @@ class Standing:
 
 
 class SqlEvents:
-    """The table of events."""
+    """The table of events; what is added is written at the end of the transaction.
+
+    Whoever writes them has the table to himself up to the commit, which is short so.
+    """
 
     def __init__(self, connection: Connection, clock: Callable[[], int] = time.time_ns) -> None:
         self._connection = connection
         self._clock = clock
+        self._added: list[dict[str, Any]] = []
 
     def after(self, sequence: int, limit: int) -> Sequence[Event]:
         """Return up to `limit` events after a number, in their order."""
+        self.write()
         table = tables.events
         rows = select(table).where(table.c.sequence > sequence).order_by(table.c.sequence).limit(limit)
         return [
@@ -99,15 +102,24 @@ class SqlEvents:
 
     def latest(self) -> int:
         """Return the number of the latest event, or 0."""
+        self.write()
         return self._connection.execute(select(func.max(tables.events.c.sequence))).scalar_one() or 0
 
     def add(self, kind: EventKind, alerts: Iterable[tuple[str, str]]) -> None:
-        """Write an event for each alert, given as id and document."""
+        """Add an event for each alert, given as id and document."""
         at = self._clock()
-        rows = [{"at_ns": at, "kind": kind.value, "alert": name, "document": text} for name, text in alerts]
-        if rows:
-            self._wait_for_turn()
-            self._connection.execute(insert(tables.events), rows)
+        self._added.extend(
+            {"at_ns": at, "kind": kind.value, "alert": name, "document": text} for name, text in alerts
+        )
+
+    def write(self) -> None:
+        """Write what was added."""
+        if self._added:
+            # Numbers are given at the insert and rows are seen after the commit: who reads by number must not pass
+            # by one that comes later.
+            in_order(self._connection, tables.events)
+            self._connection.execute(insert(tables.events), self._added)
+            self._added = []
 
     def standings(self, alerts: Collection[str]) -> dict[str, Standing]:
         """Return what is stored of alerts, by id, as far as they are."""
@@ -135,9 +147,3 @@ class SqlEvents:
         if found:
             self._connection.execute(update(table).where(*ended).values(ended=True))
             self.add(EventKind.ENDED, found)
-
-    def _wait_for_turn(self) -> None:
-        # Numbers are given at the insert and rows are seen after the commit: who reads by number must not pass
-        # by one that comes later. SQLite has one writer at a time anyway.
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from service.errors import StoreError
 from service.store import tables
+from service.store.statements import replace
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -41,14 +42,13 @@ class SqlSettings:
 
     def put(self, setting: Setting) -> None:
         """Keep a setting in place of what it was."""
-        self.reset(setting.name)
         row = {
             "name": setting.name,
             "value": setting.value,
             "changed_ns": setting.changed,
             "changed_by": setting.changed_by,
         }
-        self._connection.execute(insert(tables.settings), row)
+        self._connection.execute(replace(tables.settings, "name"), row)
 
     def reset(self, name: str) -> None:
         """Let what is configured hold again."""

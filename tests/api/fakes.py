@@ -74,7 +74,7 @@ class BrokenStore(SqlStore):
     def __init__(self) -> None:
         """Open nothing."""
 
-    def begin(self) -> AbstractContextManager[Any]:  # type: ignore[override]
+    def begin(self, sensor: str | None = None) -> AbstractContextManager[Any]:  # type: ignore[override]
         raise StoreError("database /var/secret.db: disk I/O error")
 
     def read(self) -> AbstractContextManager[Any]:  # type: ignore[override]

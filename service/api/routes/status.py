@@ -12,8 +12,8 @@ from service.api.resources import StatusOut, StoreOut, WorkOut
 from service.api.routes.sensors import sensor_document
 from service.api.streams import AlertStreams
 from service.export.document import format_time
-from service.store import tables
 from service.store.overview import Work
+from service.store.schema import HEAD
 from service.store.sql import SqlStore
 
 LISTED = 100
@@ -46,7 +46,7 @@ class StatusRoutes:
         return StatusOut(
             version=self._version,
             time=format_time(now),
-            store=StoreOut(kind=kind, layout=tables.VERSION),
+            store=StoreOut(kind=kind, revision=HEAD),
             work=_work(work, now),
             open_streams=self._streams.open,
             sensor_count=len(names),

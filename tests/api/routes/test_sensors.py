@@ -9,6 +9,7 @@ from sqlalchemy import insert
 from service.api.routes.sensors import sensor_document
 from service.store import tables
 from service.store.overview import SensorFigures
+from service.store.schema import HEAD
 from tests.api.client import the_fields, the_problem
 from tests.builders import MINUTE, START, a_record, an_alert
 
@@ -69,7 +70,7 @@ def test_the_status_tells_of_all_parts(client: Client, store: SqlStore) -> None:
         unit._connection.execute(insert(tables.jobs), job | {"received_ns": START, "size": 10})
     document = client.get("/v1/status").json()
     assert document["version"] == "1.2.3"
-    assert document["store"] == {"kind": "sqlite", "layout": tables.VERSION}
+    assert document["store"] == {"kind": "sqlite", "revision": HEAD}
     assert (document["work"]["jobs"], document["work"]["bytes"]) == (1, 10)
     assert document["work"]["oldest_seconds"] > 0
     assert (document["sensor_count"], document["open_streams"]) == (4, 0)
