@@ -12,7 +12,7 @@ from service.api import answers, problems, resources
 from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.allow import AllowRoutes
-from service.api.routes.health import HealthRoutes
+from service.api.routes.health import HealthRoutes, MetricRoutes
 from service.api.routes.patterns import PatternRoutes
 from service.api.routes.sensors import SensorRoutes
 from service.api.routes.settings import SettingRoutes
@@ -20,9 +20,13 @@ from service.api.routes.sources import SourceRoutes
 from service.api.routes.status import StatusRoutes
 from service.api.routes.windows import WindowRoutes
 from service.api.schemas import AlertChange, AllowRuleIn, CommentIn, Judgement, SettingsChange, WindowIn
+from service.api.seen import Outside, Seen
 from service.api.streams import AlertStreams
+from service.observe import SILENT, Observer
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from service.api.ingest import Ingest
     from service.api.spec import ApiSpec
     from service.store.sql import SqlStore
@@ -46,10 +50,11 @@ _TAGS = [
 ]
 
 
+_NOBODY = Outside()
 _POSTED = (WindowIn, Judgement, AlertChange, CommentIn, SettingsChange, AllowRuleIn)
 
 
-def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str) -> FastAPI:
+def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str, outside: Outside = _NOBODY) -> FastAPI:
     """Return the application; it closes neither the store nor anything else that it was given.
 
     Its `state.streams` are open streams of alerts, to be closed before it is stopped.
@@ -62,6 +67,7 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str) -> 
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.observer = outside.observer
     problems.install(app)
     app.include_router(WindowRoutes(spec, ingest, store).router())
     streams = AlertStreams(store, spec.streams)
@@ -82,12 +88,19 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str) -> 
         app.include_router(readers.readers())
     for writers in (patterns, alerts, rules, settings):
         app.include_router(writers.writers())
-    app.include_router(HealthRoutes(store, version).router())
+    app.include_router(HealthRoutes(outside.failures, version).router())
+    app.include_router(MetricRoutes(outside.metrics).router())
     return app
 
 
 class _Application(FastAPI):
     """Describes also the documents that FastAPI does not see: what is posted, and problems."""
+
+    observer: Observer = SILENT
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application as the server calls it; outermost: the answer to a defect has an id as well."""
+        return Seen(super().build_middleware_stack(), self.observer)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI description."""

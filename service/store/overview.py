@@ -1,4 +1,4 @@
-"""Sensors and work in figures."""
+"""Sensors in figures."""
 
 from __future__ import annotations
 
@@ -36,16 +36,6 @@ class SensorFigures:
     open_alerts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Jobs that wait."""
-
-    jobs: int
-    bytes: int
-    oldest: int | None
-    """When the oldest was received, ns since the epoch."""
-
-
 class SqlOverview:
     """Reads of tables that others write."""
 
@@ -70,14 +60,6 @@ class SqlOverview:
             return self._of_row(known)
         stored = self._connection.execute(_windows_of(name)).all()
         return _of_windows(name, stored, self._open_alerts(name)) if stored else None
-
-    def work(self) -> Work:
-        """Return how much waits."""
-        jobs = tables.jobs.c
-        row = self._connection.execute(
-            select(func.count(), func.sum(jobs.size), func.min(jobs.received_ns)).where(jobs.state == "waiting")
-        ).one()
-        return Work(row[0], int(row[1] or 0), row[2])
 
     def _of_row(self, known: Row[Any]) -> SensorFigures:
         windows = tables.windows.c

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, dele
 
 from service.alerts.alert import Alert
 from service.errors import InputError, StoreError, WindowConflictError
+from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, tables
@@ -17,6 +18,7 @@ from service.store.allow_rules import SqlAllowRules
 from service.store.backend import failures, open_backend
 from service.store.desk import SqlDesk, alert_conditions
 from service.store.events import SqlEvents
+from service.store.gauges import SqlGauges
 from service.store.overview import SqlOverview
 from service.store.paging import page_of
 from service.store.repository import (
@@ -63,6 +65,7 @@ class _SqlUnit:
         self.allow_rules = SqlAllowRules(connection)
         self.sources = SqlSources(connection, _read_counts)
         self.overview = SqlOverview(connection)
+        self.gauges = SqlGauges(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
@@ -293,7 +296,8 @@ class SqlStore:
 
     durable = True
 
-    def __init__(self, url: str, wait_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, wait_seconds: float = 30.0, observer: Observer = SILENT) -> None:
+        self._observer = observer
         self._backend = open_backend(url, wait_seconds)
         try:
             with self._failures(f"can't be opened; {self._backend.advice}"):
@@ -307,6 +311,7 @@ class SqlStore:
         """Open a transaction: committed at the end of the block, undone if the block raises."""
         with (
             self._failures("a transaction failed and was undone"),
+            self._observer.transaction("write"),
             self._backend.writing(sensor) as connection,
         ):
             unit = _SqlUnit(connection)
@@ -316,7 +321,11 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[_SqlUnit]:
         """Read the database as it is at the first read of the block."""
-        with self._failures("reading failed"), self._backend.reading() as connection:
+        with (
+            self._failures("reading failed"),
+            self._observer.transaction("read"),
+            self._backend.reading() as connection,
+        ):
             yield _SqlUnit(connection)
 
     def close(self) -> None:

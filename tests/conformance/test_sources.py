@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from service.errors import NotFoundError
 from service.store import sources, tables
-from service.store.overview import SensorFigures, Work
+from service.store.overview import SensorFigures
 from service.store.sources import Incidents, WindowQuery
 from tests.builders import MINUTE, START, a_pattern, a_record, an_alert
 
@@ -127,18 +127,3 @@ def test_a_sensor_s_own_row_counts(database: SqlStore) -> None:
         assert list(unit.overview.names()) == ["core", "edge", "silent"]
         assert unit.overview.sensor("edge") == SensorFigures("edge", 4, 5, 6, 7, START, 3, 2, 0)
         assert unit.overview.sensor("silent") == SensorFigures("silent", 4, 5, 6, 7, None, None, 2, 0)
-
-
-def test_waiting_work_in_sum(database: SqlStore) -> None:
-    job = {"sensor": "edge", "kind": "window", "digest": "d", "tries": 0}
-    with database.begin() as unit:
-        assert unit.overview.work() == Work(0, 0, None)
-        unit._connection.execute(
-            insert(tables.jobs),
-            [
-                job | {"id": "j1", "state": "waiting", "received_ns": 7, "size": 10},
-                job | {"id": "j2", "state": "waiting", "received_ns": 5, "size": 20},
-                job | {"id": "j3", "state": "done", "received_ns": 1, "size": 40},
-            ],
-        )
-        assert unit.overview.work() == Work(2, 30, 5)

@@ -12,7 +12,7 @@ from service.api.resources import StatusOut, StoreOut, WorkOut
 from service.api.routes.sensors import sensor_document
 from service.api.streams import AlertStreams
 from service.export.document import format_time
-from service.store.overview import Work
+from service.store.gauges import Gauges
 from service.store.schema import HEAD
 from service.store.sql import SqlStore
 
@@ -40,20 +40,20 @@ class StatusRoutes:
     def show(self) -> StatusOut:
         """Show the version, the store, the work that waits, and how far each sensor is behind."""
         with self._store.read() as unit:
-            kind, work, names = unit.overview.kind(), unit.overview.work(), unit.overview.names()
+            kind, gauges, names = unit.overview.kind(), unit.gauges.read(), unit.overview.names()
             sensors = [unit.overview.sensor(name) for name in names[:LISTED]]
         now = self._clock()
         return StatusOut(
             version=self._version,
             time=format_time(now),
             store=StoreOut(kind=kind, revision=HEAD),
-            work=_work(work, now),
+            work=_work(gauges, now),
             open_streams=self._streams.open,
             sensor_count=len(names),
             sensors=[sensor_document(each, now) for each in sensors if each],
         )
 
 
-def _work(work: Work, now: int) -> WorkOut:
-    waited = None if work.oldest is None else (now - work.oldest) / 1e9
-    return WorkOut(jobs=work.jobs, bytes=work.bytes, oldest_seconds=waited)
+def _work(gauges: Gauges, now: int) -> WorkOut:
+    waited = None if gauges.oldest_waiting is None else (now - gauges.oldest_waiting) / 1e9
+    return WorkOut(jobs=gauges.waiting, bytes=gauges.waiting_bytes, oldest_seconds=waited)
