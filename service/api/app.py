@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from service.api import problems
+from service.api.access import AccessMiddleware
+from service.api.headers import HeadersMiddleware
 from service.api.problems import Problem
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.health import HealthRoutes
@@ -16,6 +18,7 @@ from service.api.routes.windows import WindowRoutes
 from service.api.schemas import Judgement, WindowIn
 
 if TYPE_CHECKING:
+    from service.api.access import Gate
     from service.api.ingest import Ingest
     from service.api.spec import ApiSpec
     from service.store.repository import Store
@@ -34,8 +37,11 @@ _TAGS = [
 ]
 
 
-def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str) -> FastAPI:
-    """Return the application; it closes neither the store nor anything else that it was given."""
+def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str, gate: Gate | None = None) -> FastAPI:
+    """Return the application; it closes neither the store nor anything else that it was given.
+
+    Without a `gate` everybody may do everything.
+    """
     app = _Application(
         title="Yocho",
         version=version,
@@ -45,6 +51,9 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str) -> Fas
         redirect_slashes=False,
     )
     problems.install(app)
+    if gate is not None:
+        app.add_middleware(AccessMiddleware, gate=gate)
+    app.add_middleware(HeadersMiddleware)
     app.include_router(WindowRoutes(spec, ingest, store).router())
     app.include_router(PatternRoutes(store).router())
     app.include_router(AlertRoutes(store).router())

@@ -16,8 +16,10 @@ from service.errors import InputError, StoreError, WindowConflictError
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
+from service.store.audit import SqlAudit
 from service.store.cursor import read_cursor, write_cursor
 from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
+from service.store.tokens import SqlTokens
 from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class _SqlUnit:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.tokens = SqlTokens(connection)
+        self.audit = SqlAudit(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
