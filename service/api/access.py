@@ -18,6 +18,7 @@ from service.access.rates import Rates, RateSpec
 from service.access.token import Scope, Token, hash_of
 from service.api.problems import refuse
 from service.errors import InputError, StoreError
+from service.observe import current_ids
 from service.store.audit import Change
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ def _change(request: Request, visitor: Visitor, status: int, now: int) -> Change
     return Change(
         at=now,
         actor=visitor.name,
-        request=str(getattr(request.state, "request_id", "")),
+        request=current_ids().get("request", ""),
         action=request.method,
         target=request.url.path[:500],
         status=status or HTTPStatus.INTERNAL_SERVER_ERROR,

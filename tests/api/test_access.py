@@ -60,7 +60,7 @@ class House:
 
     def client(self, secret: str | None = None) -> Visit:
         gate = Gate(self.store, self.spec, self.clock.ns, self.clock.seconds)
-        app = create_app(ApiSpec(), FakeIngest(self.store), self.store, "1.2.3", gate)
+        app = create_app(ApiSpec(), FakeIngest(self.store), self.store, "1.2.3", gate=gate)
         return Visit(Client(app), {"Authorization": f"Bearer {secret}"} if secret else {})
 
     def admit(self, *scopes: Scope, secret: str | None = None, sensors: frozenset[str] | None = None) -> str:

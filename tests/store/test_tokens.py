@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 
 from service.access.token import Scope, Token
@@ -13,12 +9,6 @@ from service.store.sql import SqlStore
 from service.store.tokens import MINUTE
 
 HASH = bytes(32)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqlStore]:
-    with closing(SqlStore(f"sqlite:///{tmp_path / 'yocho.db'}")) as store:
-        yield store
 
 
 def a_token(name: str = "office", **details: object) -> Token:

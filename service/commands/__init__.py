@@ -1,0 +1,1 @@
+"""The commands, one a file; each is added to the command line by its own `add`."""
