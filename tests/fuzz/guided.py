@@ -1,8 +1,8 @@
 """One target under atheris: `python -m tests.fuzz.guided TARGET [libFuzzer's options and folders]`.
 
 atheris watches which branches of the service an input takes, and keeps what takes new ones. What numba has compiled
-it can't watch: with NUMBA_DISABLE_JIT=1 the same loops run as Python, hundreds of times slower, watched, and with
-each index checked from above; without, they run as they are shipped, and inputs that others found are thrown at them.
+it can't watch: with NUMBA_DISABLE_JIT=1 the same loops run as Python, hundreds of times slower, but watched;
+without, they run as they are shipped, on what was found before and on mutants of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Inputs at random: kept ones with pieces flipped, cut, doubled, joined and replaced. The same for the same seed."""
+"""Inputs at random: kept ones with pieces flipped, cut, doubled, joined and replaced; the same ones for a seed."""
 
 from __future__ import annotations
 

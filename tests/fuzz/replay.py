@@ -1,7 +1,7 @@
 """Throws the kept corpus, and mutants of it, at the targets: `python -m tests.fuzz.replay --mutants 100`.
 
-One line of JSON a target: how many inputs it read, and those that broke it, in hexadecimal digits. Memory is bounded;
-an input that takes too long ends the process, with the place on standard error.
+One line of JSON a target: how many inputs it read, and those that broke it, in hexadecimal digits. Memory is
+bounded; an input that takes too long ends the process, with the place on standard error.
 """
 
 from __future__ import annotations

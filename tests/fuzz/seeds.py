@@ -1,4 +1,4 @@
-"""The seeds of the kept corpus, small inputs that are read as they should be: `python -m tests.fuzz.seeds` writes them."""
+"""The seeds of the kept corpus, small inputs that make sense: `python -m tests.fuzz.seeds` writes them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def seeds() -> dict[str, Seeds]:
 
 _PORTS = (
     b"Timestamp;Src IP;Dst IP;Proto;Dst Port;Src Port;ICMP Type;Action;Duration\n"
-    b'2026-03-01 12:00:00,5;3232235777;honeypot-1;tcp;22;40000;;allow;0.5\n"1772366400";192.0.2.7;::1;icmp;;;8;drop;1e-3\n'
+    b"2026-03-01 12:00:00,5;3232235777;honeypot-1;tcp;22;40000;;allow;0.5\n"
+    b'"1772366400";192.0.2.7;::1;icmp;;;8;drop;1e-3\n'
 )
 _WORDS = {
     "address": b"2001:db8::1",
@@ -144,6 +145,7 @@ def _frames() -> Seeds:
 
 
 def _exports() -> Seeds:
+    template = exports.ipfix_template()
     records = [exports.flow(), exports.flow("198.51.100.2", "192.0.2.1", sport=80, dport=40000, flags=0x12)]
     sampling = exports.a_set(3, struct.pack(">HHH", 257, 1, 0) + exports.fields([(34, 4)]))
     variable = ((8, 4), (12, 4), (4, 1), (7, 2), (11, 2), (82, 65535), (2, 4, exports.REVERSE), (152, 8))
@@ -151,7 +153,7 @@ def _exports() -> Seeds:
     return {
         "v5": _sent(exports.v5([exports.v5_record(), exports.v5_record("198.51.100.2", "192.0.2.1")])),
         "v9": _sent(exports.v9(exports.v9_template()), exports.v9(exports.a_set(256, *records), sequence=1)),
-        "ipfix": _sent(exports.ipfix(exports.a_set(256, *records)), exports.ipfix(exports.ipfix_template(), sampling)),
+        "ipfix": _sent(exports.ipfix(exports.a_set(256, *records)), exports.ipfix(template, sampling)),
         "variable": _sent(
             exports.ipfix(exports.ipfix_template(variable), exports.a_set(256, records[0][:8] + records[0][12:13]
             + records[0][8:12] + text)),

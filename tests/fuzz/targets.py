@@ -7,6 +7,7 @@ windows come out than there was traffic.
 
 from __future__ import annotations
 
+import os
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -100,10 +101,17 @@ def _log(kind: Input) -> Callable[[bytes, Path], None]:
     return lambda data, file: _read_file(data, file, kind)
 
 
+def _hosts() -> HostTable:
+    hosts = HostTable(_HOSTS)
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":  # numba's integers are all 64 bits wide, numpy's are not
+        hosts.slots = hosts.slots.astype(np.int64)
+    return hosts
+
+
 def _read_file(data: bytes, file: Path, kind: Input | None, tunnels: Tunnels = Tunnels.INNER) -> None:
     file.write_bytes(data)
     with suppress(CaptureError):
-        source = _Counting(open_traffic(file, HostTable(_HOSTS), kind, tunnels))
+        source = _Counting(open_traffic(file, _hosts(), kind, tunnels))
         try:
             source.first_time()
             _check_windows(read_windows([source], "fuzz", SMALL.for_files([source]), Reading()), source)
@@ -156,7 +164,7 @@ def frame(data: bytes, _: Path) -> None:
     link, packet = int.from_bytes(data[:2], "little"), data[2:]
     columns: list[NDArray[np.int64]] = [np.array([value]) for value in (0, len(packet), SECOND, link)]
     for tunnels in Tunnels:
-        decoder = Decoder(HostTable(_HOSTS), tunnels)
+        decoder = Decoder(_hosts(), tunnels)
         found = decoder.decode(RecordBlock(np.frombuffer(packet, np.uint8), *columns))
         _require(len(found) + sum(decoder.unparsed().values()) == 1, f"one packet: {decoder.unparsed()}")
         _require(sum(decoder.tunnelled().values()) <= 1, "a packet in several tunnels")
