@@ -85,7 +85,8 @@ class PairTable:
                 self._budget.pairs,
                 self._heavy,
             )
-            self.shed += Shed(sampled=sampled)
+            if sampled:
+                self.shed += Shed(sampled=sampled)
             if at < len(attempts):
                 self._make_room()
 
@@ -95,12 +96,14 @@ class PairTable:
         self.shed += other.shed
         self._sample_as(other)
         rows = other._rows()
+        self._make_place(self._used + len(rows))
         at = 0
         while at < len(rows):
             at, self._used, sampled = kernels.merge(
                 at, rows, self._table, self._used, self._budget.pairs, self._heavy
             )
-            self.shed += Shed(sampled=sampled)
+            if sampled:
+                self.shed += Shed(sampled=sampled)
             if at < len(rows):
                 self._make_room()
 
@@ -125,8 +128,7 @@ class PairTable:
 
     def _unpack(self) -> None:
         if self._packed:
-            places = max(_SMALLEST, 1 << (2 * self._used).bit_length())
-            self._rebuild(self._table, min(places, _places(self._budget)))
+            self._rebuild(self._table, min(max(_SMALLEST, _room(self._used)), _places(self._budget)))
             self._packed = False
 
     def pairs(self) -> Pairs:
@@ -186,7 +188,13 @@ class PairTable:
         if self._used == self._budget.pairs:
             self._relieve()
         else:
-            larger = np.zeros((min(4 * len(self._table), _places(self._budget)), 4), dtype=np.int64)
+            self._make_place(2 * len(self._table) - 1)
+
+    def _make_place(self, pairs: int) -> None:
+        """Have a table that is at most half full with so many pairs, or with all that the budget allows."""
+        places = min(1 << (2 * pairs).bit_length(), _places(self._budget))
+        if places > len(self._table):
+            larger = np.zeros((places, 4), dtype=np.int64)
             kernels.move(self._table, larger)
             self._table = larger
 
