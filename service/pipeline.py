@@ -22,7 +22,7 @@ from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
-from service.store.repository import Memory, Store, Unit, WindowRecord
+from service.store.repository import Memory, MemoryKey, Part, Store, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
 from service.windows.clock import LOG_JUMP, SteadyClock
 from service.windows.matrix import count_matrix
@@ -120,15 +120,20 @@ def read_windows(
 
 
 def read_live(
-    capture: LiveCapture, sensor: str, spec: PipelineSpec, reading: Reading, clock: Callable[[], int]
+    capture: LiveCapture,
+    sensor: str,
+    spec: PipelineSpec,
+    reading: Reading,
+    clock: Callable[[], int],
+    since: int = 0,
 ) -> Iterator[WindowCounts]:
     """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
 
     While nothing comes, `clock`, ns since the epoch, closes windows that are over. In between come looks at those
     that are open, see `WindowCounts.seen_until`: four times a second, if they take no more
-    than a twentieth of the time.
+    than a twentieth of the time. Windows that end by `since`, ns since the epoch, were told before.
     """
-    windows = Windows(sensor, spec.windows, capture.hosts)
+    windows = Windows(sensor, spec.windows, capture.hosts, since)
     beginnings = _Beginnings(spec, windows)
     looked = due = 0
     for batch in capture.batches():
@@ -195,7 +200,7 @@ class Pipeline:
         self._spec = spec
         self._store = store
         self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
-        self._histories: OrderedDict[tuple[str, int], tuple[str, History]] = OrderedDict()
+        self._histories: OrderedDict[MemoryKey, tuple[str, History]] = OrderedDict()
 
     def accept(self, counts: WindowCounts) -> Receipt:
         """Analyse and store a window; an identical one that is stored already is left as it is.
@@ -295,22 +300,22 @@ class Pipeline:
         self, unit: Unit, counts: WindowCounts, verdicts: Sequence[Verdict], known: Sequence[Alert]
     ) -> list[Alert]:
         """Return the alerts of groups; the history that they rest on goes on with this window."""
-        key = counts.sensor, counts.end - counts.start
+        key = MemoryKey(counts.sensor, counts.end - counts.start, Part.GROUPS)
         history = self._history(unit, key)
         alerts = groups_of(counts, history, self._spec.coordination, verdicts, known)
         self._histories[key] = counts.id, history
         if len(self._histories) > _HISTORIES:
             self._histories.popitem(last=False)
         if self._store.durable:
-            unit.save_memory(*key, Memory(counts.id, to_bytes(history)))
+            unit.save_memory(key, Memory(counts.id, to_bytes(history)))
         return alerts
 
-    def _history(self, unit: Unit, key: tuple[str, int]) -> History:
+    def _history(self, unit: Unit, key: MemoryKey) -> History:
         """Return what is remembered of windows: as it is at hand, if no other process has gone on with it."""
         held = self._histories.pop(key, None)
-        if held is not None and (not self._store.durable or unit.memory_window(*key) == held[0]):
+        if held is not None and (not self._store.durable or unit.memory_window(key) == held[0]):
             return held[1]
-        memory = unit.memory(*key)
+        memory = unit.memory(key)
         spec = self._spec.coordination.history
         return History(spec) if memory is None else from_bytes(memory.document, spec)
 

@@ -165,6 +165,11 @@ class Alert:
         return self.evidence.attempts / max((self.last_seen - self.first_seen) / 1e9, 1.0)
 
     @property
+    def excess(self) -> float:
+        """How many times the threshold the evidence is: comparable between grounds."""
+        return self.score / self.threshold if self.threshold > 0 else 1.0
+
+    @property
     def open_until(self) -> int:
         """What the source tries up to then, ns since the epoch, goes on with this scan."""
         return self.last_seen + max(GAP, self.scale)

@@ -13,7 +13,7 @@ from service.errors import WindowConflictError
 from service.patterns.catalogue import Catalogue, remembered
 from service.patterns.pattern import Pattern, PatternVersion
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, Page, PatternQuery, WindowRecord
+from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -56,7 +56,7 @@ class _MemoryUnit:
     shelved_alerts: _Shelf[Alert]
     alerts_of: dict[str, tuple[tuple[int, str], ...]]
     """Source → the place and the id of each of its alerts."""
-    memories: dict[tuple[str, int], Memory]
+    memories: dict[MemoryKey, Memory]
     catalogued: dict[tuple[str, int], int] = field(default_factory=dict)
     """Sensor and length → windows taken in."""
     past: dict[str, tuple[PatternVersion, ...]] = field(default_factory=dict)
@@ -117,15 +117,15 @@ class _MemoryUnit:
                 )
             self.shelved_alerts.save([alert])
 
-    def memory(self, sensor: str, length: int) -> Memory | None:
-        return self.memories.get((sensor, length))
+    def memory(self, key: MemoryKey) -> Memory | None:
+        return self.memories.get(key)
 
-    def memory_window(self, sensor: str, length: int) -> str | None:
-        memory = self.memories.get((sensor, length))
+    def memory_window(self, key: MemoryKey) -> str | None:
+        memory = self.memories.get(key)
         return None if memory is None else memory.window
 
-    def save_memory(self, sensor: str, length: int, memory: Memory) -> None:
-        self.memories[sensor, length] = memory
+    def save_memory(self, key: MemoryKey, memory: Memory) -> None:
+        self.memories[key] = memory
 
     def alert(self, alert_id: str) -> Alert | None:
         return self.shelved_alerts.items.get(alert_id)

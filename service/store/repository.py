@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -81,9 +82,27 @@ class Page(Generic[Item]):
     next: str | None
 
 
+class Part(StrEnum):
+    """What has a memory of its own."""
+
+    GROUPS = "groups"
+    """The past that groups of sources are compared with."""
+    COMPONENTS = "components"
+    """The factors that the next window begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryKey:
+    """Whose memory: that of a sensor's windows of one length, ns."""
+
+    sensor: str
+    length: int
+    part: Part
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of a sensor's windows of one length, after one of them."""
+    """What is remembered of windows, after one of them."""
 
     window: str
     """Its id."""
@@ -112,11 +131,11 @@ class Reader(Protocol):
         """
         ...
 
-    def memory(self, sensor: str, length: int) -> Memory | None:
-        """Return what was saved last of a sensor's windows of a length, ns, or None."""
+    def memory(self, key: MemoryKey) -> Memory | None:
+        """Return what was saved last, or None."""
         ...
 
-    def memory_window(self, sensor: str, length: int) -> str | None:
+    def memory_window(self, key: MemoryKey) -> str | None:
         """Return the window of what was saved last, without reading the rest, or None."""
         ...
 
@@ -156,8 +175,8 @@ class Unit(Reader, Protocol):
         """Add patterns, or replace those with the same id, which keep their place in listings."""
         ...
 
-    def save_memory(self, sensor: str, length: int, memory: Memory) -> None:
-        """Keep what is remembered of a sensor's windows of a length, ns, in place of what was before."""
+    def save_memory(self, key: MemoryKey, memory: Memory) -> None:
+        """Keep what is remembered in place of what was before."""
         ...
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:

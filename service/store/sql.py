@@ -6,16 +6,19 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, insert, inspect, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
-from service.errors import StoreError, WindowConflictError
+from service.capture.address import parse_address
+from service.errors import InputError, StoreError, WindowConflictError
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, Page, PatternQuery, WindowRecord
+from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
+from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
 
     from service.patterns.catalogue import Update
     from service.patterns.pattern import PatternVersion
+    from service.windows.counts import WindowCounts
 
 Item = TypeVar("Item", Alert, Pattern)
+
+_STORED = WireLimits(rows=1 << 25, bytes=1 << 32)
+"""What is stored was accepted: whatever memory holds."""
 
 
 class _SqlUnit:
@@ -38,8 +45,7 @@ class _SqlUnit:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
         if row is None:
             return None
-        counts = documents.read_counts(row.sensor, row.start_ns, row.end_ns, row.counts)
-        return WindowRecord(counts, row.digest, tuple(row.patterns), tuple(row.alerts))
+        return WindowRecord(_read_counts(row.id, row.counts), row.digest, tuple(row.patterns), tuple(row.alerts))
 
     def window_digest(self, window_id: str) -> str | None:
         query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
@@ -55,7 +61,11 @@ class _SqlUnit:
             "digest": record.digest,
             "patterns": list(record.patterns),
             "alerts": list(record.alerts),
-            "counts": documents.write_counts(counts),
+            "sources": len(counts.sources),
+            "services": len(np.unique(counts.rows.service)),
+            "attempts": counts.attempts,
+            "shed": counts.shed.attempts,
+            "counts": write_window(counts),
         }
         try:
             self._connection.execute(insert(tables.windows), row)
@@ -113,31 +123,36 @@ class _SqlUnit:
                 "id": alert.id,
                 "sensor": alert.sensor,
                 "kind": alert.kind.value,
+                "first_seen_ns": alert.first_seen,
                 "last_seen_ns": alert.last_seen,
                 "open_until_ns": alert.open_until,
                 "allowed": alert.allowed_by is not None,
+                "score": alert.excess,
+                "pattern": alert.pattern,
+                "updates": alert.updates,
                 "document": documents.write_alert(alert),
             }
             for alert in latest.values()
         ]
         self._save(tables.alerts, rows)
-        self._save_sources(latest)
+        self._save_names(tables.alert_sources, [*map(_source_rows, latest.values())])
+        self._save_names(tables.alert_services, [*map(_service_rows, latest.values())])
 
-    def memory(self, sensor: str, length: int) -> Memory | None:
+    def memory(self, key: MemoryKey) -> Memory | None:
         table = tables.memories
-        query = select(table.c.window, table.c.document).where(*_memory_of(sensor, length))
+        query = select(table.c.window, table.c.document).where(*_memory_of(key))
         row = self._connection.execute(query).one_or_none()
         return None if row is None else Memory(row.window, row.document)
 
-    def memory_window(self, sensor: str, length: int) -> str | None:
-        query = select(tables.memories.c.window).where(*_memory_of(sensor, length))
+    def memory_window(self, key: MemoryKey) -> str | None:
+        query = select(tables.memories.c.window).where(*_memory_of(key))
         return self._connection.execute(query).scalar_one_or_none()
 
-    def save_memory(self, sensor: str, length: int, memory: Memory) -> None:
+    def save_memory(self, key: MemoryKey, memory: Memory) -> None:
         table = tables.memories
-        self._connection.execute(delete(table).where(*_memory_of(sensor, length)))
-        row = {"sensor": sensor, "length_ns": length, "window": memory.window, "document": memory.document}
-        self._connection.execute(insert(table), row)
+        self._connection.execute(delete(table).where(*_memory_of(key)))
+        named = {"sensor": key.sensor, "length_ns": key.length, "part": key.part.value}
+        self._connection.execute(insert(table), named | {"window": memory.window, "document": memory.document})
 
     def alert(self, alert_id: str) -> Alert | None:
         document = self._document(tables.alerts, alert_id)
@@ -194,16 +209,11 @@ class _SqlUnit:
         if rows:
             self._connection.execute(sqlite.replace(table, "id"), rows)
 
-    def _save_sources(self, alerts: dict[str, Alert]) -> None:
-        table = tables.alert_sources
-        rows = [
-            {"source": source, "alert": alert.id}
-            for alert in alerts.values()
-            for source in dict.fromkeys(alert.sources)
-        ]
+    def _save_names(self, table: Table, alerts: list[list[dict[str, Any]]]) -> None:
+        rows = [row for alert in alerts for row in alert]
         if rows:
             stale = delete(table).where(table.c.alert == bindparam("replaced"))
-            self._connection.execute(stale, [{"replaced": alert_id} for alert_id in alerts])
+            self._connection.execute(stale, [{"replaced": alert_id} for alert_id in {row["alert"] for row in rows}])
             self._connection.execute(insert(table), rows)
 
     def _document(self, table: Table, item_id: str) -> str | None:
@@ -227,8 +237,33 @@ class _SqlUnit:
         return Page(tuple(read(row.document) for row in found[: query.limit]), following)
 
 
-def _memory_of(sensor: str, length: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return tables.memories.c.sensor == sensor, tables.memories.c.length_ns == length
+def _read_counts(window: str, document: bytes) -> WindowCounts:
+    try:
+        return read_window(document, _STORED)
+    except InputError as error:
+        raise StoreError(f"window {window}: its document is damaged ({error}); restore a backup") from error
+
+
+def _source_rows(alert: Alert) -> list[dict[str, Any]]:
+    return [
+        {"source": source, "alert": alert.id, "address": address_key(source)}
+        for source in dict.fromkeys(alert.sources)
+    ]
+
+
+def _service_rows(alert: Alert) -> list[dict[str, Any]]:
+    return [{"service": service, "alert": alert.id} for service in dict.fromkeys(alert.services)]
+
+
+def address_key(source: str) -> bytes:
+    """Return the 16 bytes by which an address, as text, is in order and networks are ranges."""
+    high, low = parse_address(source)
+    return (high << 64 | low).to_bytes(16)
+
+
+def _memory_of(key: MemoryKey) -> tuple[ColumnElement[bool], ...]:
+    table = tables.memories.c
+    return table.sensor == key.sensor, table.length_ns == key.length, table.part == key.part.value
 
 
 class SqlStore:

@@ -16,7 +16,7 @@ from service.errors import NotFoundError, WindowConflictError
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue, Update, judge
 from service.patterns.pattern import State, Status
 from service.store.memory import MemoryStore
-from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, PatternQuery, Store
+from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Part, PatternQuery, Store
 from service.store.sql import SqlStore
 from tests.builders import MINUTE, START, a_pattern, a_record, a_window, an_alert
 
@@ -474,15 +474,19 @@ def test_alerts_on_the_allow_list_are_listed_apart(store: Store) -> None:
         assert [alert.id for alert in reader.open_alerts("edge", 0)] == ["told", "allowed"]
 
 
-def test_memories_are_replaced_and_apart_by_sensor_and_length(store: Store) -> None:
+def test_memories_are_replaced_and_apart_by_sensor_length_and_part(store: Store) -> None:
+    key, other = MemoryKey("edge", 600, Part.GROUPS), MemoryKey("edge", 600, Part.COMPONENTS)
+    longer, elsewhere = MemoryKey("edge", 3600, Part.GROUPS), MemoryKey("core", 600, Part.GROUPS)
     with store.begin() as unit:
-        assert unit.memory("edge", 600) is None
-        assert unit.memory_window("edge", 600) is None
-        unit.save_memory("edge", 600, Memory("w1", b"one"))
-        unit.save_memory("edge", 3600, Memory("w2", b"\x00two"))
-        unit.save_memory("core", 600, Memory("w3", b"three"))
-        unit.save_memory("edge", 600, Memory("w4", b"four"))
+        assert unit.memory(key) is None
+        assert unit.memory_window(key) is None
+        unit.save_memory(key, Memory("w1", b"one"))
+        unit.save_memory(longer, Memory("w2", b"\x00two"))
+        unit.save_memory(elsewhere, Memory("w3", b"three"))
+        unit.save_memory(other, Memory("w5", b"five"))
+        unit.save_memory(key, Memory("w4", b"four"))
     with store.read() as reader:
-        assert reader.memory("edge", 600) == Memory("w4", b"four")
-        assert reader.memory("edge", 3600) == Memory("w2", b"\x00two")
-        assert reader.memory_window("core", 600) == "w3"
+        assert reader.memory(key) == Memory("w4", b"four")
+        assert reader.memory(other) == Memory("w5", b"five")
+        assert reader.memory(longer) == Memory("w2", b"\x00two")
+        assert reader.memory_window(elsewhere) == "w3"

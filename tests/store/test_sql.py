@@ -147,8 +147,8 @@ def test_a_database_of_something_else_is_left_alone(file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("UPDATE yocho SET version = 4", "layout 4, this Yocho knows 3; use a newer Yocho"),
-        ("UPDATE yocho SET version = 1", "layout 1, this Yocho knows 3; use an older Yocho"),
+        ("UPDATE yocho SET version = 5", "layout 5, this Yocho knows 4; use a newer Yocho"),
+        ("UPDATE yocho SET version = 1", "layout 1, this Yocho knows 4; use an older Yocho"),
         ("UPDATE yocho SET version = 0", "no Yocho database"),
         ("DELETE FROM yocho", "no Yocho database"),
     ],
