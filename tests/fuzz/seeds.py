@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from service.alerts.memory import to_bytes
 from service.patterns.pattern import Event, PatternVersion, Status
-from service.store.documents import write_alert, write_counts, write_pattern, write_version
+from service.store.documents import write_alert, write_pattern, write_version
+from service.store.old_windows import write_counts
+from service.windows.wire import write_window
 from tests.alerts.groups_traffic import learned
 from tests.builders import AN_ALERT, a_pattern, a_window
 from tests.builders import START as DAY
@@ -187,10 +189,8 @@ def _posted() -> Seeds:
 def _stored() -> dict[str, Seeds]:
     remembered = learned(2)
     return {
-        "window_document": {
-            "window": zlib.decompress(write_counts(a_window())),
-            "packed": write_counts(a_window()),
-        },
+        "window": {"content": zlib.decompress(write_window(a_window())[4:]), "packed": write_window(a_window())},
+        "old_window": {"content": zlib.decompress(write_counts(a_window())), "packed": write_counts(a_window())},
         "documents": {
             "alert": write_alert(AN_ALERT).encode(),
             "pattern": write_pattern(a_pattern()).encode(),

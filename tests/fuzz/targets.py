@@ -40,10 +40,12 @@ from service.capture.tunnels import Tunnels
 from service.collector import CollectorSpec, ExporterSensor
 from service.errors import CaptureError, InputError, SettingsError, StoreError
 from service.pipeline import PipelineSpec, Reading, read_windows
-from service.store.documents import read_alert, read_counts, read_pattern, read_version, write_counts
+from service.store.documents import read_alert, read_pattern, read_version
+from service.store.old_windows import read_counts
 from service.windows.assign import SECOND, WindowSpec
 from service.windows.budget import Budget
 from service.windows.posted import posted_window
+from service.windows.wire import read_window, write_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -153,7 +155,7 @@ def _check_windows(windows: Iterable[WindowCounts], source: _Counting | _Sensor)
 
 
 def _check_stored(counts: WindowCounts) -> None:
-    stored = read_counts(counts.sensor, counts.start, counts.end, write_counts(counts))
+    stored = read_window(write_window(counts))
     _require(stored.digest() == counts.digest(), "a window changed when it was stored")
 
 
@@ -233,8 +235,15 @@ def packet_filter(data: bytes, _: Path) -> None:
 # --- what was stored ---
 
 
-def window_document(data: bytes, _: Path) -> None:
-    """Read the stored document of a window, and bytes that are no compressed text."""
+def window(data: bytes, _: Path) -> None:
+    """Read a window as it is sent and stored: what is in its zlib stream, and a stream that is none."""
+    for document in (_WINDOW + zlib.compress(data, 1), data):
+        with suppress(InputError):
+            _check_stored(read_window(document))
+
+
+def old_window(data: bytes, _: Path) -> None:
+    """Read a window as it was stored before: what is in its zlib stream, and a stream that is none."""
     for compressed in (zlib.compress(data, 1), data):
         with suppress(StoreError):
             read_counts("fuzz", 0, SECOND, compressed).digest()
@@ -289,6 +298,7 @@ def _require(holds: bool, otherwise: str) -> None:
         raise AssertionError(otherwise)
 
 
+_WINDOW = b"YOW\x01"
 _LINES = (
     b"\n",
     b"-",
@@ -333,7 +343,8 @@ TARGETS: dict[str, Target] = {
     "packet_filter": Target(
         packet_filter, (b"tcp", b" and ", b"not ", b"(", b")", b"net ", b"\0", b"[13]"), loops=False
     ),
-    "window_document": Target(window_document, (*_JSON, b"9223372036854775808"), loops=False),
+    "window": Target(window, (*_JSON, b'"width":0', b'"targets":3221225472', b'"sources":1048576'), loops=False),
+    "old_window": Target(old_window, (*_JSON, b"9223372036854775808"), loops=False),
     "documents": Target(documents, (*_JSON, b"1e999"), loops=False),
     "history": Target(
         history, (b"PK\x03\x04", b"PK\x01\x02", b"\x93NUMPY", b"'shape': (", b"'descr': '"), loops=False
