@@ -46,7 +46,8 @@ def main() -> None:
 
 def fuzz(name: str, seconds: int) -> bool:
     """Fuzz a target for so many seconds; return whether it held."""
-    ways = [AS_PYTHON, CHECKED] if TARGETS[name].loops else [{}]
+    target = TARGETS[name]
+    ways = [AS_PYTHON, CHECKED][target.unpacks :] if target.loops else [{}]
     holds = True
     for way in ways:
         done = run(name, max(1, seconds // len(ways)), BUILD, way)

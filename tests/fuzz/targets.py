@@ -84,6 +84,8 @@ class Target:
     """Pieces that inputs are made of."""
     loops: bool = True
     """Whether it reads in compiled loops."""
+    unpacks: bool = False
+    """Whether what it reads may be thousands of times longer than its input: too much for loops as Python."""
 
 
 # --- files ---
@@ -326,7 +328,7 @@ _ETHER = (
 _TUNNELS = (b"\x12\xb5", b"\x08\x68", b"\x17\xc1", b"\x0d\xd8", b"\x65\x58", b"\x88\xbe", b"\x22\xeb", b"\x88\x0b")
 
 TARGETS: dict[str, Target] = {
-    "any_file": Target(any_file, _PACKED + _LINES),
+    "any_file": Target(any_file, _PACKED + _LINES, unpacks=True),
     "pcap": Target(capture, (*_ETHER, *_TUNNELS, b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\x34\xcd\xb2\xa1")),
     "pcapng": Target(capture, (b"\x0a\x0d\x0d\x0a", b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d", b"\x09\x00\x01\x00")),
     "frame": Target(frame, _LINKS + _ETHER + _TUNNELS),
