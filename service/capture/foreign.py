@@ -12,7 +12,7 @@ _FOREIGN = {
 
 
 def advice(head: bytes) -> str | None:
-    """Return what a capture of another tool is and how to convert it, told by its first bytes; None if it is none."""
+    """Return what the first bytes of a file are of, and how to convert it; None if it is no such capture."""
     for magic, tool in _FOREIGN.items():
         if head.startswith(magic):
             return f"a capture of {tool}; convert it with Wireshark's editcap -F pcap"
