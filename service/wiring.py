@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from service.calibrate import Calibration
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
+    from service.capture.live import LiveCapture
     from service.doctor import Check
     from service.instruments import Instruments
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective, Settings
     from service.store.schema import Schema
     from service.store.sql import SqlStore
@@ -117,12 +119,41 @@ class Yocho:
         tell_drops: Callable[[int], None],
     ) -> Summary:
         """See `service.commands.parts.Parts`."""
-        from service.capture.hosts import HostTable
-        from service.capture.live import LiveCapture, listen
-        from service.privileges import User, drop_privileges, user_named
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
         from service.watch import watch_interface
+
+        capture = self._capture(interface, bpf, user)
+        ready()
+        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
+        try:
+            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
+        finally:
+            store.close()
+
+    def forward(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        sensor: SensorSpec,
+        ready: Callable[[], None],
+        tell_drops: Callable[[int], None],
+    ) -> Sent:
+        """See `service.commands.parts.Parts`."""
+        from service.sensor.run import run_sensor
+
+        self._log_to_stderr()
+        capture = self._capture(interface, bpf, user)
+        ready()
+        return run_sensor(capture, sensor, self._pipeline_spec(window), tell_drops)
+
+    def _capture(self, interface: str, bpf: str, user: str | None) -> LiveCapture:
+        """Listen on an interface, give up all rights, and stop at a signal."""
+        from service.capture.hosts import HostTable
+        from service.capture.live import LiveCapture, listen
+        from service.privileges import User, drop_privileges, user_named
 
         whom = user_named(user) if user else User(*self._caller) if self._caller else None
         listen(interface, bpf).close()  # what is wrong with the name or the filter is said at once
@@ -132,12 +163,7 @@ class Yocho:
         drop_privileges(whom)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: capture.stop())
-        ready()
-        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
-        try:
-            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
-        finally:
-            store.close()
+        return capture
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
         """See `service.commands.parts.Parts`."""

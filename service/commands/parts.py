@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.doctor import Check
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective
 
 
@@ -63,6 +64,19 @@ class Parts(Protocol):
         tell_drops: Callable[[int], None],
     ) -> Summary:
         """Follow a live interface until interrupted; `ready` hears when packets are taken."""
+        ...
+
+    def forward(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        sensor: SensorSpec,
+        ready: Callable[[], None],
+        tell_drops: Callable[[int], None],
+    ) -> Sent:
+        """Follow a live interface until interrupted, and send its windows to a service."""
         ...
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
