@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.errors import SettingsError
 
@@ -48,6 +48,15 @@ class Settings(BaseModel):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free one")
+    admin_token: str = Field(
+        "",
+        description="a token that may do everything; `yocho token new` makes one",
+        json_schema_extra=SECRET,
+        repr=False,
+    )
+    rate: int = Field(
+        200, ge=1, le=1_000_000, description="requests a second that a token may make; four times as many at once"
+    )
     window: int = Field(60, ge=1, le=86400, description="length of a window in seconds")
     log_window: int = Field(3600, ge=1, le=86400, description="the same in recorded logs of flows")
     max_pairs: int = Field(
@@ -71,15 +80,19 @@ class Settings(BaseModel):
     keep_windows_days: int = Field(
         365, ge=0, description="days for which windows are kept; then sums of days are left; 0: for ever"
     )
-    keep_alerts_days: int = Field(365, ge=0, description="days for which alerts that are over are kept; 0: for ever")
-    keep_events_days: int = Field(30, ge=0, description="days for which it is kept what happened to alerts; 0: for ever")
+    keep_alerts_days: int = Field(
+        365, ge=0, description="days for which alerts that are over are kept; 0: for ever"
+    )
+    keep_events_days: int = Field(
+        30, ge=0, description="days for which it is kept what happened to alerts; 0: for ever"
+    )
     keep_jobs_days: int = Field(1, ge=0, description="days for which receipts of work are kept; 0: for ever")
     keep_audit_days: int = Field(365, ge=0, description="days for which the audit log is kept; 0: for ever")
     keep_patterns_days: int = Field(
         365, ge=0, description="days for which patterns are kept that are seen no more; 0: for ever"
     )
     keep_bytes: int = Field(
-        0, ge=0, description="size of the database above which the oldest goes earlier; 0: any size, or 1 MiB at least"
+        0, ge=0, description="size of the database above which the oldest goes earlier, 1 MiB or more; 0: any size"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level of what is logged: debug, info, warning or error"
@@ -91,6 +104,13 @@ class Settings(BaseModel):
         json_schema_extra=SECRET,
         repr=False,
     )
+
+    @field_validator("keep_bytes")
+    @classmethod
+    def _has_room(cls, value: int) -> int:
+        if 0 < value < 1 << 20:
+            raise ValueError("an empty database takes more; 0 means any size")
+        return value
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

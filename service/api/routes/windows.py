@@ -1,10 +1,10 @@
 """Windows: traffic comes in here, as counts or as a capture."""
 
+import pathlib
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -115,7 +115,7 @@ class WindowRoutes:
 
     def show(
         self,
-        window_id: str,
+        window_id: Annotated[str, Path(description="Id of the window", examples=["w0123456789abcdef0123"])],
         rows: Annotated[int, Query(ge=0, le=MAX_ROWS_SHOWN, description="Rows to list")] = 1000,
         offset: Annotated[int, Query(ge=0, le=10**9, description="Rows to leave out before")] = 0,
     ) -> WindowOut:
@@ -125,7 +125,9 @@ class WindowRoutes:
         if record is None:
             raise NotFoundError("window: none has this id; POST /v1/windows answers with ids")
         if not record.kept:
-            raise NotFoundError("window: its counts are no longer kept; the sums of its day are")
+            raise NotFoundError(
+                "window: its counts are no longer kept; YOCHO_KEEP_COUNTS_DAYS says for how long they are"
+            )
         return window_page(record, offset, rows)
 
     def _accept_counts(self, body: bytes) -> Receipt:
@@ -150,7 +152,7 @@ class WindowRoutes:
                 )
         return validated(WindowIn, document)
 
-    def _accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
+    def _accept_capture(self, path: pathlib.Path, sensor: str) -> CaptureReceipt:
         try:
             return self._ingest.accept_capture(path, sensor)
         except CaptureError as error:
