@@ -1,4 +1,4 @@
-"""The command line: `yocho scan`, `watch`, `serve`, `worker`, `collect`, `selfcheck`, `demo`."""
+"""The command line: `yocho scan`, `watch`, `serve`, `worker`, `replay`, `collect`, `selfcheck`, `demo`."""
 
 from __future__ import annotations
 
@@ -89,11 +89,23 @@ class Parts(Protocol):
         """Follow a live interface until interrupted; `ready` hears when packets are taken."""
         ...
 
-    def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
-        """Serve until interrupted; `ready` hears the URL."""
+    def serve(
+        self,
+        database: str | None,
+        host: str | None,
+        port: int | None,
+        ready: Callable[[str], None],
+        *,
+        worker: bool = True,
+    ) -> None:
+        """Serve until interrupted, with a worker beside it if wanted; `ready` hears the URL."""
         ...
 
-    def work(self, folder: Path, database: str | None, *, once: bool) -> None:
+    def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
+        """Do what was accepted, until nothing waits, or standard input ends, or interrupted."""
+        ...
+
+    def replay(self, folder: Path, database: str | None, *, once: bool) -> None:
         """Replay the captures that are in a folder and those that come to it."""
         ...
 
@@ -208,18 +220,30 @@ def build_cli(parts: Parts) -> typer.Typer:
         port: Annotated[
             int | None, typer.Option(min=0, max=65535, help="Port; 0: any free one.", show_default="8000")
         ] = None,
+        worker: Annotated[
+            bool, typer.Option(help="Do what is posted; without, run `yocho worker` beside it.")
+        ] = True,
     ) -> None:
-        """Serve the API and a page that shows what was found."""
-        parts.serve(database, host, port, lambda url: _announce(out, url))
+        """Serve the API and a page that shows what was found, and do what is posted."""
+        parts.serve(database, host, port, lambda url: _announce(out, url), worker=worker)
 
     @app.command()
     def worker(
+        database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
+        once: Annotated[bool, typer.Option("--once", help="Stop when nothing waits.")] = False,
+        with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    ) -> None:
+        """Do what was posted to the API; any number of workers may run."""
+        parts.work(database, once=once, with_parent=with_parent)
+
+    @app.command()
+    def replay(
         folder: Annotated[Path, typer.Argument(help="Folder of captures; each file is a sensor of its own.")],
         database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
         once: Annotated[bool, typer.Option("--once", help="Stop when all files are replayed.")] = False,
     ) -> None:
         """Replay the captures that are in a folder, and those that come to it."""
-        parts.work(folder, database, once=once)
+        parts.replay(folder, database, once=once)
 
     @app.command()
     def collect(

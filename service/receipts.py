@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,30 @@ class CaptureReceipt:
     """Packets that were read but not followed, by reason."""
     damage: str | None
     """Where and why the file could not be read on, if so."""
+
+
+class Reason(StrEnum):
+    """Why work that was accepted could not be done."""
+
+    CONFLICT = "conflict"
+    """A window of the same sensor, start and length, with other content, came before it."""
+    INPUT = "input"
+    """It makes no sense."""
+    CAPTURE = "capture"
+    """It is no capture or log that can be read."""
+    CRASHED = "crashed"
+    """Whoever works on it breaks down, takes too long, or runs out of memory, again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Work that was accepted and can't be done."""
+
+    reason: Reason
+    message: str
+    field: str = "body"
+    """Path of the value that makes no sense."""
+
+
+Outcome = Receipt | CaptureReceipt | Refusal
+"""What became of work that was accepted."""

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -101,14 +102,26 @@ class Yocho:
         finally:
             store.close()
 
-    def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
+    def serve(
+        self,
+        database: str | None,
+        host: str | None,
+        port: int | None,
+        ready: Callable[[str], None],
+        *,
+        worker: bool = True,
+    ) -> None:
         """See `service.cli.Parts`."""
+        import gc
+
         import uvicorn
 
         from service.logs import log_to_stderr
 
         log_to_stderr()
         app = self.app(database)
+        # What is loaded now stays: looking at it again and again would take most of the time of a request.
+        gc.freeze()
         with _listen(host or self._settings.host, self._settings.port if port is None else port) as listener:
 
             class Server(uvicorn.Server):
@@ -116,26 +129,48 @@ class Yocho:
                     await super().startup(sockets)
                     ready(_url(listener))
 
-            try:
-                Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
-            except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
-                return
+            with self._worker_beside(database) if worker else nullcontext():
+                try:
+                    Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
+                except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
+                    return
 
-    def work(self, folder: Path, database: str | None, *, once: bool) -> None:
+    def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
+        """See `service.cli.Parts`."""
+        from service.analysis import Analyst
+        from service.logs import log_to_stderr
+        from service.store.sql import SqlStore
+        from service.work.parser import Parser
+        from service.work.parsing import Limits
+        from service.work.worker import Worker, WorkSpec
+
+        stop = _stop_signals()
+        if with_parent:
+            threading.Thread(target=_stop_with_input, args=(stop,), daemon=True).start()
+        log_to_stderr()
+        spec = self._pipeline_spec(None)
+        store = SqlStore(_database_url(database or self._settings.database))
+        worker = Worker(WorkSpec(), store, Analyst(spec), Parser(spec, Limits()))
+        try:
+            worker.run_once() if once else worker.run(stop)
+        finally:
+            store.close()
+
+    def replay(self, folder: Path, database: str | None, *, once: bool) -> None:
         """See `service.cli.Parts`."""
         from service.logs import log_to_stderr
         from service.pipeline import Pipeline
+        from service.replay import Replay, ReplaySpec
         from service.store.sql import SqlStore
-        from service.worker import Worker, WorkerSpec
 
         if not folder.is_dir():
             raise SettingsError(f"{folder}: no such folder; make it, or give another one")
         log_to_stderr()
         store = SqlStore(_database_url(database or self._settings.database))
-        worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store))
+        replay = Replay(ReplaySpec(folder), Pipeline(self._pipeline_spec(None), store))
         stop = _stop_signals()
         try:
-            worker.replay_all() if once else worker.run(stop)
+            replay.replay_all() if once else replay.run(stop)
         finally:
             store.close()
 
@@ -194,7 +229,7 @@ class Yocho:
         """Return the web application: the API and the page."""
         from service.api.app import create_app
         from service.api.spec import ApiSpec
-        from service.pipeline import Pipeline
+        from service.intake import Intake, IntakeSpec
         from service.store.sql import SqlStore
         from service.web.page import page_routes
 
@@ -204,9 +239,24 @@ class Yocho:
             max_capture_bytes=self._settings.max_capture_bytes,
             max_rows=self._settings.max_rows,
         )
-        app = create_app(spec, Pipeline(self._pipeline_spec(None), store), store, version("yocho"))
+        queue = IntakeSpec(self._settings.queue_jobs, self._settings.queue_bytes)
+        app = create_app(spec, Intake(queue, store), store, version("yocho"))
         app.include_router(page_routes(store, version("yocho")))
         return app
+
+    @contextmanager
+    def _worker_beside(self, database: str | None) -> Iterator[None]:
+        """Keep a worker running on the same database."""
+        from service.work.supervisor import Supervisor
+
+        code = "from service.wiring import main; main()"
+        command = [sys.executable, "-c", code, "worker", "--with-parent"]
+        supervisor = Supervisor(command + (["--database", database] if database else []), os.environ)
+        supervisor.start()
+        try:
+            yield
+        finally:
+            supervisor.stop()
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
         from service.alerts.budget import GroupBudget
@@ -244,6 +294,13 @@ def _stop_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _stop_with_input(stop: threading.Event) -> None:
+    """Set an event when standard input ends: with the process that holds its other end."""
+    while os.read(0, 1024):
+        pass
+    stop.set()
 
 
 def _sensor_names(sensors: Sequence[str]) -> dict[str, str]:

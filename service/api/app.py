@@ -11,6 +11,7 @@ from service.api import problems
 from service.api.problems import Problem
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.health import HealthRoutes
+from service.api.routes.jobs import JobRoutes
 from service.api.routes.patterns import PatternRoutes
 from service.api.routes.windows import WindowRoutes
 from service.api.schemas import Judgement, WindowIn
@@ -46,6 +47,7 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str) -> Fas
     )
     problems.install(app)
     app.include_router(WindowRoutes(spec, ingest, store).router())
+    app.include_router(JobRoutes(ingest).router())
     app.include_router(PatternRoutes(store).router())
     app.include_router(AlertRoutes(store).router())
     app.include_router(HealthRoutes(store, version).router())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 WINDOWS = "/v1/windows"
 PATTERNS = "/v1/patterns"
 ALERTS = "/v1/alerts"
+JOBS = "/v1/jobs"
 
 
 def references(folder: str, ids: Iterable[str]) -> list[Reference]:

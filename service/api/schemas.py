@@ -11,9 +11,12 @@ from service.api import examples
 from service.api.times import parse_query_time, parse_time
 from service.capture.address import format_address, parse_address
 from service.windows.counts import SAMPLE_SIZE
-from service.windows.posted import MAX_COUNT, MAX_SENSOR_LENGTH, PostedRow, PostedTotals
+from service.windows.posted import MAX_SENSOR_LENGTH, PostedTotals
+from service.windows.posted_rows import MAX_COUNT, PostedRow
 
 MAX_PAGE = 1000
+MAX_ADDRESS_LENGTH = 64
+MAX_SERVICE_LENGTH = 32
 
 _TIME_FORMS: dict[str, Any] = {
     "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}],
@@ -26,8 +29,10 @@ _QUERY_TIME_FORMS = {
 }
 
 Time = Annotated[int, BeforeValidator(parse_time), WithJsonSchema(_TIME_FORMS)]
-Address = Annotated[str, Field(max_length=64, examples=["192.0.2.1", "2001:db8::1"])]
-Service = Annotated[str, Field(max_length=32, examples=["tcp/23", "udp/53", "icmp/echo", "arp/request"])]
+Address = Annotated[str, Field(max_length=MAX_ADDRESS_LENGTH, examples=["192.0.2.1", "2001:db8::1"])]
+Service = Annotated[
+    str, Field(max_length=MAX_SERVICE_LENGTH, examples=["tcp/23", "udp/53", "icmp/echo", "arp/request"])
+]
 Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 TimeText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +13,9 @@ class ApiSpec:
     max_capture_bytes: int = 1 << 30
     max_rows: int = 100_000
     """Rows of a posted window, and sources with totals."""
-    upload_folder: Path | None = None
-    """Where captures lie while they are read; None: the system's folder for temporary files."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             bound = getattr(self, field.name)
-            if isinstance(bound, int) and bound < 1:
+            if bound < 1:
                 raise ValueError(f"{field.name}: {bound} is less than 1")

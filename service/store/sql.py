@@ -17,7 +17,9 @@ from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
 from service.store.cursor import read_cursor, write_cursor
+from service.store.jobs import SqlJobs
 from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
+from service.store.sensors import SqlSensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -29,12 +31,18 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item", Alert, Pattern)
 
+_ASKED_TOGETHER = 500
+"""Ids in one query, at most: databases bound the number of parameters."""
+
 
 class _SqlUnit:
     """Reads and writes of one connection's transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._written: set[str] = set()
+        self.jobs = SqlJobs(connection)
+        self.sensors = SqlSensors(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
@@ -47,7 +55,7 @@ class _SqlUnit:
         query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
         return self._connection.execute(query).scalar_one_or_none()
 
-    def add_window(self, record: WindowRecord) -> None:
+    def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:
         counts = record.counts
         row = {
             "id": counts.id,
@@ -61,20 +69,22 @@ class _SqlUnit:
             "services": len(np.unique(counts.rows.service)),
             "attempts": counts.attempts,
             "shed": counts.shed.attempts,
-            "counts": documents.write_counts(counts),
+            "counts": document or documents.write_counts(counts),
         }
         try:
             self._connection.execute(insert(tables.windows), row)
         except IntegrityError as error:
             raise WindowConflictError(f"window {counts.id}: stored already") from error
+        self.sensors.count(counts)
+        self._touch({counts.sensor: counts.end})
 
-    def catalogue(self, sensor: str, length: int) -> Catalogue:
+    def catalogue(self, sensor: str, length: int, spare: int = 0) -> Catalogue:
         table = tables.catalogues
         query = select(table.c.windows).where(table.c.sensor == sensor, table.c.length_ns == length)
         windows = self._connection.execute(query).scalar_one_or_none() or 0
         rows = [
-            *self._seen_last(sensor, length, MOST_RECURRING, recurring=True),
-            *self._seen_last(sensor, length, MOST_SINGLE, recurring=False),
+            *self._seen_last(sensor, length, MOST_RECURRING + spare, recurring=True),
+            *self._seen_last(sensor, length, MOST_SINGLE + spare, recurring=False),
         ]
         patterns = tuple(documents.read_pattern(row.document) for row in sorted(rows, key=lambda row: row.sequence))
         return Catalogue(sensor, length, windows, patterns)
@@ -86,6 +96,8 @@ class _SqlUnit:
         self.save_patterns(update.patterns, update.versions)
 
     def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
+        patterns = list(patterns)
+        self._touch({pattern.sensor: pattern.last_seen for pattern in patterns})
         rows = {
             pattern.id: {
                 "id": pattern.id,
@@ -114,6 +126,7 @@ class _SqlUnit:
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
+        self._touch({alert.sensor: alert.last_seen for alert in latest.values()})
         rows = [
             {
                 "id": alert.id,
@@ -133,6 +146,15 @@ class _SqlUnit:
         self._save(tables.alerts, rows)
         self._save_names(tables.alert_sources, [*map(_source_rows, latest.values())])
         self._save_names(tables.alert_services, [*map(_service_rows, latest.values())])
+
+    def alert_places(self, alert_ids: Collection[str]) -> dict[str, int]:
+        table = tables.alerts
+        found: dict[str, int] = {}
+        ids = list(alert_ids)
+        for start in range(0, len(ids), _ASKED_TOGETHER):
+            query = select(table.c.id, table.c.sequence).where(table.c.id.in_(ids[start : start + _ASKED_TOGETHER]))
+            found.update((row.id, row.sequence) for row in self._connection.execute(query))
+        return found
 
     def memory(self, key: MemoryKey) -> Memory | None:
         table = tables.memories
@@ -200,6 +222,12 @@ class _SqlUnit:
             stale = delete(table).where(table.c.pattern == bindparam("replaced"), old)
             ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
             self._connection.execute(stale, ends)
+
+    def _touch(self, sensors: dict[str, int]) -> None:
+        """Raise the revision of sensors of which something is written: once in a transaction is enough."""
+        for sensor in sorted(sensors.keys() - self._written):
+            self.sensors.touch(sensor, sensors[sensor])
+        self._written |= sensors.keys()
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
