@@ -85,7 +85,7 @@ class _AtHand(Generic[Item]):
 
 
 class Analyst:
-    """Analyses windows. What it keeps at hand is a copy of what the store remembers: without it, all is the same."""
+    """Analyses windows. What it keeps at hand is a copy of what is stored: without it, all is the same."""
 
     def __init__(self, spec: AnalysisSpec, *, durable: bool = True) -> None:
         """Memories are written if the store is `durable`; without, they live here."""

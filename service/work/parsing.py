@@ -64,8 +64,9 @@ def parse(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: 
         _read(out, path, sensor, spec)
     except (CaptureError, InputError) as error:
         field = error.field if isinstance(error, InputError) else None
-        # The file has a name on this machine only.
-        _tell(out, ERROR, {"message": str(error).replace(str(path), "body"), "field": field})
+        # The file has a name on this machine only; a message may quote bytes that are no text.
+        message = str(error).replace(str(path), "body").encode(errors="backslashreplace").decode()
+        _tell(out, ERROR, {"message": message, "field": field})
     except MemoryError:
         _tell(out, ERROR, {"message": "memory", "field": None, "crashed": True})
     finally:
@@ -86,7 +87,6 @@ def _read(out: Connection, path: Path, sensor: str, spec: PipelineSpec) -> None:
 
 
 def _tell(out: Connection, kind: bytes, told: dict[str, object]) -> None:
-    # Escaped to ASCII: a message may quote bytes that are no text.
     out.send_bytes(kind + json.dumps(told).encode())
 
 

@@ -10,11 +10,13 @@ from service.api import examples, schemas
 from service.api.app import create_app
 from service.api.schemas import WindowIn
 from service.api.strict_json import parse_json
-from service.store.memory import MemoryStore
+from service.store.sql import SqlStore
 from tests.api.client import Client, the_problem
 from tests.api.fakes import FakeIngest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from service.api.spec import ApiSpec
 
 
@@ -47,11 +49,12 @@ def test_another_method_is_not_allowed(client: Client, method: str, path: str, a
     assert answer.headers["allow"] == allowed
 
 
-def test_two_applications_share_nothing(spec: ApiSpec, client: Client) -> None:
+def test_two_applications_share_nothing(spec: ApiSpec, client: Client, tmp_path: Path) -> None:
     client.post("/v1/windows", json=examples.WINDOW)
-    other = MemoryStore()
+    other = SqlStore(f"sqlite:///{tmp_path}/other.db")
     assert Client(create_app(spec, FakeIngest(other), other, "1")).get("/v1/alerts").json()["items"] == []
     assert len(client.get("/v1/alerts").json()["items"]) == 1
+    other.close()
 
 
 def test_every_operation_is_described(described: dict[str, Any]) -> None:
@@ -63,6 +66,7 @@ def test_every_operation_is_described(described: dict[str, Any]) -> None:
     assert set(operations) == {
         ("post", "/v1/windows"),
         ("get", "/v1/windows/{window_id}"),
+        ("get", "/v1/jobs/{job_id}"),
         ("get", "/v1/patterns"),
         ("get", "/v1/patterns/{pattern_id}"),
         ("patch", "/v1/patterns/{pattern_id}"),

@@ -6,14 +6,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.analysis import Analyst
 from service.api.app import create_app
 from service.api.spec import ApiSpec
 from service.errors import RemoteError
-from service.pipeline import Pipeline, PipelineSpec
+from service.intake import Intake, IntakeSpec
+from service.pipeline import PipelineSpec
 from service.selfcheck.check import Finding, check
 from service.selfcheck.scans import EXAMPLES
-from service.store.memory import MemoryStore
+from service.store.jobs import Job
+from service.store.sql import SqlStore
 from service.windows.assign import WindowSpec
+from service.work.parser import Parser
+from service.work.parsing import Limits
+from service.work.worker import Worker, WorkSpec
 
 NOW = 1_700_000_000_000_000_000
 
@@ -32,14 +38,28 @@ class Direct(httpx.BaseTransport):
         return asyncio.run(send())
 
 
+class Worked(Intake):
+    """An intake whose work is done when someone asks for it."""
+
+    def __init__(self, store: SqlStore, worker: Worker) -> None:
+        super().__init__(IntakeSpec(), store)
+        self._worker = worker
+
+    def job(self, job_id: str) -> Job | None:
+        self._worker.run_once()
+        return super().job(job_id)
+
+
 @pytest.fixture(scope="module")
-def findings() -> list[Finding]:
-    store = MemoryStore()
+def findings(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+    store = SqlStore(f"sqlite:///{tmp_path_factory.mktemp('selfcheck')}/yocho.db")
     spec = PipelineSpec(windows=WindowSpec.usual())
-    app = create_app(ApiSpec(), Pipeline(spec, store), store, "0")
+    worker = Worker(WorkSpec(), store, Analyst(spec), Parser(spec, Limits()))
+    app = create_app(ApiSpec(), Worked(store, worker), store, "0")
     done: list[int] = []
     with httpx.Client(base_url="http://yocho.test", transport=Direct(app)) as client:
         found = list(check(client, NOW, done.append))
+    store.close()
     assert done == list(range(1, len(EXAMPLES) + 1))
     return found
 

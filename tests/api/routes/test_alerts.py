@@ -10,7 +10,7 @@ from tests.api.client import the_fields, the_problem
 from tests.builders import MINUTE, START, an_alert
 
 if TYPE_CHECKING:
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
     from tests.api.client import Client
 
 # Event time of START: 2023-11-14T22:13:20Z.
@@ -27,7 +27,7 @@ ALERTS = [
 
 
 @pytest.fixture(autouse=True)
-def _stored(store: MemoryStore) -> None:
+def _stored(store: SqlStore) -> None:
     with store.begin() as unit:
         unit.save_alerts(ALERTS)
 
@@ -84,7 +84,7 @@ def test_the_link_leads_through_all_pages(client: Client) -> None:
     assert found == ["a5", "a3", "a1"]
 
 
-def test_a_page_goes_on_with_its_cursor(client: Client, store: MemoryStore) -> None:
+def test_a_page_goes_on_with_its_cursor(client: Client, store: SqlStore) -> None:
     cursor = client.get("/v1/alerts?limit=4").json()["next"]
     with store.begin() as unit:
         unit.save_alerts([an_alert(id="new")])

@@ -13,14 +13,14 @@ from tests.builders import a_pattern
 if TYPE_CHECKING:
     import httpx
 
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
     from tests.api.client import Client
 
 PATTERNS = [a_pattern(id=f"p{number}", sensor="edge" if number else "core") for number in range(3)]
 
 
 @pytest.fixture(autouse=True)
-def _stored(store: MemoryStore) -> None:
+def _stored(store: SqlStore) -> None:
     with store.begin() as unit:
         unit.save_patterns(PATTERNS)
 
@@ -53,7 +53,7 @@ def test_a_filter_of_alerts_is_none_of_patterns(client: Client) -> None:
     assert the_fields(client.get("/v1/patterns?kind=vertical")) == ["kind"]
 
 
-def test_a_person_says_what_a_pattern_is(client: Client, store: MemoryStore) -> None:
+def test_a_person_says_what_a_pattern_is(client: Client, store: SqlStore) -> None:
     answer = client.request("PATCH", "/v1/patterns/p1", json={"status": "benign"})
     assert (answer.status_code, answer.json()["status"], answer.json()["judged"]) == (200, "benign", True)
     with store.read() as reader:
@@ -65,7 +65,7 @@ def test_a_person_says_what_a_pattern_is(client: Client, store: MemoryStore) -> 
     assert client.get("/v1/patterns/p1").json() == answer.json() == pattern_document(stored)
 
 
-def test_the_versions_of_a_pattern_are_shown_oldest_first(client: Client, store: MemoryStore) -> None:
+def test_the_versions_of_a_pattern_are_shown_oldest_first(client: Client, store: SqlStore) -> None:
     muted, first = judge(PATTERNS[1], Status.MUTED, 1)
     known, second = judge(muted, Status.KNOWN, 2)
     with store.begin() as unit:
