@@ -59,7 +59,7 @@ class ReadFigures:
 
 def parse(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     """Read the file at a path and write its windows to a pipe; the child's whole life."""
-    _confine(limits)
+    confine(limits)
     try:
         _read(out, path, sensor, spec)
     except (CaptureError, InputError) as error:
@@ -90,16 +90,18 @@ def _tell(out: Connection, kind: bytes, told: dict[str, object]) -> None:
     out.send_bytes(kind + json.dumps(told).encode())
 
 
-def _confine(limits: Limits) -> None:
-    used = _address_space()
-    for which, most in (
-        (resource.RLIMIT_AS, used + limits.memory),
-        (resource.RLIMIT_CPU, limits.cpu_seconds),
-        (resource.RLIMIT_CORE, 0),
+def confine(limits: Limits) -> None:
+    """Let this process take no more; nothing lifts that."""
+    space = _address_space() + limits.memory
+    # A second between the signal that says why and the one that can't be ignored.
+    for which, soft, hard in (
+        (resource.RLIMIT_AS, space, space),
+        (resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
-        hard = resource.getrlimit(which)[1]
-        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(which, (bound, bound))
+        present = resource.getrlimit(which)[1]
+        most = hard if present == resource.RLIM_INFINITY else min(hard, present)
+        resource.setrlimit(which, (min(soft, most), most))
 
 
 def _address_space() -> int:
