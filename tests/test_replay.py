@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from service.pipeline import Pipeline, PipelineSpec
+from service.replay import Replay, ReplaySpec
 from service.store.memory import MemoryStore
 from service.store.repository import AlertQuery
-from service.replay import Replay, ReplaySpec
 
 
 @pytest.fixture

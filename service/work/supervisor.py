@@ -80,15 +80,16 @@ class Supervisor:
         """Return the code with which the process ended, or None if it was stopped."""
         process = self._process
         assert process is not None  # noqa: S101  (it was started before)
-        while not self._stop.is_set():
-            code = process.poll()
-            if code is not None:
-                return code
-            self._stop.wait(0.1)
-        process.terminate()
-        try:
-            process.wait(self._spec.patience)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # Its input is closed when the block ends.
+        with process:
+            while not self._stop.is_set():
+                code = process.poll()
+                if code is not None:
+                    return code
+                self._stop.wait(0.1)
+            process.terminate()
+            try:
+                process.wait(self._spec.patience)
+            except subprocess.TimeoutExpired:
+                process.kill()
         return None

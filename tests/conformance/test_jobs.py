@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,13 +12,11 @@ from service.store.jobs import PART_BYTES, Backlog, JobKind, JobState, NewJob
 from tests.builders import START, a_record
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from service.store.sql import SqlStore
 
 
 def a_job(number: int = 1, **details: Any) -> NewJob:
-    given = {
+    given: dict[str, Any] = {
         "id": f"j{number}",
         "sensor": "edge",
         "kind": JobKind.WINDOW,
@@ -159,7 +157,11 @@ def test_a_long_payload_has_several_parts(database: SqlStore) -> None:
     payload = bytes(range(256)) * 9000
     with database.begin() as unit:
         unit.jobs.add(a_job(size=len(payload)), payload)
-        assert [len(part) for part in unit.jobs.parts("j1")] == [PART_BYTES, PART_BYTES, len(payload) - 2 * PART_BYTES]
+        assert [len(part) for part in unit.jobs.parts("j1")] == [
+            PART_BYTES,
+            PART_BYTES,
+            len(payload) - 2 * PART_BYTES,
+        ]
         assert unit.jobs.payload("j1") == payload
         with pytest.raises(ValueError, match="more than"):
             unit.jobs.put_part("j2", 0, START, bytes(PART_BYTES + 1))

@@ -50,7 +50,9 @@ def test_computing_time_is_bounded() -> None:
 
 def test_a_capture_is_read_by_another_process_and_may_be_read_again(example: Path) -> None:
     beats: list[None] = []
-    with Parser(PipelineSpec(), Limits()).parsed([example.read_bytes()], "lab", lambda: beats.append(None)) as parsed:
+    with Parser(PipelineSpec(), Limits()).parsed(
+        [example.read_bytes()], "lab", lambda: beats.append(None)
+    ) as parsed:
         first = [counts.digest() for counts in parsed.windows()]
         assert first == [counts.digest() for counts in parsed.windows()]
         assert parsed.figures.packets == 29705

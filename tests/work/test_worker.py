@@ -228,7 +228,9 @@ def test_of_two_windows_at_one_time_the_later_fails(store: SqlStore, intake: Int
     assert refusal.reason is Reason.CONFLICT
 
 
-def test_an_upload_is_read_analysed_and_kept(store: SqlStore, intake: Intake, example: Path, tmp_path: Path) -> None:
+def test_an_upload_is_read_analysed_and_kept(
+    store: SqlStore, intake: Intake, example: Path, tmp_path: Path
+) -> None:
     upload = intake.upload("lab")
     upload.write(example.read_bytes())
     job = upload.finish().job
@@ -250,7 +252,10 @@ def test_an_upload_whose_window_is_known_otherwise_leaves_nothing(
         return "\n".join(["time,src_ip,dst_ip,service,answered", *rows, ""]).encode()
 
     later = START // 10**9 + 7200
-    for content, offset in ((log(later), 0), (log(later) + f"{later},192.0.2.10,10.0.0.1,tcp/1,false\n".encode(), 1)):
+    for content, offset in (
+        (log(later), 0),
+        (log(later) + f"{later},192.0.2.10,10.0.0.1,tcp/1,false\n".encode(), 1),
+    ):
         upload = intake.upload("lab")
         upload.write(content)
         job = upload.finish().job

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import select
 
+from service.analysis import Analyst
+from service.pipeline import PipelineSpec
 from service.store import tables
 from service.work.parser import Parser
 from service.work.parsing import Limits
 from service.work.worker import Worker, WorkSpec
-from service.analysis import Analyst
-from service.pipeline import PipelineSpec
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def minutes(sensor: str, count: int, seed: int = 1) -> list[WindowCounts]:
     for minute in range(count):
         tries = [Try(f"10.5.0.{i}", "10.0.0.1", "tcp/443", answered=True) for i in range(1, 9)]
         for i in range(1, 13):
-            habits = chance.choice([22, 23, 80, 445, 1433, 3306, 3389, 5900, 8080, 9200], int(chance.integers(2, 6)))
+            habits = chance.choice(
+                [22, 23, 80, 445, 1433, 3306, 3389, 5900, 8080, 9200], int(chance.integers(2, 6))
+            )
             tries += [Try(f"198.51.100.{i}", f"10.0.0.{i}", f"tcp/{port}") for port in sorted(set(habits.tolist()))]
         if minute % 3:
             tries += ports("203.0.113.7", "10.0.0.2", 30, first=30 * minute + 1)

@@ -69,9 +69,7 @@ def test_a_long_capture_is_kept_in_parts_until_it_is_done(client: Client, ingest
         assert list(reader.jobs.parts(answer.json()["id"])) == []
 
 
-def test_what_is_no_capture_is_refused_without_naming_files_of_ours(
-    client: Client, store: SqlStore
-) -> None:
+def test_what_is_no_capture_is_refused_without_naming_files_of_ours(client: Client, store: SqlStore) -> None:
     answer = client.post("/v1/windows", content=b"GIF89a", headers=PCAP)
     detail = the_problem(answer, 400)["detail"]
     assert detail == "body: is no pcap, pcapng or gzip file; send a capture"
