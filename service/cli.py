@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -52,10 +53,24 @@ Examples:
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """How what is found is written while it is found."""
 
     TABLE = "table"
     JSONL = "jsonl"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written: for people, or in one of the formats of `service.export.formats`."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    JSON = "json"
+    ECS = "ecs"
+    OCSF = "ocsf"
+    STIX = "stix"
+    CEF = "cef"
+    CSV = "csv"
+    BLOCKLIST = "blocklist"
 
 
 class Parts(Protocol):
@@ -178,7 +193,10 @@ def build_cli(parts: Parts) -> typer.Typer:
             Input | None,
             typer.Option("--input", help="What all files are.", show_default="what the first lines of each show"),
         ] = None,
-        format: Annotated[Format, typer.Option(help="Tables, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
+        format: Annotated[  # noqa: A002
+            ReportFormat,
+            typer.Option(help="Tables; alerts and figures, one JSON object a line; or alerts for other programs."),
+        ] = ReportFormat.TABLE,
         save: Annotated[
             str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
         ] = None,
@@ -329,7 +347,7 @@ def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:
         database = str(Path(folder) / "demo.db")
         with _Progress(err).over([parts.example]) as progress:
             report = parts.scan([parts.example], None, None, database, progress)
-        _show(report, Format.TABLE, out)
+        _show(report, ReportFormat.TABLE, out)
         _warn(report, err)
         if serve:
             parts.serve(database, None, None, lambda url: _announce(out, url))
@@ -368,14 +386,23 @@ def _write_line(line: str) -> None:
     sys.stdout.flush()
 
 
-def _show(report: Report, form: Format, out: Console) -> None:
+def _show(report: Report, form: ReportFormat, out: Console) -> None:
     from service.report import json_lines, print_report
 
-    if form is Format.TABLE:
+    if form is ReportFormat.TABLE:
         print_report(out, report)
-        return
-    for line in json_lines(report):
-        sys.stdout.write(line + "\n")
+    elif form is ReportFormat.JSONL:
+        for line in json_lines(report):
+            sys.stdout.write(line + "\n")
+    else:
+        _export(report, form)
+
+
+def _export(report: Report, form: ReportFormat) -> None:
+    from service.export.formats import Format as ExportFormat
+    from service.export.formats import write
+
+    typer.echo(write(ExportFormat(form.value), report.alerts, time.time_ns(), version("yocho")), nl=False)
 
 
 def _warn(report: Report, err: Console) -> None:

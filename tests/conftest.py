@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings
 
 # The same examples in each run: a failure belongs to a change. `make fuzz` is where new ones are looked for.
-settings.register_profile("fixed", derandomize=True)
+# None is timed.
+settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.patterns.catalogue import Catalogue, remembered
-from service.store.documents import write_counts
+from service.windows.wire import write_window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -43,7 +43,7 @@ class Buffer:
             self._patterns.setdefault(key, {}).update((each.id, each) for each in findings.update.patterns)
         self._alerts.update((alert.id, alert) for alert in findings.alerts)
         self._memories.update(findings.memories)
-        document = None if findings.record is None else write_counts(findings.record.counts)
+        document = None if findings.record is None else write_window(findings.record.counts)
         # Of what is remembered only the last counts.
         self._findings.append((replace(findings, memories=()), document))
 

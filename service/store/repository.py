@@ -182,7 +182,7 @@ class Unit(Reader, Protocol):
     def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:
         """Store a window; raises WindowConflictError if one of the same id is stored already.
 
-        `document` is what `service.store.documents.write_counts` makes of its counts, if that is at hand already.
+        `document` is what `service.windows.wire.write_window` makes of its counts, if that is at hand already.
         """
         ...
 
