@@ -18,12 +18,15 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from service.capture.folder import files_below
 from service.capture.inputs import Input
 from service.capture.tunnels import Tunnels
+from service.commands.database import database_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from service.alerts.alert import Alert
     from service.calibrate import Calibration
+    from service.commands.database import Schema
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
 
@@ -130,6 +133,10 @@ class Parts(Protocol):
 
     def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
         """Send examples of all kinds of scans to the service at a URL, and yield what it says of each."""
+        ...
+
+    def schema(self, database: str | None) -> AbstractContextManager[Schema]:
+        """Open the tables of a database as they are."""
         ...
 
     def collect(
@@ -295,6 +302,7 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     _add_selfcheck(app, parts, out, err)
     _add_calibrate(app, parts, out, err)
+    app.add_typer(database_commands(parts.schema), name="database")
     return app
 
 

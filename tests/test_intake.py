@@ -107,7 +107,7 @@ def test_an_upload_that_came_before_leaves_no_parts(store: SqlStore) -> None:
 
 def test_writes_of_many_threads_are_few_transactions(store: SqlStore) -> None:
     commits: list[None] = []
-    event.listen(store._engine, "commit", lambda _: commits.append(None))
+    event.listen(store._backend.engine, "commit", lambda _: commits.append(None))
     group, results, held = GroupCommit(store), [], threading.Event()
 
     def write(number: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, String, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 
 from service.store import tables
+from service.store.statements import add_new
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select, Update
@@ -106,11 +107,9 @@ class SqlSensors:
         known = select(_TABLE.c.name).where(_TABLE.c.name == sensor)
         if self._connection.execute(known).first() is not None:
             return False
-        columns = ["name", "revision", "first_ns", "last_ns", "windows", "attempts", "shed", "leased_until_ns"]
-        numbers = [literal(number, BigInteger) for number in (0, at, at, 0, 0, 0, 0)]
-        row = select(literal(sensor, String), *numbers).where(~exists(known))
-        self._connection.execute(insert(_TABLE).from_select(columns, row))
-        return True
+        numbers = {"revision": 0, "first_ns": at, "last_ns": at, "windows": 0, "attempts": 0, "shed": 0}
+        row = {"name": sensor, "leased_until_ns": 0, **numbers}
+        return bool(self._connection.execute(add_new(_TABLE, "name"), row).rowcount)
 
 
 def _of(sensor: str) -> Update:

@@ -180,7 +180,7 @@ class Worker:
     def _write(self, sensor: str, revision: int, done: _Done) -> bool:
         """Write what was found, unless the jobs are done already; return False if it rests on what has changed."""
         jobs = [job.id for job, _ in done.outcomes]
-        with self._store.begin() as unit:
+        with self._store.begin(sensor) as unit:
             unchanged = unit.sensors.unchanged(sensor, revision)
             if not unchanged or not unit.jobs.all_wait(jobs):
                 self._analyst.forget()
@@ -259,14 +259,14 @@ class Worker:
         lease, now = self._lease, self._clock()
         if lease is None or now + self._lease_ns() // 2 < lease.until:
             return lease is not None
-        with self._store.begin() as unit:
+        with self._store.begin(lease.sensor) as unit:
             self._lease = unit.sensors.renew(lease, now + self._lease_ns())
         return self._lease is not None
 
     def _give_back(self) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
-            with self._store.begin() as unit:
+            with self._store.begin(lease.sensor) as unit:
                 unit.sensors.release(lease)
 
     def _lease_ns(self) -> int:

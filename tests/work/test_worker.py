@@ -89,7 +89,7 @@ def statements(store: SqlStore, most: int | None) -> list[str]:
             raise KilledError
         seen.append(statement)
 
-    event.listen(store._engine, "before_cursor_execute", before)
+    event.listen(store._backend.engine, "before_cursor_execute", before)
     return seen
 
 
@@ -161,7 +161,7 @@ def test_what_was_written_meanwhile_is_seen(store: SqlStore, intake: Intake, tmp
             Pipeline(PipelineSpec(), other).accept(windows[0])
             other.close()
 
-    event.listen(store._engine, "before_cursor_execute", write_between)
+    event.listen(store._backend.engine, "before_cursor_execute", write_between)
     a_worker(store).run_once()
     assert reads == 1
     assert kept(store) == piped(tmp_path / "piped.db", windows[:2])
