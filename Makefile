@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean
+.PHONY: help install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -40,6 +40,9 @@ check: .venv/installed-test ## Lint, types, and who may import whom
 
 test: check ## Everything that must hold: check, then all tests
 	$(BIN)/python -m pytest
+
+reference: .venv/installed-test ## Write the tables of settings and metrics into docs/operations.md
+	@$(BIN)/python -m service.reference docs/operations.md
 
 format: .venv/installed-test ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .

@@ -12,6 +12,7 @@ from service.alerts.sources import judge
 from service.alerts.suppress import begin, follow
 from service.capture.address import format_addresses
 from service.errors import WindowConflictError
+from service.observe import SILENT, Observer, identified
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import Receipt
 from service.store.findings import Findings
@@ -87,9 +88,10 @@ class _AtHand(Generic[Item]):
 class Analyst:
     """Analyses windows. What it keeps at hand is a copy of what is stored: without it, all is the same."""
 
-    def __init__(self, spec: AnalysisSpec, *, durable: bool = True) -> None:
+    def __init__(self, spec: AnalysisSpec, observer: Observer = SILENT, *, durable: bool = True) -> None:
         """Memories are written if the store is `durable`; without, they live here."""
         self._spec = spec
+        self._observer = observer
         self._durable = durable
         self._finders: _AtHand[PatternFinder] = _AtHand()
         self._histories: _AtHand[History] = _AtHand()
@@ -107,7 +109,8 @@ class Analyst:
         digest = counts.digest()
         stored = reader.window_digest(counts.id)
         if stored is None:
-            findings = self._analyse(reader, counts, digest)
+            with identified(window=counts.id):
+                findings = self._analyse(reader, counts, digest)
             record = findings.record
             assert record is not None  # noqa: S101  (of a whole window there is one)
             return Receipt(counts.id, repeated=False, patterns=record.patterns, alerts=record.alerts), findings
@@ -122,23 +125,29 @@ class Analyst:
 
     def look(self, reader: Known, counts: WindowCounts) -> tuple[Receipt, Findings | None]:
         """Return the scans that show in a window that is still open, if any."""
-        verdicts = judge(counts, self._spec.thresholds)
-        alerts = begin(counts, verdicts, _known(reader, counts), self._spec.allowed) if verdicts else []
+        with self._observer.stage("look"):
+            verdicts = judge(counts, self._spec.thresholds)
+            known = _known(reader, counts) if verdicts else ()
+            alerts = begin(counts, verdicts, known, self._spec.allowed)
         receipt = Receipt(counts.id, repeated=False, patterns=(), alerts=tuple(alert.id for alert in alerts))
-        return receipt, Findings(tuple(alerts)) if alerts else None
+        return receipt, Findings(tuple(alerts), opened=_opened(alerts, known)) if alerts else None
 
     def _analyse(self, reader: Known, counts: WindowCounts, digest: str) -> Findings:
         memories: list[tuple[MemoryKey, Memory]] = []
-        update = self._patterns(reader, counts, memories)
+        stage = self._observer.stage
+        with stage("patterns"):
+            update = self._patterns(reader, counts, memories)
         followers = update.followers if update else []
-        verdicts = judge(counts, self._spec.thresholds)
-        known = _known(reader, counts)
-        alerts = follow(counts, verdicts, known, _main_patterns(followers), self._spec.allowed)
+        with stage("sources"):
+            verdicts = judge(counts, self._spec.thresholds)
+            known = _known(reader, counts)
+            alerts = follow(counts, verdicts, known, _main_patterns(followers), self._spec.allowed)
         if counts.end - counts.start >= SHORTEST:
-            alerts += self._groups(reader, counts, verdicts, known, memories)
+            with stage("groups"):
+                alerts += self._groups(reader, counts, verdicts, known, memories)
         patterns = tuple(found.pattern.id for found in followers)
         record = WindowRecord(counts, digest, patterns, tuple(alert.id for alert in alerts))
-        return Findings(tuple(alerts), record, update, tuple(memories))
+        return Findings(tuple(alerts), record, update, tuple(memories), _opened(alerts, known))
 
     def _patterns(
         self, reader: Known, counts: WindowCounts, memories: list[tuple[MemoryKey, Memory]]
@@ -190,13 +199,21 @@ class Analyst:
             return held[1]
         memory = reader.memory(key)
         spec = self._spec.factorization
-        return PatternFinder(spec) if memory is None else PatternFinder.from_bytes(memory.document, spec)
+        if memory is None:
+            return PatternFinder(spec, self._observer)
+        return PatternFinder.from_bytes(memory.document, spec, self._observer)
 
 
 def _known(reader: Known, counts: WindowCounts) -> Sequence[Alert]:
     """Return the alerts that a window may go on with."""
     names = format_addresses(counts.sources) if len(counts.sources) <= _ASKED_BY_NAME else None
     return reader.open_alerts(counts.sensor, counts.start, names)
+
+
+def _opened(alerts: Sequence[Alert], known: Sequence[Alert]) -> tuple[str, ...]:
+    """Return the kinds of the alerts that were not known before, and are told."""
+    before = {alert.id for alert in known}
+    return tuple(alert.kind.value for alert in alerts if alert.id not in before and alert.allowed_by is None)
 
 
 def _main_patterns(followers: Sequence[Followers]) -> dict[int, str]:

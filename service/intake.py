@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.errors import BusyError
+from service.observe import SILENT, Observer
 from service.store.group import GroupCommit
 from service.store.jobs import PART_BYTES, Added, Backlog, JobKind, NewJob
 from service.windows.wire import write_window
@@ -54,8 +55,15 @@ class Intake:
     What it returns is on the disk. `clock` gives ns since the epoch.
     """
 
-    def __init__(self, spec: IntakeSpec, store: SqlStore, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        spec: IntakeSpec,
+        store: SqlStore,
+        clock: Callable[[], int] = time.time_ns,
+        observer: Observer = SILENT,
+    ) -> None:
         self._store = store
+        self._observer = observer
         self._commit = GroupCommit(store)
         self._clock = clock
         self._room = _Room(spec, store, clock)
@@ -98,6 +106,7 @@ class Intake:
         added = self._commit.write(write)
         if not added.repeated:
             self._room.take(job.size)
+            self._observer.taken(job.kind.value)
         return added
 
 

@@ -14,6 +14,7 @@ from service.capture.direction import Conversations, ConversationSpec
 from service.capture.flow_direction import FlowDirection
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
+from service.observe import SILENT, Observer, identified
 from service.patterns.factorize import FactorizationSpec
 from service.receipts import CaptureReceipt, Receipt
 from service.windows.assign import Windows, WindowSpec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
+    from service.store.findings import Findings
     from service.store.repository import Store, Unit
     from service.windows.counts import WindowCounts
 
@@ -177,10 +179,11 @@ def _note_losses(reading: Reading, source: TrafficSource) -> None:
 class Pipeline:
     """Takes windows and captures in, and keeps what is found in the store."""
 
-    def __init__(self, spec: PipelineSpec, store: Store) -> None:
+    def __init__(self, spec: PipelineSpec, store: Store, observer: Observer = SILENT) -> None:
         self._spec = spec
         self._store = store
-        self._analyst = Analyst(spec, durable=store.durable)
+        self._observer = observer
+        self._analyst = Analyst(spec, observer, durable=store.durable)
 
     def accept(self, counts: WindowCounts) -> Receipt:
         """Analyse and store a window; an identical one that is stored already is left as it is.
@@ -193,22 +196,28 @@ class Pipeline:
         """Analyse and store windows in order, all or none; raises as `accept` does."""
         try:
             with self._store.begin() as unit:
-                return [self._take(unit, counts) for counts in windows]
+                news = [self._take(unit, counts) for counts in windows]
         except BaseException:
             # What these windows taught is not in the store.
             self._analyst.forget()
             raise
+        for _, findings in news:
+            if findings is not None:
+                findings.tell(self._observer)
+        return [receipt for receipt, _ in news]
 
     def look(self, counts: WindowCounts) -> tuple[str, ...]:
         """Store the scans that show in a window that is still open; return the ids of their alerts."""
         with self._store.read() as reader:
-            if not self._analyst.look(reader, counts)[1]:
+            if self._analyst.look(reader, counts)[1] is None:
                 return ()
         # Most looks show nothing, and wait for no writer; what shows is looked at again beside nobody else.
         with self._store.begin() as unit:
             receipt, findings = self._analyst.look(unit, counts)
             if findings is not None:
                 findings.save(unit)
+        if findings is not None:
+            findings.tell(self._observer)
         return receipt.alerts
 
     def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
@@ -239,8 +248,9 @@ class Pipeline:
             damage=damage[0] if damage else None,
         )
 
-    def _take(self, unit: Unit, counts: WindowCounts) -> Receipt:
+    def _take(self, unit: Unit, counts: WindowCounts) -> tuple[Receipt, Findings | None]:
         receipt, findings = self._analyst.take(unit, counts)
         if findings is not None:
-            findings.save(unit)
-        return receipt
+            with identified(window=counts.id), self._observer.stage("save"):
+                findings.save(unit)
+        return receipt, findings

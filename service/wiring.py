@@ -9,21 +9,22 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
-from service.settings import Settings, sudo_caller
+from service.settings import PREFIX, effective_settings, load_settings, sudo_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from fastapi import FastAPI
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
     from service.calibrate import Calibration
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
+    from service.doctor import Check
+    from service.instruments import Instruments
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.settings import Effective, Settings
     from service.store.schema import Schema
 
 _SECOND = 1_000_000_000
@@ -45,10 +49,39 @@ _log = logging.getLogger(__name__)
 class Yocho:
     """The commands' parts, made when a command needs them: `yocho --help` loads no compiled code."""
 
-    def __init__(self, settings: Settings, caller: tuple[int, int] | None = None) -> None:
-        self._settings = settings
-        self._caller = caller
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._loaded = load_settings(environment)
+        self._caller = sudo_caller(self._environment)
         self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
+
+    @property
+    def _settings(self) -> Settings:
+        return self._loaded.settings
+
+    def configure(self, config: Path | None, assignments: Sequence[str]) -> None:
+        """See `service.commands.parts.Parts`."""
+        self._loaded = load_settings(self._environment, config, assignments)
+
+    def settings(self) -> Sequence[Effective]:
+        """See `service.commands.parts.Parts`."""
+        return effective_settings(self._loaded)
+
+    def doctor(self, interface: str | None) -> Iterator[Check]:
+        """See `service.commands.parts.Parts`."""
+        from service.doctor import DoctorSpec, diagnose
+
+        settings = self._settings
+        spec = DoctorSpec(
+            database=_database_url(settings.database),
+            host=settings.host,
+            port=settings.port,
+            allow_list=settings.allow_list,
+            min_free_bytes=settings.min_free_bytes,
+            traces=bool(settings.otlp_endpoint),
+            interface=interface,
+        )
+        return diagnose(spec)
 
     def scan(
         self,
@@ -59,7 +92,7 @@ class Yocho:
         progress: Callable[[int], None],
         tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.scan import scan_captures
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
@@ -81,7 +114,7 @@ class Yocho:
         tell: Callable[[Alert], None],
         tell_drops: Callable[[int], None],
     ) -> Summary:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.capture.hosts import HostTable
         from service.capture.live import LiveCapture, listen
         from service.privileges import User, drop_privileges, user_named
@@ -113,34 +146,38 @@ class Yocho:
         *,
         worker: bool = True,
     ) -> None:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         import gc
 
         import uvicorn
 
-        from service.logs import log_to_stderr
-
-        log_to_stderr()
-        app = self.app(database)
-        # What is loaded now stays: looking at it again and again would take most of the time of a request.
-        gc.freeze()
-        with _listen(host or self._settings.host, self._settings.port if port is None else port) as listener:
+        self._log_to_stderr()
+        instruments = self._instruments()
+        with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
+            app = self.app(database, instruments, Path(figures))
+            # What is loaded now stays: looking at it again and again would take most of the time of a request.
+            gc.freeze()
+            listener = stack.enter_context(
+                _listen(host or self._settings.host, self._settings.port if port is None else port)
+            )
+            if worker:
+                stack.enter_context(self._worker_beside(database, Path(figures)))
 
             class Server(uvicorn.Server):
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                     await super().startup(sockets)
                     ready(_url(listener))
 
-            with self._worker_beside(database) if worker else nullcontext():
-                try:
-                    Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
-                except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
-                    return
+            try:
+                Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
+            except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
+                return
+            finally:
+                instruments.close()
 
     def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.analysis import Analyst
-        from service.logs import log_to_stderr
         from service.store.sql import SqlStore
         from service.work.parser import Parser
         from service.work.parsing import Limits
@@ -149,39 +186,43 @@ class Yocho:
         stop = _stop_signals()
         if with_parent:
             threading.Thread(target=_stop_with_input, args=(stop,), daemon=True).start()
-        log_to_stderr()
-        spec = self._pipeline_spec(None)
-        store = SqlStore(_database_url(database or self._settings.database))
-        worker = Worker(WorkSpec(), store, Analyst(spec), Parser(spec, Limits()))
+        self._log_to_stderr()
+        instruments = self._instruments()
+        spec, observer = self._pipeline_spec(None), instruments.observer
+        store = SqlStore(_database_url(database or self._settings.database), observer=observer)
+        worker = Worker(WorkSpec(), store, Analyst(spec, observer), Parser(spec, Limits()), observer)
         try:
-            worker.run_once() if once else worker.run(stop)
+            with instruments.shown(self._settings.metrics):
+                worker.run_once() if once else worker.run(stop)
         finally:
             store.close()
+            instruments.close()
 
     def replay(self, folder: Path, database: str | None, *, once: bool) -> None:
-        """See `service.cli.Parts`."""
-        from service.logs import log_to_stderr
+        """See `service.commands.parts.Parts`."""
         from service.pipeline import Pipeline
         from service.replay import Replay, ReplaySpec
         from service.store.sql import SqlStore
 
         if not folder.is_dir():
             raise SettingsError(f"{folder}: no such folder; make it, or give another one")
-        log_to_stderr()
-        store = SqlStore(_database_url(database or self._settings.database))
-        replay = Replay(ReplaySpec(folder), Pipeline(self._pipeline_spec(None), store))
+        self._log_to_stderr()
+        instruments = self._instruments()
+        store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
+        replay = Replay(ReplaySpec(folder), Pipeline(self._pipeline_spec(None), store, instruments.observer))
         stop = _stop_signals()
         try:
-            replay.replay_all() if once else replay.run(stop)
+            with instruments.shown(self._settings.metrics):
+                replay.replay_all() if once else replay.run(stop)
         finally:
             store.close()
+            instruments.close()
 
     def collect(
         self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
     ) -> None:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
-        from service.logs import log_to_stderr
 
         names, receive = _sensor_names(sensors), ReceiveSpec()
         stop = _stop_signals()
@@ -190,12 +231,14 @@ class Yocho:
             from service.pipeline import Pipeline
             from service.store.sql import SqlStore
 
-            log_to_stderr()
+            self._log_to_stderr()
+            instruments = self._instruments()
             spec = self._pipeline_spec(None)
             windows = replace(spec.windows, lateness=lateness * _SECOND)
-            store = SqlStore(_database_url(database or self._settings.database))
+            store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
             collector = Collector(
-                CollectorSpec(windows=windows, names=names, named_only=named_only), Pipeline(spec, store)
+                CollectorSpec(windows=windows, names=names, named_only=named_only),
+                Pipeline(spec, store, instruments.observer),
             )
             host, port = listener.getsockname()[:2]
             granted = granted_bytes(listener)
@@ -203,18 +246,20 @@ class Yocho:
             if granted < receive.kernel_bytes:
                 _log.warning("bursts may be lost: raise net.core.rmem_max", extra={"wanted": receive.kernel_bytes})
             try:
-                collector.run(DatagramReceiver(listener, receive), stop)
+                with instruments.shown(self._settings.metrics):
+                    collector.run(DatagramReceiver(listener, receive), stop)
             finally:
                 store.close()
+                instruments.close()
 
     def calibrate(self, paths: Sequence[Path], progress: Callable[[int], None]) -> Calibration:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.calibrate import calibrate
 
         return calibrate(paths, self._pipeline_spec(None), progress)
 
     def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         import httpx
 
         from service.selfcheck.check import check
@@ -233,38 +278,67 @@ class Yocho:
 
         return open_schema(_database_url(database or self._settings.database))
 
-    def app(self, database: str | None = None) -> FastAPI:
-        """Return the web application: the API and the page."""
+    def app(
+        self, database: str | None = None, instruments: Instruments | None = None, figures: Path | None = None
+    ) -> FastAPI:
+        """Return the web application: the API and the page; `figures` is where others write their metrics."""
         from service.api.app import create_app
+        from service.api.seen import Outside
         from service.api.spec import ApiSpec
+        from service.doctor import database_folder
         from service.intake import Intake, IntakeSpec
+        from service.readiness import Readiness, ReadinessSpec, StoreGauges
+        from service.relay import Exposition
         from service.store.sql import SqlStore
         from service.web.page import page_routes
 
-        store = SqlStore(_database_url(database or self._settings.database))
+        instruments, url = instruments or self._instruments(), _database_url(database or self._settings.database)
+        store = SqlStore(url, observer=instruments.observer)
+        ready = ReadinessSpec(database_folder(url), self._settings.min_free_bytes, self._settings.stuck_seconds)
+        instruments.registry.register(StoreGauges(store))
+        outside = Outside(
+            instruments.observer, Readiness(ready, store).failures, Exposition(instruments.registry, figures).page
+        )
         spec = ApiSpec(
             max_json_bytes=self._settings.max_json_bytes,
             max_capture_bytes=self._settings.max_capture_bytes,
             max_rows=self._settings.max_rows,
         )
         queue = IntakeSpec(self._settings.queue_jobs, self._settings.queue_bytes)
-        app = create_app(spec, Intake(queue, store), store, version("yocho"))
+        intake = Intake(queue, store, observer=instruments.observer)
+        app = create_app(spec, intake, store, version("yocho"), outside)
         app.include_router(page_routes(store, version("yocho")))
         return app
 
     @contextmanager
-    def _worker_beside(self, database: str | None) -> Iterator[None]:
-        """Keep a worker running on the same database."""
+    def _worker_beside(self, database: str | None, figures: Path) -> Iterator[None]:
+        """Keep a worker running on the same database, which writes its metrics into a folder."""
         from service.work.supervisor import Supervisor
 
         code = "from service.wiring import main; main()"
         command = [sys.executable, "-c", code, "worker", "--with-parent"]
-        supervisor = Supervisor(command + (["--database", database] if database else []), os.environ)
+        # All that is set, by flag, file or variable, as variables: it gets no other ones of ours.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        metrics = {f"{PREFIX}METRICS": f"file:{figures}/worker.prom"}
+        supervisor = Supervisor(
+            command + (["--database", database] if database else []),
+            inherited | self._settings.as_environment() | metrics,
+        )
         supervisor.start()
         try:
             yield
         finally:
             supervisor.stop()
+
+    def _instruments(self) -> Instruments:
+        from service.instruments import Instruments
+
+        return Instruments(version("yocho"), self._settings.otlp_endpoint)
+
+    def _log_to_stderr(self) -> None:
+        from service.logs import log_to_stderr
+
+        log_to_stderr(self._settings.log_level, self._settings.secrets())
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
         from service.alerts.budget import GroupBudget
@@ -368,8 +442,10 @@ def _url(listener: socket.socket) -> str:
 
 def main() -> None:
     """Run the command line; an error that has a name is one line on stderr and exit code 2."""
+    from service.logs import Redaction
+
     try:
-        build_cli(Yocho(Settings.from_environment(os.environ), sudo_caller(os.environ)))()
+        build_cli(Yocho(os.environ))()
     except YochoError as error:
-        sys.stderr.write(f"yocho: {error}\n")
+        sys.stderr.write(Redaction().hide(f"yocho: {error}\n"))
         sys.exit(2)

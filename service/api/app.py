@@ -10,13 +10,17 @@ from pydantic.json_schema import models_json_schema
 from service.api import problems
 from service.api.problems import Problem
 from service.api.routes.alerts import AlertRoutes
-from service.api.routes.health import HealthRoutes
+from service.api.routes.health import HealthRoutes, MetricRoutes
 from service.api.routes.jobs import JobRoutes
 from service.api.routes.patterns import PatternRoutes
 from service.api.routes.windows import WindowRoutes
 from service.api.schemas import Judgement, WindowIn
+from service.api.seen import Outside, Seen
+from service.observe import SILENT, Observer
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from service.api.ingest import Ingest
     from service.api.spec import ApiSpec
     from service.store.repository import Store
@@ -35,7 +39,10 @@ _TAGS = [
 ]
 
 
-def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str) -> FastAPI:
+_NOBODY = Outside()
+
+
+def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str, outside: Outside = _NOBODY) -> FastAPI:
     """Return the application; it closes neither the store nor anything else that it was given."""
     app = _Application(
         title="Yocho",
@@ -45,17 +52,25 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str) -> Fas
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.observer = outside.observer
     problems.install(app)
     app.include_router(WindowRoutes(spec, ingest, store).router())
     app.include_router(JobRoutes(ingest).router())
     app.include_router(PatternRoutes(store).router())
     app.include_router(AlertRoutes(store).router())
-    app.include_router(HealthRoutes(store, version).router())
+    app.include_router(HealthRoutes(outside.failures, version).router())
+    app.include_router(MetricRoutes(outside.metrics).router())
     return app
 
 
 class _Application(FastAPI):
     """Describes also the documents that FastAPI does not see: what is posted, and problems."""
+
+    observer: Observer = SILENT
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application as the server calls it; outermost: the answer to a defect has an id as well."""
+        return Seen(super().build_middleware_stack(), self.observer)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI description."""

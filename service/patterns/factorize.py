@@ -11,6 +11,7 @@ from scipy import sparse
 
 import lnmf_core
 from service.errors import InputError
+from service.observe import SILENT, Observer
 from service.patterns.forms import Form
 from service.windows.matrix import CountMatrix
 
@@ -93,9 +94,9 @@ class PatternFinder:
     docs/decisions/0052 says what each is good for.
     """
 
-    def __init__(self, spec: FactorizationSpec) -> None:
+    def __init__(self, spec: FactorizationSpec, observer: Observer = SILENT) -> None:
         self._spec = spec
-        self._components = Components(spec)
+        self._components = Components(spec, observer)
         self.learned = False
         """Whether the last window changed what the next begins with."""
 
@@ -105,9 +106,9 @@ class PatternFinder:
         return b"" if factorizer is None else zlib.compress(factorizer.to_bytes(), _LEVEL)
 
     @classmethod
-    def from_bytes(cls, data: bytes, spec: FactorizationSpec) -> PatternFinder:
+    def from_bytes(cls, data: bytes, spec: FactorizationSpec, observer: Observer = SILENT) -> PatternFinder:
         """Return the finder that `to_bytes` was called on; raises InputError if the bytes are damaged."""
-        finder = cls(spec)
+        finder = cls(spec, observer)
         if data:
             stream = zlib.decompressobj()
             try:
@@ -141,8 +142,9 @@ class Components:
     explains a window badly. A window that asks for a larger rank, or a much smaller one, begins anew.
     """
 
-    def __init__(self, spec: FactorizationSpec) -> None:
+    def __init__(self, spec: FactorizationSpec, observer: Observer = SILENT) -> None:
         self._spec = spec
+        self._observer = observer
         self.factorizer: lnmf_core.Factorizer | None = None
         """What the next window begins with, if its rank allows."""
 
@@ -151,7 +153,8 @@ class Components:
         rank = lnmf_core.choose_rank(matrix.values, cap=self._spec.cap, energy=self._spec.energy, seed=_SEED)
         factorizer = self._of_rank(rank)
         keys = np.arange(matrix.values.shape[0])
-        factorizer.window(lnmf_core.Rows(keys, matrix.values, matrix.services.astype(np.int64)))
+        step = factorizer.window(lnmf_core.Rows(keys, matrix.values, matrix.services.astype(np.int64)))
+        self._observer.factorized(step.seconds, step.error)
         factors = factorizer.factors()
         weights, shares = np.asarray(factors.C, dtype=np.float64), _explained(matrix, factors)
         return [_component(weights[k], shares[:, k]) for k in range(factorizer.rank) if weights[k].any()]

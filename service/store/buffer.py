@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from service.alerts.alert import Alert
+    from service.observe import Observer
     from service.patterns.pattern import Pattern
     from service.store.findings import Findings
     from service.store.repository import Memory, MemoryKey, Placed, Unit, WindowRecord
@@ -53,6 +54,11 @@ class Buffer:
             findings.save(unit, document)
         for key, memory in self._memories.items():
             unit.save_memory(key, memory)
+
+    def tell(self, observer: Observer) -> None:
+        """Let an observer hear of what was flushed, once that is committed."""
+        for findings, _ in self._findings:
+            findings.tell(observer)
 
     def window(self, window_id: str) -> WindowRecord | None:
         """Return a window, or None."""

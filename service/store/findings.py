@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.observe import Processed
+
 if TYPE_CHECKING:
     from service.alerts.alert import Alert
+    from service.observe import Observer
     from service.patterns.catalogue import Update
     from service.store.repository import Memory, MemoryKey, Unit, WindowRecord
 
@@ -21,6 +24,16 @@ class Findings:
     update: Update | None = None
     """What changes in the catalogue of patterns."""
     memories: tuple[tuple[MemoryKey, Memory], ...] = ()
+    opened: tuple[str, ...] = ()
+    """Kinds of the alerts that were not known before, and are told."""
+
+    def tell(self, observer: Observer) -> None:
+        """Let an observer hear of it, once it is stored."""
+        if self.record is not None:
+            counts, shed = self.record.counts, self.record.counts.shed
+            observer.processed(Processed(counts.start, counts.end, counts.attempts, shed.attempts, shed.sources))
+        for kind in self.opened:
+            observer.opened(kind)
 
     def save(self, unit: Unit, document: bytes | None = None) -> None:
         """Write it, with the window's document if that is at hand already.

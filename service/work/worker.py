@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from service.errors import InputError, StoreError, WindowConflictError
+from service.observe import SILENT, Observer, Work, identified
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
 from service.store.buffer import Buffer
 from service.store.jobs import JobKind
@@ -100,6 +101,7 @@ class Worker:
         store: SqlStore,
         analyst: Analyst,
         parser: Parser,
+        observer: Observer = SILENT,
         name: str = "",
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -107,6 +109,7 @@ class Worker:
         self._store = store
         self._analyst = analyst
         self._parser = parser
+        self._observer = observer
         self._name = name or worker_name()
         self._clock = clock
         self._tidied = 0
@@ -160,12 +163,15 @@ class Worker:
         if first.kind is not JobKind.UPLOAD:
             self._settle(sensor, lambda reader: self._windows(reader, sensor))
             return self._beat()
-        try:
-            with self._parser.parsed(self._parts(first), first.sensor, self._beat) as parsed:
-                self._settle(sensor, lambda reader: self._upload(reader, first, parsed))
-        except RefusedError as error:
-            refused = error.refusal
-            self._settle(sensor, lambda reader: _refused(reader, first, refused))
+        work = Work(first.kind.value)
+        with identified(job=first.id), self._observer.work(work):
+            try:
+                with self._parser.parsed(self._parts(first), first.sensor, self._beat) as parsed:
+                    self._settle(sensor, lambda reader: self._upload(reader, first, parsed))
+                work.outcome = "done"
+            except RefusedError as error:
+                refused = error.refusal
+                self._settle(sensor, lambda reader: _refused(reader, first, refused))
         return self._beat()
 
     def _settle(self, sensor: str, analyse: Callable[[_Reads], _Done]) -> None:
@@ -185,12 +191,14 @@ class Worker:
             if not unchanged or not unit.jobs.all_wait(jobs):
                 self._analyst.forget()
                 return unchanged
-            done.buffer.flush(unit)
+            with self._observer.stage("save"):
+                done.buffer.flush(unit)
             now = self._clock()
             for job, outcome in done.outcomes:
                 unit.jobs.finish(job.id, now, outcome)
             if done.broken is not None and unit.jobs.broke_down(done.broken.id) >= self._spec.tries:
                 unit.jobs.finish(done.broken.id, now, Refusal(Reason.CRASHED, done.why))
+        done.buffer.tell(self._observer)
         for job, outcome in done.outcomes:
             _tell(job, outcome)
         return True
@@ -203,8 +211,12 @@ class Worker:
             room -= job.size
             if job.kind is JobKind.UPLOAD or (room < 0 and done.outcomes):
                 break
+            work = Work(job.kind.value)
             try:
-                done.outcomes.append((job, self._window(reader.jobs.payload(job.id), done.buffer)))
+                with identified(job=job.id), self._observer.work(work):
+                    outcome = self._window(reader.jobs.payload(job.id), done.buffer)
+                    work.outcome = _named(outcome)
+                done.outcomes.append((job, outcome))
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (what nobody can do must not stop all that follows)
@@ -305,6 +317,10 @@ def _is_gone(holder: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def _named(outcome: Outcome) -> str:
+    return "failed" if isinstance(outcome, Refusal) else "done"
 
 
 def _tell(job: Job, outcome: Outcome) -> None:

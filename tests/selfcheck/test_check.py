@@ -10,16 +10,15 @@ from service.analysis import Analyst
 from service.api.app import create_app
 from service.api.spec import ApiSpec
 from service.errors import RemoteError
-from service.intake import Intake, IntakeSpec
 from service.pipeline import PipelineSpec
 from service.selfcheck.check import Finding, check
 from service.selfcheck.scans import EXAMPLES
-from service.store.jobs import Job
 from service.store.sql import SqlStore
 from service.windows.assign import WindowSpec
 from service.work.parser import Parser
 from service.work.parsing import Limits
 from service.work.worker import Worker, WorkSpec
+from tests.work.traffic import Worked
 
 NOW = 1_700_000_000_000_000_000
 
@@ -36,18 +35,6 @@ class Direct(httpx.BaseTransport):
             return httpx.Response(answer.status_code, content=await answer.aread())
 
         return asyncio.run(send())
-
-
-class Worked(Intake):
-    """An intake whose work is done when someone asks for it."""
-
-    def __init__(self, store: SqlStore, worker: Worker) -> None:
-        super().__init__(IntakeSpec(), store)
-        self._worker = worker
-
-    def job(self, job_id: str) -> Job | None:
-        self._worker.run_once()
-        return super().job(job_id)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import select
 
 from service.analysis import Analyst
+from service.intake import Intake, IntakeSpec
 from service.pipeline import PipelineSpec
 from service.store import tables
 from service.work.parser import Parser
@@ -16,6 +17,7 @@ from service.work.worker import Worker, WorkSpec
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 if TYPE_CHECKING:
+    from service.store.jobs import Job
     from service.store.sql import SqlStore
     from service.windows.counts import WindowCounts
 
@@ -56,4 +58,16 @@ def kept(store: SqlStore) -> dict[str, list[Any]]:
 def a_worker(store: SqlStore, name: str = "", **details: Any) -> Worker:
     """Return a worker that knows nothing yet."""
     spec = PipelineSpec()
-    return Worker(WorkSpec(**details), store, Analyst(spec), Parser(spec, Limits()), name)
+    return Worker(WorkSpec(**details), store, Analyst(spec), Parser(spec, Limits()), name=name)
+
+
+class Worked(Intake):
+    """An intake whose work is done when someone asks for it."""
+
+    def __init__(self, store: SqlStore, worker: Worker) -> None:
+        super().__init__(IntakeSpec(), store)
+        self._worker = worker
+
+    def job(self, job_id: str) -> Job | None:
+        self._worker.run_once()
+        return super().job(job_id)
