@@ -19,6 +19,7 @@ from service.commands import (
     selfcheck,
     serve,
     settings,
+    token,
     watch,
     worker,
 )
@@ -88,6 +89,7 @@ def build_cli(parts: Parts) -> typer.Typer:
         doctor,
         settings,
         database,
+        token,
     ):
         command.add(app, parts, screen)
     return app

@@ -54,7 +54,7 @@ class Parsed:
         self._file = file
         self._sensor = sensor
         self._limits = limits
-        self.figures = ReadFigures(0, 0, {}, None)
+        self.figures = ReadFigures(0, 0, {}, None, 0, {})
 
     def windows(self) -> Iterator[WindowCounts]:
         """Yield the windows in order, one at a time in memory; raises InputError for what is none."""

@@ -55,6 +55,8 @@ class ReadFigures:
     attempts: int
     unparsed: dict[str, int]
     damage: str | None
+    flows: int
+    tunnelled: dict[str, int]
 
 
 def parse(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
@@ -82,7 +84,14 @@ def _read(out: Connection, path: Path, sensor: str, spec: PipelineSpec) -> None:
             attempts += counts.attempts
         out.send_bytes(WINDOW + write_window(counts))
     damage = [f"byte {damage.offset}: {damage.reason}" for damage in reading.damage]
-    figures = ReadFigures(reading.packets, attempts, dict(reading.unparsed), damage[0] if damage else None)
+    figures = ReadFigures(
+        reading.packets,
+        attempts,
+        dict(reading.unparsed),
+        damage[0] if damage else None,
+        reading.flows,
+        dict(reading.tunnelled),
+    )
     _tell(out, DONE, asdict(figures))
 
 

@@ -262,7 +262,9 @@ class Worker:
             self._analyst.forget()
             return _refused(reader, job, Refusal(Reason.CRASHED, f"its windows make no sense ({error})"))
         read = parsed.figures
-        receipt = CaptureReceipt(tuple(receipts), read.packets, read.attempts, read.unparsed, read.damage)
+        receipt = CaptureReceipt(
+            tuple(receipts), read.packets, read.attempts, read.unparsed, read.damage, read.flows, read.tunnelled
+        )
         done.outcomes.append((job, receipt))
         return done
 

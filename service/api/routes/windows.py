@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from service.api.access import ANYBODY, Visitor
 from service.api.answers import CaptureAccepted, WindowAccepted, WindowOut
 from service.api.body import check_encoding, media_type, pieces, read_body, refuse_type
 from service.api.fast_window import read_usual_window
@@ -158,11 +159,12 @@ class WindowRoutes:
         check_encoding(request, ("identity",))
         await run_in_threadpool(self._ingest.check_room)
         body = await read_body(request, self._spec.max_json_bytes)
-        return await run_in_threadpool(self._accept_counts, body)
+        return await run_in_threadpool(self._accept_counts, body, _visitor(request))
 
     async def _take_capture(self, request: Request, sensor: str) -> Added:
         check_encoding(request, ("identity", "gzip"))
         check_sensor(sensor)
+        _visitor(request).check_sensor(sensor)
         upload = await run_in_threadpool(self._ingest.upload, sensor)
         try:
             async for piece in pieces(request, self._spec.max_capture_bytes):
@@ -186,8 +188,10 @@ class WindowRoutes:
             pause = min(1.5 * pause, _LONGEST_PAUSE)
         return job
 
-    def _accept_counts(self, body: bytes) -> Added:
-        return self._ingest.add_window(read_usual_window(body, self._spec.max_rows) or self._read_window(body))
+    def _accept_counts(self, body: bytes, visitor: Visitor) -> Added:
+        counts = read_usual_window(body, self._spec.max_rows) or self._read_window(body)
+        visitor.check_sensor(counts.sensor)
+        return self._ingest.add_window(counts)
 
     def _read_window(self, body: bytes) -> WindowCounts:
         window = self._parse(body)
@@ -209,6 +213,12 @@ class WindowRoutes:
                     f"{field}: {len(listed)} are more than {self._spec.max_rows}; send shorter windows",
                 )
         return validated(WindowIn, document)
+
+
+def _visitor(request: Request) -> Visitor:
+    """Return who asks: anybody, where nobody is asked for a token."""
+    visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
+    return visitor
 
 
 def _outcome(response: Response, job: Job, *, repeated: bool) -> WindowAccepted | CaptureAccepted:
