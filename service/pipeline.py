@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.alerts.allow import AllowList
 from service.alerts.groups import SHORTEST, CoordinationSpec, groups_of
 from service.alerts.history import History
+from service.alerts.judged import JudgedPatterns
 from service.alerts.memory import from_bytes, to_bytes
 from service.alerts.sources import judge
 from service.alerts.suppress import begin, follow
@@ -221,7 +222,7 @@ class Pipeline:
         if not verdicts:
             return ()
         with self._store.begin() as unit:
-            alerts = begin(counts, verdicts, _known(unit, counts), self._spec.allowed)
+            alerts = begin(counts, verdicts, _known(unit, counts), self._allowed(unit, counts.sensor))
             unit.save_alerts(alerts)
         return tuple(alert.id for alert in alerts)
 
@@ -271,14 +272,19 @@ class Pipeline:
         followers = self._followers(unit, counts)
         verdicts = judge(counts, self._spec.thresholds)
         known = _known(unit, counts)
-        alerts = follow(counts, verdicts, known, _main_patterns(followers), self._spec.allowed)
+        allowed = self._allowed(unit, counts.sensor)
+        alerts = follow(counts, verdicts, known, _main_patterns(followers), allowed)
         if counts.end - counts.start >= SHORTEST:
-            alerts += self._groups(unit, counts, verdicts, known)
+            alerts += self._groups(unit, counts, verdicts, known, allowed)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_alerts(alerts)
         unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
         return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+
+    def _allowed(self, unit: Unit, sensor: str) -> AllowList:
+        """Return what need not be told: by the allow-list, and by what people said of the sensor's patterns."""
+        return replace(self._spec.allowed, judged=JudgedPatterns(tuple(unit.hushed_patterns(sensor))))
 
     def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
         # Windows that slide over a day show the same patterns again and again: one of them is enough.
@@ -292,12 +298,17 @@ class Pipeline:
         return update.followers
 
     def _groups(
-        self, unit: Unit, counts: WindowCounts, verdicts: Sequence[Verdict], known: Sequence[Alert]
+        self,
+        unit: Unit,
+        counts: WindowCounts,
+        verdicts: Sequence[Verdict],
+        known: Sequence[Alert],
+        allowed: AllowList,
     ) -> list[Alert]:
         """Return the alerts of groups; the history that they rest on goes on with this window."""
         key = MemoryKey(counts.sensor, counts.end - counts.start, Part.GROUPS)
         history = self._history(unit, key)
-        alerts = groups_of(counts, history, self._spec.coordination, verdicts, known)
+        alerts = groups_of(counts, history, self._spec.coordination, verdicts, known, allowed)
         self._histories[key] = counts.id, history
         if len(self._histories) > _HISTORIES:
             self._histories.popitem(last=False)

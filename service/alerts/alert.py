@@ -157,7 +157,8 @@ class Alert:
     baseline: Baseline | None = None
     """Of a group: what was to be expected."""
     allowed_by: str | None = None
-    """The rules of the allow-list that let its source do all of this, or None: somebody should be told."""
+    """The rules of the allow-list that let its sources do all of this, or the pattern judged benign or muted that
+    explains it; None: somebody should be told."""
 
     @property
     def rate(self) -> float:

@@ -91,11 +91,11 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowe
         counted_until=window.end,
         told=pairs,
         tool=tool_of(window, verdict.source) if verdict.means is not Means.ARP else None,
-        allowed_by=allowed.covering(high, low, rows.service[mine].tolist()),
+        allowed_by=allowed.covering_rows(window, mine),
     )
 
 
-def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
+def measured_group(window: WindowCounts, verdict: GroupVerdict, allowed: AllowList) -> Alert:
     """Return the alert of a group that is known from one window only, but for its reason."""
     rows = window.rows
     # Sources that only have in common that they tried several services share none.
@@ -127,6 +127,7 @@ def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
         told=evidence.pairs,
         memberships=tuple(verdict.weights[order].tolist()),
         baseline=Baseline(verdict.mean, verdict.spread, verdict.expected, verdict.days),
+        allowed_by=allowed.covering_rows(window, mine),
     )
 
 

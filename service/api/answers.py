@@ -326,7 +326,7 @@ class AlertOut(BaseModel):
     reason: str
     """One sentence that says why."""
     allowed_by: str | None
-    """The rules of the allow-list that cover it, or null."""
+    """The rules of the allow-list that cover it, the pattern judged benign or muted that explains it, or null."""
 
 
 class AlertPage(BaseModel):

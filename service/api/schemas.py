@@ -128,7 +128,7 @@ class AlertFilter(Filter):
     """An IPv4 or IPv6 address."""
     since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_TIME_FORMS)] | None = None
     allowed: bool = False
-    """Those that the allow-list covers, instead of all others."""
+    """Those that the allow-list or a judged pattern covers, instead of all others."""
 
 
 class Judgement(BaseModel):

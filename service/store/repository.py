@@ -20,6 +20,8 @@ Item = TypeVar("Item")
 
 MOST_VERSIONS = 32
 """Versions of a pattern that are kept: the latest."""
+MOST_HUSHED = 256
+"""Judged patterns of a sensor that are asked what they explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class AlertQuery:
     cursor: str | None = None
     """`Page.next` of the page before."""
     allowed: bool = False
-    """Whether alerts are wanted that an allow-list covers: those, or all others."""
+    """Whether alerts are wanted that an allow-list or a judged pattern covers: those, or all others."""
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
@@ -153,6 +155,10 @@ class Reader(Protocol):
 
     def patterns(self, query: PatternQuery) -> Page[Pattern]:
         """Return patterns, last added first; raises NotFoundError for a cursor that is none of ours."""
+        ...
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        """Return the sensor's patterns that are judged benign or muted, seen last first; at most `MOST_HUSHED`."""
         ...
 
     def versions(self, pattern_id: str) -> Sequence[PatternVersion]:

@@ -17,7 +17,16 @@ from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
+from service.store.repository import (
+    MOST_HUSHED,
+    MOST_VERSIONS,
+    AlertQuery,
+    Memory,
+    MemoryKey,
+    Page,
+    PatternQuery,
+    WindowRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -94,6 +103,7 @@ class _SqlUnit:
                 "document": documents.write_pattern(pattern),
                 "length_ns": pattern.length,
                 "recurring": pattern.windows > 1,
+                "hushed": pattern.hushed,
             }
             for pattern in patterns
         }
@@ -177,6 +187,16 @@ class _SqlUnit:
         if query.sensor is not None:
             rows = rows.where(table.c.sensor == query.sensor)
         return self._page(table, rows, query, documents.read_pattern)
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        table = tables.patterns
+        query = (
+            select(table.c.document)
+            .where(table.c.sensor == sensor, table.c.hushed.is_(True))
+            .order_by(table.c.last_seen_ns.desc(), table.c.sequence)
+            .limit(MOST_HUSHED)
+        )
+        return [documents.read_pattern(document) for document in self._connection.scalars(query)]
 
     def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
         table = tables.patterns

@@ -57,7 +57,10 @@ patterns = Table(
     Column("document", Text, nullable=False),
     Column("length_ns", BigInteger, nullable=False),
     Column("recurring", Boolean, nullable=False),
+    # Judged benign or muted: each window asks for those.
+    Column("hushed", Boolean, nullable=False),
     Index("patterns_of_sensor", "sensor", "sequence"),
+    Index("patterns_hushed", "sensor", "hushed", "last_seen_ns"),
     Index("patterns_of_catalogue", "sensor", "length_ns", "recurring", "last_seen_ns"),
     sqlite_autoincrement=True,
 )
