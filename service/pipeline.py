@@ -6,11 +6,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from service.alerts import habits, memory
 from service.alerts.allow import AllowList
 from service.alerts.groups import SHORTEST, CoordinationSpec, groups_of
+from service.alerts.habits import Habits
 from service.alerts.history import History
 from service.alerts.judged import JudgedPatterns
-from service.alerts.memory import from_bytes, to_bytes
 from service.alerts.sources import judge
 from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
@@ -23,7 +24,8 @@ from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
-from service.store.repository import Memory, MemoryKey, Part, Store, Unit, WindowRecord
+from service.remembered import Remembered
+from service.store.repository import Part, Store, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
 from service.windows.clock import LOG_JUMP, SteadyClock
 from service.windows.matrix import count_matrix
@@ -43,9 +45,6 @@ if TYPE_CHECKING:
 
 _ASKED_BY_NAME = 256
 """Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
-
-_HISTORIES = 256
-"""Histories of sensors and lengths that are kept at hand; others are read from the store."""
 
 _LOOK = 250_000_000
 """ns between two looks at open windows."""
@@ -196,7 +195,16 @@ class Pipeline:
         self._spec = spec
         self._store = store
         self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
-        self._histories: OrderedDict[MemoryKey, tuple[str, History]] = OrderedDict()
+        self._histories: Remembered[History] = Remembered(
+            Part.GROUPS,
+            lambda: History(spec.coordination.history),
+            lambda document: memory.from_bytes(document, spec.coordination.history),
+            memory.to_bytes,
+            store.durable,
+        )
+        self._habits: Remembered[Habits] = Remembered(
+            Part.SOURCES, Habits, habits.from_bytes, habits.to_bytes, store.durable
+        )
 
     def accept(self, counts: WindowCounts) -> Receipt:
         """Analyse and store a window; an identical one that is stored already is left as it is.
@@ -214,6 +222,7 @@ class Pipeline:
             # What these windows taught is not in the store.
             self._finders.clear()
             self._histories.clear()
+            self._habits.clear()
             raise
 
     def look(self, counts: WindowCounts) -> tuple[str, ...]:
@@ -222,7 +231,8 @@ class Pipeline:
         if not verdicts:
             return ()
         with self._store.begin() as unit:
-            alerts = begin(counts, verdicts, _known(unit, counts), self._allowed(unit, counts.sensor))
+            usual = self._habits.get(unit, counts.sensor, counts.end - counts.start)
+            alerts = begin(counts, verdicts, _known(unit, counts), self._allowed(unit, counts.sensor), usual)
             unit.save_alerts(alerts)
         return tuple(alert.id for alert in alerts)
 
@@ -273,9 +283,12 @@ class Pipeline:
         verdicts = judge(counts, self._spec.thresholds)
         known = _known(unit, counts)
         allowed = self._allowed(unit, counts.sensor)
-        alerts = follow(counts, verdicts, known, _main_patterns(followers), allowed)
+        usual = self._habits.get(unit, counts.sensor, counts.end - counts.start)
+        alerts = follow(counts, verdicts, known, _main_patterns(followers), allowed, usual)
         if counts.end - counts.start >= SHORTEST:
             alerts += self._groups(unit, counts, verdicts, known, allowed)
+        if (now := usual.after(counts)) is not usual:
+            self._habits.put(unit, counts.sensor, counts.end - counts.start, counts.id, now)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         unit.save_alerts(alerts)
@@ -306,24 +319,11 @@ class Pipeline:
         allowed: AllowList,
     ) -> list[Alert]:
         """Return the alerts of groups; the history that they rest on goes on with this window."""
-        key = MemoryKey(counts.sensor, counts.end - counts.start, Part.GROUPS)
-        history = self._history(unit, key)
+        length = counts.end - counts.start
+        history = self._histories.get(unit, counts.sensor, length)
         alerts = groups_of(counts, history, self._spec.coordination, verdicts, known, allowed)
-        self._histories[key] = counts.id, history
-        if len(self._histories) > _HISTORIES:
-            self._histories.popitem(last=False)
-        if self._store.durable:
-            unit.save_memory(key, Memory(counts.id, to_bytes(history)))
+        self._histories.put(unit, counts.sensor, length, counts.id, history)
         return alerts
-
-    def _history(self, unit: Unit, key: MemoryKey) -> History:
-        """Return what is remembered of windows: as it is at hand, if no other process has gone on with it."""
-        held = self._histories.pop(key, None)
-        if held is not None and (not self._store.durable or unit.memory_window(key) == held[0]):
-            return held[1]
-        memory = unit.memory(key)
-        spec = self._spec.coordination.history
-        return History(spec) if memory is None else from_bytes(memory.document, spec)
 
     def _finder(self, counts: WindowCounts) -> PatternFinder:
         """Return what is known of the patterns of a sensor's windows of this length."""

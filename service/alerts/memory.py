@@ -84,13 +84,25 @@ def to_bytes(history: History) -> bytes:
 def from_bytes(data: bytes, spec: HistorySpec) -> History:
     """Return the history that `to_bytes` wrote; raises InputError if it is damaged or too large."""
     try:
+        return unpacked(read_arrays(data), spec)
+    except (ValueError, KeyError) as error:
+        raise _damaged(error) from error
+
+
+def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an archive by their names; raises InputError if it is damaged or too large."""
+    try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(part.file_size for part in archive.infolist()) > LARGEST:
                 raise InputError("history", f"holds more than {LARGEST} bytes: it was not written by Yocho")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return unpacked({name: arrays[name] for name in arrays.files}, spec)
+            return {name: arrays[name] for name in arrays.files}
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
-        raise InputError("history", f"is damaged ({error}): delete it, and it is learned anew") from error
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> InputError:
+    return InputError("history", f"is damaged ({error}): delete it, and it is learned anew")
 
 
 def _check(arrays: Arrays, name: str, kinds: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from service.alerts.allow import AllowList
+    from service.alerts.habits import Habits
     from service.windows.counts import WindowCounts
 
 Whose = tuple[int, Means]
@@ -33,18 +34,21 @@ def follow(
     known: Iterable[Alert],
     patterns: Mapping[int, str],
     allowed: AllowList,
+    habits: Habits,
 ) -> list[Alert]:
     """Return the alerts that begin or go on in a window.
 
     `known` are those that were open when the window began, `patterns` the pattern that each source (its index in
-    the window) follows most.
+    the window) follows most, `habits` what the windows before tell.
     """
     before = _by_source(window, known)
     changed = []
     for verdict in verdicts:
         mine = before.pop((verdict.source, verdict.means), [])
         if not _holds_all(mine, window, verdict):
-            changed.append(_grown(mine, measured(window, verdict, patterns.get(verdict.source), allowed), allowed))
+            changed.append(
+                _grown(mine, measured(window, verdict, patterns.get(verdict.source), allowed, habits), allowed)
+            )
     for (source, by), alerts in before.items():
         latest = alerts[-1]
         if latest.counted_until > window.start and latest.id != alert_id(window, source, by):
@@ -52,12 +56,12 @@ def follow(
         rows = further_rows(window, source, by)
         if len(rows):
             more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
-            changed.append(_added(latest, measured(window, more, patterns.get(source), allowed), allowed))
+            changed.append(_added(latest, measured(window, more, patterns.get(source), allowed, habits), allowed))
     return changed
 
 
 def begin(
-    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], allowed: AllowList
+    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], allowed: AllowList, habits: Habits
 ) -> list[Alert]:
     """Return the alerts that begin in a look at a window that is still open; `known` as in `follow`.
 
@@ -65,7 +69,7 @@ def begin(
     """
     before = _by_source(window, known)
     return [
-        with_reason(measured(window, verdict, None, allowed))
+        with_reason(measured(window, verdict, None, allowed, habits))
         for verdict in verdicts
         if (verdict.source, verdict.means) not in before
     ]
@@ -152,6 +156,7 @@ def _joined(before: Alert, found: Alert, evidence: Evidence, tool: Tool | None, 
             told=evidence.pairs if doubled else before.told,
             evidence=evidence,
             tool=tool,
+            usual=before.usual or found.usual,
             allowed_by=allowed.both(before, found.services, found.evidence.services.count, found.allowed_by),
         )
     )

@@ -89,6 +89,8 @@ class Part(StrEnum):
 
     GROUPS = "groups"
     """The past that groups of sources are compared with."""
+    SOURCES = "sources"
+    """What sources usually do."""
     COMPONENTS = "components"
     """The factors that the next window begins with."""
 

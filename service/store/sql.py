@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from service.alerts.alert import Alert
 from service.capture.address import parse_address
-from service.errors import StoreError, WindowConflictError
+from service.errors import InputError, StoreError, WindowConflictError
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, sqlite, tables
@@ -27,6 +27,7 @@ from service.store.repository import (
     PatternQuery,
     WindowRecord,
 )
+from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -35,8 +36,12 @@ if TYPE_CHECKING:
 
     from service.patterns.catalogue import Update
     from service.patterns.pattern import PatternVersion
+    from service.windows.counts import WindowCounts
 
 Item = TypeVar("Item", Alert, Pattern)
+
+_STORED = WireLimits(rows=1 << 25, bytes=1 << 32)
+"""What is stored was accepted: whatever memory holds."""
 
 
 class _SqlUnit:
@@ -49,8 +54,7 @@ class _SqlUnit:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
         if row is None:
             return None
-        counts = documents.read_counts(row.sensor, row.start_ns, row.end_ns, row.counts)
-        return WindowRecord(counts, row.digest, tuple(row.patterns), tuple(row.alerts))
+        return WindowRecord(_read_counts(row.id, row.counts), row.digest, tuple(row.patterns), tuple(row.alerts))
 
     def window_digest(self, window_id: str) -> str | None:
         query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
@@ -70,7 +74,7 @@ class _SqlUnit:
             "services": len(np.unique(counts.rows.service)),
             "attempts": counts.attempts,
             "shed": counts.shed.attempts,
-            "counts": documents.write_counts(counts),
+            "counts": write_window(counts),
         }
         try:
             self._connection.execute(insert(tables.windows), row)
@@ -251,6 +255,13 @@ class _SqlUnit:
         more = len(found) > query.limit
         following = write_cursor(table.name, found[query.limit - 1].sequence) if more else None
         return Page(tuple(read(row.document) for row in found[: query.limit]), following)
+
+
+def _read_counts(window: str, document: bytes) -> WindowCounts:
+    try:
+        return read_window(document, _STORED)
+    except InputError as error:
+        raise StoreError(f"window {window}: its document is damaged ({error}); restore a backup") from error
 
 
 def _source_rows(alert: Alert) -> list[dict[str, Any]]:

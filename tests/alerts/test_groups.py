@@ -8,6 +8,7 @@ import pytest
 from service.alerts.alert import Alert, Ground, Kind
 from service.alerts.allow import AllowList, read_allow_list
 from service.alerts.groups import CoordinationSpec, groups_of
+from service.alerts.habits import Habits
 from service.alerts.history import History
 from service.alerts.judged import JudgedPatterns
 from service.alerts.sources import judge
@@ -55,7 +56,7 @@ class Sensor:
         self._hour += 1
         known = [alert for alert in self.alerts.values() if alert.open_until >= counts.start]
         verdicts = judge(counts, Thresholds())
-        alone = follow(counts, verdicts, known, {}, allowed)
+        alone = follow(counts, verdicts, known, {}, allowed, Habits())
         found = groups_of(counts, self.history, CoordinationSpec(), verdicts, known, allowed)
         self.alerts.update((alert.id, alert) for alert in [*alone, *found])
         return found

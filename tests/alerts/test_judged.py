@@ -7,6 +7,7 @@ import pytest
 
 from service.alerts.alert import Alert
 from service.alerts.allow import AllowList
+from service.alerts.habits import Habits
 from service.alerts.judged import JudgedPatterns
 from service.alerts.sources import judge
 from service.alerts.suppress import follow
@@ -66,7 +67,7 @@ def test_services_that_are_not_named_are_not_held() -> None:
 def after(alerts: list[Alert], tries: list[Try], minute: int, judged: JudgedPatterns = JUDGED) -> Alert:
     counts = window(tries, start=START + minute * MINUTE)
     allowed = AllowList(judged=judged)
-    (alert,) = follow(counts, judge(counts, Thresholds()), alerts, {}, allowed)
+    (alert,) = follow(counts, judge(counts, Thresholds()), alerts, {}, allowed, Habits())
     return alert
 
 
