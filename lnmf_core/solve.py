@@ -78,14 +78,14 @@ def factorize(
     whole_number("threads", threads, ParameterError)
     matrix = checked(X)
     k = check_rank(rank, matrix.shape)
-    rule, plan = _planned(default_choice() if rule is None else rule, matrix, k)
+    rule, plan = planned(default_choice() if rule is None else rule, matrix, k)
     start = STARTS[rule.zeros_lock] if start is None else start
     first = start.factors(matrix, k)
     factors, errors, reason = _run(matrix, first, rule, plan, Stop() if stop is None else stop, threads)
     return Solution(factors, tuple(errors), reason, clock() - began)
 
 
-def _planned(rule: Rule | RuleChoice, matrix: Matrix, rank: int) -> tuple[Rule, SweepPlan | None]:
+def planned(rule: Rule | RuleChoice, matrix: Matrix, rank: int) -> tuple[Rule, SweepPlan | None]:
     """Return the rule, and its plan if it is one that the compiled loop can run."""
     if isinstance(rule, RuleChoice):
         rows, columns = matrix.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -17,12 +18,15 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from service.capture.folder import files_below
 from service.capture.inputs import Input
 from service.capture.tunnels import Tunnels
+from service.commands.database import database_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from service.alerts.alert import Alert
     from service.calibrate import Calibration
+    from service.commands.database import Schema
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
 
@@ -52,10 +56,24 @@ Examples:
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """How what is found is written while it is found."""
 
     TABLE = "table"
     JSONL = "jsonl"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written: for people, or in one of the formats of `service.export.formats`."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    JSON = "json"
+    ECS = "ecs"
+    OCSF = "ocsf"
+    STIX = "stix"
+    CEF = "cef"
+    CSV = "csv"
+    BLOCKLIST = "blocklist"
 
 
 class Parts(Protocol):
@@ -103,6 +121,10 @@ class Parts(Protocol):
 
     def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
         """Send examples of all kinds of scans to the service at a URL, and yield what it says of each."""
+        ...
+
+    def schema(self, database: str | None) -> AbstractContextManager[Schema]:
+        """Open the tables of a database as they are."""
         ...
 
     def collect(
@@ -166,7 +188,10 @@ def build_cli(parts: Parts) -> typer.Typer:
             Input | None,
             typer.Option("--input", help="What all files are.", show_default="what the first lines of each show"),
         ] = None,
-        format: Annotated[Format, typer.Option(help="Tables, or one JSON object a line.")] = Format.TABLE,  # noqa: A002
+        format: Annotated[  # noqa: A002
+            ReportFormat,
+            typer.Option(help="Tables; alerts and figures, one JSON object a line; or alerts for other programs."),
+        ] = ReportFormat.TABLE,
         save: Annotated[
             str | None, typer.Option(metavar="DB", help="Keep windows, patterns and alerts in this SQLite file.")
         ] = None,
@@ -253,6 +278,7 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     _add_selfcheck(app, parts, out, err)
     _add_calibrate(app, parts, out, err)
+    app.add_typer(database_commands(parts.schema), name="database")
     return app
 
 
@@ -305,7 +331,7 @@ def _demo(parts: Parts, out: Console, err: Console, *, serve: bool) -> None:
         database = str(Path(folder) / "demo.db")
         with _Progress(err).over([parts.example]) as progress:
             report = parts.scan([parts.example], None, None, database, progress)
-        _show(report, Format.TABLE, out)
+        _show(report, ReportFormat.TABLE, out)
         _warn(report, err)
         if serve:
             parts.serve(database, None, None, lambda url: _announce(out, url))
@@ -344,14 +370,23 @@ def _write_line(line: str) -> None:
     sys.stdout.flush()
 
 
-def _show(report: Report, form: Format, out: Console) -> None:
+def _show(report: Report, form: ReportFormat, out: Console) -> None:
     from service.report import json_lines, print_report
 
-    if form is Format.TABLE:
+    if form is ReportFormat.TABLE:
         print_report(out, report)
-        return
-    for line in json_lines(report):
-        sys.stdout.write(line + "\n")
+    elif form is ReportFormat.JSONL:
+        for line in json_lines(report):
+            sys.stdout.write(line + "\n")
+    else:
+        _export(report, form)
+
+
+def _export(report: Report, form: ReportFormat) -> None:
+    from service.export.formats import Format as ExportFormat
+    from service.export.formats import write
+
+    typer.echo(write(ExportFormat(form.value), report.alerts, time.time_ns(), version("yocho")), nl=False)
 
 
 def _warn(report: Report, err: Console) -> None:

@@ -44,7 +44,15 @@ class StoreError(YochoError):
 
 
 class RemoteError(YochoError):
-    """Another installation can't be reached, or refuses what it is asked."""
+    """Another installation can't be reached, or refuses what it is asked.
+
+    `status` is that of its answer, None if there was none; `problem` is the problem document (RFC 9457), if any.
+    """
+
+    def __init__(self, message: str, status: int | None = None, problem: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem or {}
 
 
 class SettingsError(YochoError):

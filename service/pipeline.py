@@ -120,15 +120,20 @@ def read_windows(
 
 
 def read_live(
-    capture: LiveCapture, sensor: str, spec: PipelineSpec, reading: Reading, clock: Callable[[], int]
+    capture: LiveCapture,
+    sensor: str,
+    spec: PipelineSpec,
+    reading: Reading,
+    clock: Callable[[], int],
+    since: int = 0,
 ) -> Iterator[WindowCounts]:
     """Yield the windows of an interface until its capture is stopped; `reading` is complete then.
 
     While nothing comes, `clock`, ns since the epoch, closes windows that are over. In between come looks at those
     that are open, see `WindowCounts.seen_until`: four times a second, if they take no more
-    than a twentieth of the time.
+    than a twentieth of the time. Windows that end by `since`, ns since the epoch, were told before.
     """
-    windows = Windows(sensor, spec.windows, capture.hosts)
+    windows = Windows(sensor, spec.windows, capture.hosts, since)
     beginnings = _Beginnings(spec, windows)
     looked = due = 0
     for batch in capture.batches():

@@ -23,6 +23,7 @@ from service.settings import Settings, sudo_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from fastapi import FastAPI
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.store.schema import Schema
 
 _SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
@@ -189,6 +191,12 @@ class Yocho:
             raise SettingsError(f"--url {url}: {error}; write http://HOST:PORT") from None
         with client:
             yield from check(client, time.time_ns(), progress)
+
+    def schema(self, database: str | None) -> AbstractContextManager[Schema]:
+        """See `service.cli.Parts`."""
+        from service.store.schema import open_schema
+
+        return open_schema(_database_url(database or self._settings.database))
 
     def app(self, database: str | None = None) -> FastAPI:
         """Return the web application: the API and the page."""

@@ -9,6 +9,8 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import GRE
 
 from service.capture.inputs import Input
+from service.cli import ReportFormat
+from service.export.formats import Format
 from tests.capture.frames import ETHER, built
 from tests.capture.wrapping import OUTER4
 from tests.conftest import Run
@@ -26,6 +28,26 @@ def test_jsonl_is_one_alert_a_line_and_the_summary_last(yocho: Run, example: Pat
     assert summary["alerts"] == len(alerts)
     for field in ("attempts", "windows", "sources", "services", "unparsed"):
         assert summary[field]
+
+
+@pytest.mark.parametrize(
+    ("form", "beginning"),
+    [
+        ("ecs", '{"@timestamp": "'),
+        ("stix", '{"type": "bundle", "id": "bundle--'),
+        ("csv", "id,sensor,kind,severity,sources,"),
+        ("blocklist", "# Yocho 0."),
+    ],
+)
+def test_alerts_are_written_for_other_programs(yocho: Run, example: Path, form: str, beginning: str) -> None:
+    done = yocho("scan", "--format", form, example)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(beginning)
+    assert "10.20.0.101" in done.stdout
+
+
+def test_a_scan_is_written_in_every_format() -> None:
+    assert {form.value for form in ReportFormat} == {"table", *(form.value for form in Format)}
 
 
 def test_tables_show_scans_reasons_and_patterns_and_no_progress_in_a_pipe(yocho: Run, example: Path) -> None:

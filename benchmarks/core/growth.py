@@ -15,7 +15,6 @@ import argparse
 import importlib.util
 import json
 import math
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from scipy.stats import linregress, t
 
 import lnmf_core
 from benchmarks.core import peers, results, streams
+from benchmarks.core.memory import forget_peak, peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,24 +141,6 @@ def peer_time(X: csr_array, goal: float) -> dict[str, Any]:
 def least_ms(work: Callable[[], Any], repeats: int = 5) -> float:
     """Return the least CPU time, ms."""
     return min(streams.timed(work)[1] for _ in range(repeats))
-
-
-def peak() -> int:
-    """Return the largest resident set since `forget_peak`, or of this process where that can't forget; bytes."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        unit = 1 if sys.platform == "darwin" else 1024
-        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # getrusage's figure is never forgotten, and begins with that of the process that this one was forked from.
-    line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-    return 1024 * int(line.split()[1])
-
-
-def forget_peak() -> None:
-    """Make the present resident set the peak, where the system allows it (Linux)."""
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5", encoding="ascii")
 
 
 def memory_of(kind: str, windows: Sequence[csr_array]) -> dict[str, Any]:

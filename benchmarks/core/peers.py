@@ -17,12 +17,9 @@ import argparse
 import importlib.util
 import json
 import multiprocessing
-import platform
-import resource
 import time
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +28,8 @@ from rich.progress import track
 from scipy.sparse import csr_array, csr_matrix
 
 import lnmf_core
+from benchmarks.core import results
+from benchmarks.core.memory import forget_peak, peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 TOLERANCES = (0.01, 0.001)
 REPEATS = 5
 """Timings of each contender's quickest run."""
+VERSIONS = ("numpy", "scipy", "numba", "scikit-learn", "tensorly", "torch", "torchnmf", "nmf-torch", "nimfa")
+"""Packages whose versions are told."""
 LIMIT = 0.4
 """A contender that has used so many CPU seconds on a window is not given more iterations."""
 
@@ -245,7 +246,7 @@ def interval(ratios: NDArray[np.float64]) -> list[float]:
 
 
 def peak_memory(contender: Contender, size: tuple[int, int, int, int]) -> float:
-    """Return by how many MiB a run of five iterations raises the peak of a fresh process, its imports done."""
+    """Return by how many MiB a run of ten iterations raises the peak of a fresh process, its imports done."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return float(pool.apply(_raised_peak, (contender.name, size)))
 
@@ -255,9 +256,10 @@ def _raised_peak(name: str, size: tuple[int, int, int, int]) -> float:
     contender = next(c for c in CONTENDERS if c.name == name)
     contender.run(planted_window(0, 100, 50, 3, 500), 3, 2, 0)
     X = planted_window(0, size[0], size[1], size[2], size[3])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    contender.run(X, size[2], 5, 0)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    forget_peak()
+    before = peak()
+    contender.run(X, size[2], 10, 0)
+    return (peak() - before) / 2**20
 
 
 def measure(size: tuple[int, int, int, int], seeds: int, packages: set[str]) -> list[dict[str, Any]]:
@@ -292,15 +294,17 @@ def measure(size: tuple[int, int, int, int], seeds: int, packages: set[str]) -> 
     return rows
 
 
-def markdown(rows: list[dict[str, Any]], seeds: int, size: tuple[int, int, int, int]) -> str:
-    """Return the rows as a table."""
+def markdown(rows: list[dict[str, Any]], seeds: int, size: tuple[int, int, int, int], about: dict[str, Any]) -> str:
+    """Return the rows as a table, below what `results.machine` has told of the machine."""
     sources, services, k, entries = size
     lines = [
         f"# A cold window of {sources} × {services}, k = {k}, {entries} entries",
         "",
+        results.machine_line(about),
+        "",
         f"{seeds} windows; one thread; CPU ms, start and checks included: median (quartiles), iterations, windows "
         "on which it got there; then how many times as fast as scikit-learn's best setting (95 % interval of the "
-        "median over windows). Memory: MiB by which five iterations raise the peak of a process.",
+        "median over windows). Memory: MiB by which ten iterations raise the peak of a process.",
         "",
         "| contender | " + " | ".join(f"to {t:.1%} of the best | ratio" for t in TOLERANCES) + " | memory |",
         "|---|" + "---|---|" * len(TOLERANCES) + "---|",
@@ -332,13 +336,10 @@ def main() -> None:
     warnings.simplefilter("ignore")  # peers warn that they were stopped before they converged: that is the point
     rows = measure(size, given.seeds, set(given.packages))
     given.output.mkdir(parents=True, exist_ok=True)
-    machine = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}
-    packages = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "tensorly": "tensorly",
-                "torch": "torch", "torchnmf": "torchnmf", "nmf": "nmf-torch", "nimfa": "nimfa"}  # fmt: skip
-    versions = {name: version(name) for module, name in packages.items() if importlib.util.find_spec(module)}
-    result = {"size": size, "seeds": given.seeds, "machine": machine, "versions": versions, "rows": rows}
+    about = results.machine(VERSIONS)
+    result = {"size": size, "seeds": given.seeds, "machine": about, "rows": rows}
     (given.output / "peers.json").write_text(json.dumps(result, indent=1).replace("Infinity", "null") + "\n")
-    (given.output / "peers.md").write_text(markdown(rows, given.seeds, size))
+    (given.output / "peers.md").write_text(markdown(rows, given.seeds, size, about))
 
 
 if __name__ == "__main__":

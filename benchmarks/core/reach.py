@@ -192,21 +192,21 @@ PARTS = (
     Part(
         "The default beside the best classical rule",
         "speed",
-        ("0012", "0011"),
+        ("0012", "0015", "0011"),
         speed_figures,
         {"speed": "Speed-up of each rule over the best classical one on planted problems"},
     ),
     Part(
         "The same on real traffic",
         "real",
-        ("0012",),
+        ("0015", "0012"),
         real_figures,
         {"real": "Speed-up of the default over the best classical rule on windows of real traffic"},
     ),
     Part(
         "A cold sparse window beside other packages",
         "peers",
-        ("0012",),
+        ("0014",),
         peer_figures,
         {"peers": "Time of each package to 1 and 0.1 % of the best error"},
     ),
@@ -217,7 +217,7 @@ PARTS = (
         stream_figures,
         {"streams": "Error and time of each window of a stream"},
     ),
-    Part("Growth", "growth", ("0030",), growth_figures, {"growth": "Time and memory against nnz + n + m"}),
+    Part("Growth", "growth", ("0017", "0031"), growth_figures, {"growth": "Time and memory against nnz + n + m"}),
 )
 
 
@@ -250,7 +250,7 @@ def markdown(found: dict[str, Any], decisions: Path, up: str) -> list[str]:
         "",
     ]
     for part, figures in parts:
-        links = " and ".join(f"[{number}]({up}/{_page(decisions, number)})" for number in part.decisions)
+        links = ", ".join(f"[{number}]({up}/{_page(decisions, number)})" for number in part.decisions)
         lines += [
             f"## {part.title}",
             "",

@@ -5,8 +5,8 @@
 Files are captures or logs of flows of one sensor. The first half of their days (of their hours, if they are few) is
 history; false alarms are counted on the second half, and campaigns are injected there. Every column gets the
 thresholds that let through one false alarm a day, measured on the very days of the trials; the service as shipped
-has its own, from its past alone. With ``--asked`` only the cells for which something was asked are run, and only the
-service and its counters: a sixth of the time.
+has its own, from its past alone. With ``--asked`` only the cells for which something was asked are run, and only
+the service and its counters: a sixth of the time.
 """
 
 from __future__ import annotations

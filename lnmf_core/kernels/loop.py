@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from lnmf_core.kernels.compiled import compiled
 from lnmf_core.kernels.joint import joint_step
-from lnmf_core.kernels.sums import csr_times, csr_transposed_times, relative_error
-from lnmf_core.kernels.sweeps import extrapolate_into, sweep_into
+from lnmf_core.kernels.sums import all_finite, csr_times, csr_transposed_times, relative_error
+from lnmf_core.kernels.sweeps import extrapolate_into, room_to_sweep, sweep_into
 
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
     from lnmf_core.threads import Workers
 
-BUILT_ON = "aa6c4e2c21839bd3"
+BUILT_ON = "36cc90b7292a74ac"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How `extrapolated_sweeps` ended."""
@@ -80,9 +80,9 @@ def extrapolated_sweeps(
     X is `dense` (n × m), or CSR if `dense` is empty; without joint steps `sparse_sweeps` is the loop for CSR.
     D (n × k) and Ct (m × k), C-contiguous, become the best pair. `errors` takes the start's relative error and then
     one after each iteration, until it is full (BUDGET). `table`, `period`, `pace` and `joint` (may be empty) are
-    those of the plan; `rounding`, `tolerance` and `memory` those of the stopping test. Sweeps allocate next to
-    nothing. Products with dense X are made in `parts` of its rows, on which sums depend, and side by side where
-    there are `workers`: then this function runs as it stands here, uncompiled.
+    those of the plan; `rounding`, `tolerance` and `memory` those of the stopping test. An iteration of sweeps
+    allocates nothing; a joint step does. Products with dense X are made in `parts` of its rows, on which sums
+    depend, and side by side where there are `workers`: then this function runs as it stands here, uncompiled.
     """
     sparse = dense.shape[0] == 0
     least = np.finfo(D.dtype).tiny
@@ -94,6 +94,7 @@ def extrapolated_sweeps(
     gram_into(Ct, gram_C)
     gram_into(D, gram_D)
     sums = np.empty((parts if parts > 1 else 0, len(Ct), k), D.dtype)
+    room = np.empty(room_to_sweep(k), D.dtype)
     scale, ceiling = pace[0], pace[4]
     rose = False
     damping = joint[0] if len(joint) else 0.0
@@ -119,7 +120,7 @@ def extrapolated_sweeps(
             jumped = joint_step(D, Ct, cross_D, gram_C, cross_C, gram_D, damping, D_next, C_from)
         if not jumped:
             extrapolate_into(D_kept, D_before, share * table[row, 0], D_new)
-            sweep_into(D_new, cross_D, gram_C, sweeps, least, D_new)
+            sweep_into(D_new, cross_D, gram_C, sweeps, least, D_new, room)
             extrapolate_into(D_new, D_kept, share * table[row, 2], D_next)
             extrapolate_into(C_kept, C_before, share * table[row, 1], C_from)
         if sparse:
@@ -134,9 +135,9 @@ def extrapolated_sweeps(
                 workers.share(sum_part, parts, dense, D_next, sums, parts)
             add_parts(sums, cross_C)
         gram_into(D_next, gram_D)
-        if not np.isfinite(gram_D).all():
+        if not all_finite(gram_D):
             return step + 1, NON_FINITE
-        sweep_into(C_from, cross_C, gram_D, sweeps, least, C_next)
+        sweep_into(C_from, cross_C, gram_D, sweeps, least, C_next, room)
         gram_into(C_next, gram_next)
         error = relative_error(squared_norm, C_next, cross_C, gram_D, gram_next)
         if not np.isfinite(error):

@@ -22,6 +22,7 @@ from lnmf_core.kernels.blocks import (
 )
 from lnmf_core.kernels.columns import gather_columns, put_columns, scatter_columns, take_sums, turn_columns
 from lnmf_core.kernels.compiled import compiled
+from lnmf_core.kernels.sums import all_finite
 from lnmf_core.kernels.tiles import (
     CACHE_LINE,
     ROWS,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-BUILT_ON = "b831c43353259afe"
+BUILT_ON = "a7c27d97a13ad288"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How the loop ended; as in `lnmf_core.kernels.loop`."""
@@ -226,7 +227,7 @@ def turn_to_columns(loop: Loop) -> int:
         loop.errors[0] = share_of_norm(squared, numbers[NORM])
         if not np.isfinite(loop.errors[0]):
             return NON_FINITE
-    if not np.isfinite(gram).all():
+    if not all_finite(gram):
         return NON_FINITE
     weigh(gram, np.finfo(gram.dtype).tiny, loop.weights, loop.steps)
     return GOING_ON

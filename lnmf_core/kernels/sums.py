@@ -72,3 +72,13 @@ def relative_error(squared_norm: float, factor: Array, cross: Array, gram: Array
     squared = squared_norm - 2 * inner_product(factor, cross) + inner_product(factor_gram, gram)
     # What overflows must not pass for a perfect fit, whatever its sign.
     return 0.0 if -np.inf < squared < 0 else np.sqrt(abs(squared) / squared_norm)
+
+
+@compiled
+def all_finite(matrix: Array) -> bool:
+    """Return whether no entry of a small matrix is NaN or infinite, without making another one."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            if not np.isfinite(matrix[i, j]):
+                return False
+    return True

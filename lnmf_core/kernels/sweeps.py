@@ -26,22 +26,30 @@ def hals_sweeps(factor: Array, cross: Array, gram: Array, sweeps: int, least: fl
     partner, so that every value is as good. All arrays have one dtype; none is changed.
     """
     out = np.empty_like(factor)
-    sweep_into(factor, cross, gram, sweeps, least, out)
+    room = np.empty(room_to_sweep(factor.shape[1]), factor.dtype)
+    sweep_into(factor, cross, gram, sweeps, least, out, room)
     return out
 
 
 @compiled
-def sweep_into(factor: Array, cross: Array, gram: Array, sweeps: int, least: float, out: Array) -> None:
-    """Write what `hals_sweeps` returns to `out`, which may be `factor` itself."""
+def room_to_sweep(rank: int) -> int:
+    """Return how many numbers of room `sweep_into` needs."""
+    return (2 * rank + 1) * LANES + rank * rank
+
+
+@compiled
+def sweep_into(
+    factor: Array, cross: Array, gram: Array, sweeps: int, least: float, out: Array, room: Array
+) -> None:
+    """Write what `hals_sweeps` returns to `out`, which may be `factor` itself; see `room_to_sweep`."""
     rows, k = factor.shape
     zero, one = factor.dtype.type(0), factor.dtype.type(1)
     # Rows do not depend on one another, columns do. So a block of rows is turned on its side and the inner
     # loops run over rows, which vectorises; the block stays in the cache for all sweeps.
-    room = np.empty((2 * k + 1) * LANES + k * k, factor.dtype)
     block, target = room[: k * LANES].reshape(k, LANES), room[k * LANES : 2 * k * LANES].reshape(k, LANES)
     fresh = room[2 * k * LANES : (2 * k + 1) * LANES]
     # The division by gram_jj is made once for all rows.
-    weights = room[(2 * k + 1) * LANES :].reshape(k, k)
+    weights = room[(2 * k + 1) * LANES : (2 * k + 1) * LANES + k * k].reshape(k, k)
     for j in range(k):
         scale = one / gram[j, j]
         for other in range(k):

@@ -183,7 +183,7 @@ class MemoryStore:
         self._writing = threading.Lock()
 
     @contextmanager
-    def begin(self) -> Iterator[_MemoryUnit]:
+    def begin(self, sensor: str | None = None) -> Iterator[_MemoryUnit]:  # noqa: ARG002  (one after another)
         """Open a transaction: kept at the end of the block, dropped if the block raises."""
         with self._writing:
             unit = self._state.copy()

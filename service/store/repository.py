@@ -198,10 +198,12 @@ class Store(Protocol):
     durable: bool
     """Whether what it keeps outlives the process."""
 
-    def begin(self) -> AbstractContextManager[Unit]:
+    def begin(self, sensor: str | None = None) -> AbstractContextManager[Unit]:
         """Open a transaction: committed at the end of the block, undone if the block raises.
 
-        Transactions of several threads and processes follow one another, so don't begin one inside another.
+        Transactions of several threads and processes follow one another, so don't begin one inside another. Where
+        `sensor` says that one reads and writes what belongs to this sensor alone, those of other sensors may go
+        on at the same time.
         """
         ...
 

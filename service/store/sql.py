@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, insert, inspect, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, insert, select
 
 from service.alerts.alert import Alert
 from service.capture.address import parse_address
 from service.errors import InputError, StoreError, WindowConflictError
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
-from service.store import documents, sqlite, tables
+from service.store import documents, tables
+from service.store.backend import failures, open_backend
 from service.store.cursor import read_cursor, write_cursor
 from service.store.repository import (
     MOST_HUSHED,
@@ -27,10 +26,13 @@ from service.store.repository import (
     PatternQuery,
     WindowRecord,
 )
+from service.store.schema import Schema
+from service.store.statements import add_new, replace
 from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Row
 
@@ -76,10 +78,8 @@ class _SqlUnit:
             "shed": counts.shed.attempts,
             "counts": write_window(counts),
         }
-        try:
-            self._connection.execute(insert(tables.windows), row)
-        except IntegrityError as error:
-            raise WindowConflictError(f"window {counts.id}: stored already") from error
+        if not self._connection.execute(add_new(tables.windows, "id"), row).rowcount:
+            raise WindowConflictError(f"window {counts.id}: stored already")
 
     def catalogue(self, sensor: str, length: int) -> Catalogue:
         table = tables.catalogues
@@ -95,7 +95,7 @@ class _SqlUnit:
     def save_catalogue(self, update: Update) -> None:
         catalogue, table = update.catalogue, tables.catalogues
         row = {"sensor": catalogue.sensor, "length_ns": catalogue.length, "windows": catalogue.windows}
-        self._connection.execute(sqlite.replace(table, "sensor", "length_ns"), row)
+        self._connection.execute(replace(table, "sensor", "length_ns"), row)
         self.save_patterns(update.patterns, update.versions)
 
     def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
@@ -219,7 +219,7 @@ class _SqlUnit:
             for each in versions
         ]
         if rows:
-            self._connection.execute(sqlite.replace(table, "pattern", "version"), rows)
+            self._connection.execute(replace(table, "pattern", "version"), rows)
             old = table.c.version <= bindparam("latest") - MOST_VERSIONS
             stale = delete(table).where(table.c.pattern == bindparam("replaced"), old)
             ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
@@ -227,7 +227,7 @@ class _SqlUnit:
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
-            self._connection.execute(sqlite.replace(table, "id"), rows)
+            self._connection.execute(replace(table, "id"), rows)
 
     def _save_names(self, table: Table, alerts: list[list[dict[str, Any]]]) -> None:
         rows = [row for alert in alerts for row in alert]
@@ -287,81 +287,41 @@ def _memory_of(key: MemoryKey) -> tuple[ColumnElement[bool], ...]:
 
 
 class SqlStore:
-    """Keeps everything in the database at a URL, such as ``sqlite:///yocho.db``; makes the file if need be.
+    """Keeps everything in the database at a URL: ``sqlite:///FILE``, made if need be, or ``postgresql://HOST/NAME``.
 
-    Writers of one process queue here; those of several processes wait up to `wait_seconds` for one another.
-    Raises StoreError if the database can't be opened, is not ours, or was made by a newer Yocho.
+    Brings the tables of an older Yocho up to date. Writers wait up to `wait_seconds` for one another. Raises
+    StoreError if the database can't be opened, is not ours, or was made by a newer Yocho.
     """
 
     durable = True
 
     def __init__(self, url: str, wait_seconds: float = 30.0) -> None:
-        self._wait_seconds = wait_seconds
-        self._writing = threading.Lock()
-        self._engine = sqlite.open_file(url, wait_seconds)
-        self._name = self._engine.url.database
-        self._writer = self._engine.execution_options(**{sqlite.WRITES: True})
+        self._backend = open_backend(url, wait_seconds)
         try:
-            with self._failures("can't be opened; check that its folder exists and may be written"):
-                self._prepare()
+            with self._failures(f"can't be opened; {self._backend.advice}"):
+                Schema(self._backend).prepare()
         except StoreError:
-            self._engine.dispose()
+            self.close()
             raise
 
     @contextmanager
-    def begin(self) -> Iterator[_SqlUnit]:
+    def begin(self, sensor: str | None = None) -> Iterator[_SqlUnit]:
         """Open a transaction: committed at the end of the block, undone if the block raises."""
-        if not self._writing.acquire(timeout=self._wait_seconds):
-            raise StoreError(f"database {self._name}: another write took over {self._wait_seconds} s; try again")
-        try:
-            with self._failures("a transaction failed and was undone"), self._writer.begin() as connection:
-                yield _SqlUnit(connection)
-        finally:
-            self._writing.release()
+        with (
+            self._failures("a transaction failed and was undone"),
+            self._backend.writing(sensor) as connection,
+        ):
+            yield _SqlUnit(connection)
 
     @contextmanager
     def read(self) -> Iterator[_SqlUnit]:
         """Read the database as it is at the first read of the block."""
-        with self._failures("reading failed"), self._engine.connect() as connection:
+        with self._failures("reading failed"), self._backend.reading() as connection:
             yield _SqlUnit(connection)
 
     def close(self) -> None:
         """Let go of files and connections."""
-        self._engine.dispose()
+        self._backend.engine.dispose()
 
-    def _prepare(self) -> None:
-        with self._engine.connect() as connection:
-            self._check_version(connection)
-        # Only now: a file that is not ours is left as it was.
-        sqlite.log_ahead(self._engine, self._wait_seconds)
-        with self._writer.begin() as connection:
-            # Another process may have been quicker.
-            if not self._check_version(connection):
-                tables.metadata.create_all(connection)
-                connection.execute(insert(tables.layout), {"version": tables.VERSION})
-
-    def _check_version(self, connection: Connection) -> bool:
-        """Return False if the database is empty; raises StoreError if it can't be used."""
-        names = inspect(connection).get_table_names()
-        if not names:
-            return False
-        version = None
-        if tables.layout.name in names:
-            version = connection.execute(select(tables.layout.c.version)).scalar()
-        if version is None or version < 1:
-            raise StoreError(f"database {self._name}: is no Yocho database; name another file")
-        if version != tables.VERSION:
-            other = "a newer" if version > tables.VERSION else "an older"
-            raise StoreError(
-                f"database {self._name}: has layout {version}, this Yocho knows {tables.VERSION}; "
-                f"use {other} Yocho or name another file"
-            )
-        return True
-
-    @contextmanager
-    def _failures(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, sqlite.DriverError) as error:
-            reason = getattr(error, "orig", None) or error
-            raise StoreError(f"database {self._name}: {what} ({reason})") from error
+    def _failures(self, what: str) -> AbstractContextManager[None]:
+        return failures(self._backend, what)

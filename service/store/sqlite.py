@@ -1,26 +1,26 @@
-"""All that is particular to SQLite: how files are opened, how transactions begin, how rows are replaced."""
+"""All that is particular to SQLite: how files are opened, and how transactions begin and follow one another."""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Table, create_engine, event, make_url
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import create_engine, event
 
 from service.errors import StoreError
+from service.store.statements import replace as replace  # noqa: PLC0414
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.dialects.sqlite import Insert
+    from collections.abc import Iterator
 
-DriverError = sqlite3.Error
-"""What connections raise that SQLAlchemy has not wrapped."""
+    from sqlalchemy import URL, Connection
 
-WRITES = "yocho_writes"
-"""Execution option of connections that write."""
+# Execution options of connections.
+_WRITES = "yocho_writes"
+_REBUILDS = "yocho_rebuilds"
 
 # One for each thread of the API's thread pool: a thread that waits for its turn holds none.
 _CONNECTIONS = 40
@@ -28,65 +28,92 @@ _CONNECTIONS = 40
 _PAUSE_SECONDS = 0.01
 
 
-def open_file(url: str, wait_seconds: float) -> Engine:
-    """Return an engine for a URL like ``sqlite:///yocho.db``; opens nothing yet.
+class SqliteBackend:
+    """A file, in the mode that lets readers go on while one connection writes; see `service.store.backend.Backend`.
 
-    A connection waits up to `wait_seconds` for the lock of another process. Raises StoreError for a URL
-    that names no SQLite file.
+    Writers of one process queue here; those of several processes wait up to `wait_seconds` for the file's lock.
+    Raises StoreError for a URL that names no file.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(f"database: {url!r} is no URL; write sqlite:///FILE") from error
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise StoreError(f"database: {parsed.render_as_string()!r} names no SQLite file; write sqlite:///FILE")
-    engine = create_engine(
-        parsed,
-        connect_args={"timeout": wait_seconds},
-        pool_size=_CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=wait_seconds,
-    )
-    event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
-    return engine
 
+    advice = "check that its folder exists and may be written"
+    driver_error: type[Exception] = sqlite3.Error
 
-def log_ahead(engine: Engine, wait_seconds: float) -> None:
-    """Let readers go on while one connection writes; the file remembers it, so ask for our own files only.
+    def __init__(self, url: URL, wait_seconds: float) -> None:
+        if url.database in (None, "", ":memory:"):
+            raise StoreError(f"database: {url.render_as_string()!r} names no SQLite file; write sqlite:///FILE")
+        self.name = str(url.database)
+        self.engine = create_engine(
+            url.set(drivername="sqlite+pysqlite"),
+            connect_args={"timeout": wait_seconds},
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=wait_seconds,
+            hide_parameters=True,
+        )
+        self._wait_seconds = wait_seconds
+        self._queue = threading.Lock()
+        event.listen(self.engine, "connect", _set_up)
+        event.listen(self.engine, "begin", _begin)
 
-    Raises DriverError if another process keeps the file locked.
-    """
-    deadline = time.monotonic() + wait_seconds
-    while True:
+    def claim(self) -> None:
+        """Let readers go on while one connection writes; the file remembers it."""
+        deadline = time.monotonic() + self._wait_seconds
+        while True:
+            try:
+                return self._log_ahead()
+            except sqlite3.OperationalError as error:
+                # This one change of a file does not wait for others by itself.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+
+    @contextmanager
+    def writing(self, sensor: str | None) -> Iterator[Connection]:  # noqa: ARG002  (a file has one writer)
+        """Open a transaction that writes: one after another."""
+        if not self._queue.acquire(timeout=self._wait_seconds):
+            raise StoreError(f"database {self.name}: another write took over {self._wait_seconds} s; try again")
         try:
-            return _log_ahead(engine)
-        except sqlite3.OperationalError as error:
-            # This one change of a file does not wait for others by itself.
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE_SECONDS)
+            with self.engine.execution_options(**{_WRITES: True}).begin() as connection:
+                yield connection
+        finally:
+            self._queue.release()
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that only reads."""
+        with self.engine.connect() as connection:
+            yield connection
 
-def replace(table: Table, *key: str) -> Insert:
-    """Return a statement that adds rows, or replaces the columns of those with the same key."""
-    statement = insert(table)
-    # An explicit list: the number of a replaced row is its place in listings and must not change.
-    columns = [column.name for column in table.c if column.name not in key and not column.primary_key]
-    return statement.on_conflict_do_update(
-        index_elements=list(key), set_={name: statement.excluded[name] for name in columns}
-    )
+    @contextmanager
+    def rebuilding(self) -> Iterator[Connection]:
+        """Open a transaction that may replace tables that others refer to; raises StoreError if one is missed."""
+        with self._queue, self.engine.connect() as connection:
+            connection.execution_options(**{_WRITES: True, _REBUILDS: True})
+            try:
+                with connection.begin():
+                    yield connection
+                    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+                    if lost is not None:
+                        raise StoreError(
+                            f"database {self.name}: a row of {lost[0]} refers to no {lost[2]}; restore a backup"
+                        )
+            finally:
+                # The setting belongs to the connection, not to the transaction.
+                connection.invalidate()
 
+    def refusal(self, error: Exception) -> Exception | None:  # noqa: ARG002
+        """Return None: SQLite takes any text."""
+        return None
 
-def _log_ahead(engine: Engine) -> None:
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        # Asking again would want the whole file for itself.
-        if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            cursor.execute("PRAGMA journal_mode = WAL")
-    finally:
-        connection.close()
+    def _log_ahead(self) -> None:
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            # Asking again would want the whole file for itself.
+            if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                cursor.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
 
 
 def _set_up(connection: Any, _record: object) -> None:
@@ -103,6 +130,9 @@ def _set_up(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(_REBUILDS, False):
+        # A table can't be replaced while others refer to it; within a transaction this changes nothing.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     # A deferred transaction that reads first and writes later fails if another one wrote in between.
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES, False) else "BEGIN")

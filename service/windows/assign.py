@@ -64,14 +64,16 @@ class Windows:
     """Divides the attempts of one sensor into windows. Idle time makes no windows.
 
     However long they may stay open: where together they hold more than two windows may, the oldest is closed.
+    Windows that end by `since`, ns since the epoch, were told before: they are closed from the beginning.
     """
 
-    def __init__(self, sensor: str, spec: WindowSpec, hosts: HostTable) -> None:
+    def __init__(self, sensor: str, spec: WindowSpec, hosts: HostTable, since: int = 0) -> None:
         self._sensor = sensor
         self._spec = spec
         self._hosts = hosts
         self._open: dict[int, PairTable] = {}
-        self._closed_before = -1  # index of the first window that may still be open, even if nothing is in it
+        # Index of the first window that may still be open, even if nothing is in it.
+        self._closed_before = since // spec.length if since else -1
         self.latest = 0
         """Event time: that of the latest attempt, or what `advance` was told, ns since the epoch."""
         finer = (spec.length, *(scale.length for scale in spec.scales))

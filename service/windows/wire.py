@@ -1,9 +1,9 @@
 """A window as bytes: what sensors send, and what waits for its turn.
 
-    "YOW" and the version, 1; then in zlib: the length of the head (4 bytes, little-endian), the head (JSON), the columns
+    "YOW" and the version, 1; then in zlib: length of the head (4 bytes, little-endian), head (JSON), columns
 
-Each column holds unsigned integers above a base of its own, in the narrowest of 0, 1, 2, 4 or 8 bytes; the head says
-which. Whoever reads one checks all of it: it may come from anywhere.
+Each column holds unsigned integers above a base of its own, in the narrowest of 0, 1, 2, 4 or 8 bytes; the head
+says which. Whoever reads one checks all of it: it may come from anywhere.
 """
 
 from __future__ import annotations

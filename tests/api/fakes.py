@@ -72,7 +72,7 @@ class BrokenStore:
 
     durable = False
 
-    def begin(self) -> AbstractContextManager[Unit]:
+    def begin(self, sensor: str | None = None) -> AbstractContextManager[Unit]:
         raise StoreError("database /var/secret.db: disk I/O error")
 
     def read(self) -> AbstractContextManager[Reader]:

@@ -20,10 +20,10 @@ from service.store.memory import MemoryStore
 from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Part, PatternQuery, Store
 from service.store.sql import SqlStore
 from tests.builders import MINUTE, START, a_pattern, a_record, a_window, an_alert
+from tests.databases import DATABASES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from service.alerts.alert import Alert
     from service.patterns.pattern import Pattern
@@ -37,9 +37,9 @@ class BrokenOffError(Exception):
 EVERYTHING = AlertQuery()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened: Store = MemoryStore() if request.param == "memory" else SqlStore(f"sqlite:///{tmp_path}/store.db")
+@pytest.fixture(params=["memory", *DATABASES])
+def store(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> Iterator[Store]:
+    opened: Store = MemoryStore() if request.param == "memory" else SqlStore(new_database(request.param))
     yield opened
     opened.close()
 
@@ -93,7 +93,7 @@ def test_a_window_is_added_once(store: Store) -> None:
         assert stored.patterns == ("p1",)
 
 
-@given(sensor=st.text(min_size=1).filter(lambda text: text.isprintable() or "\0" in text))
+@given(sensor=st.text(min_size=1).filter(str.isprintable))
 @settings(
     max_examples=25,
     deadline=None,

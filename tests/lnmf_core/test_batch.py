@@ -8,13 +8,22 @@ import numpy as np
 import pytest
 
 import lnmf_core
-from lnmf_core.batch import BatchableRule, factorize_batch
+from lnmf_core.batch import factorize_batch
+from lnmf_core.batch_rules import BatchableRule
+from lnmf_core.choice import RIVALS, ChoiceWeights
+from lnmf_core.matrix import checked
+from lnmf_core.solve import planned
 from tests.conftest import REPOSITORY
 
-RULES: list[BatchableRule] = [
+RULES: list[BatchableRule | lnmf_core.RuleChoice] = [
     lnmf_core.Hals(),
+    lnmf_core.Hals(sweeps=1),
     lnmf_core.ExtrapolatedHals(),
+    lnmf_core.SteadyHals(),
+    lnmf_core.LearnedMomentum(),
     lnmf_core.JointGaussNewton(),
+    lnmf_core.LearnedMlp(),
+    lnmf_core.Learned(),
     lnmf_core.Multiplicative(),
     lnmf_core.ProjectedGradient(),
 ]
@@ -32,9 +41,11 @@ def _torch() -> None:
     pytest.importorskip("torch", reason="torch comes with yocho[train]")
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("start", [None, lnmf_core.RandomStart(5)], ids=["default", "random"])
-def test_a_batch_gives_what_each_problem_gives_alone(rule: BatchableRule, start: lnmf_core.Start | None) -> None:
+def test_a_batch_gives_what_each_problem_gives_alone(
+    rule: BatchableRule | lnmf_core.RuleChoice, start: lnmf_core.Start | None
+) -> None:
     X = problems(6)
     for b, solution in enumerate(factorize_batch(X, 3, rule=rule, start=start, stop=STOP)):
         alone = lnmf_core.factorize(X[b], 3, rule=rule, start=start, stop=STOP)
@@ -42,6 +53,50 @@ def test_a_batch_gives_what_each_problem_gives_alone(rule: BatchableRule, start:
         assert solution.errors == pytest.approx(alone.errors, abs=1e-9)
         assert pytest.approx(alone.factors.D, abs=1e-9) == solution.factors.D
         assert pytest.approx(alone.factors.C, abs=1e-9) == solution.factors.C
+
+
+def test_a_choice_is_made_for_each_problem_as_it_is_alone() -> None:
+    X = problems(4)
+    X[[1, 3]] *= np.random.default_rng(0).random((20, 15)) < 0.5
+    logs = np.zeros((3, len(RIVALS)))
+    logs[0, 0] = logs[1, -1] = -1.0  # without zeros the schedule, with some joint steps
+    choice = lnmf_core.Learned(ChoiceWeights(np.array([[kind, 0.0, 0.0, 0.0] for kind in range(3)]), logs))
+    assert [type(planned(choice, checked(x), 3)[0]) for x in X[:2]] == [
+        lnmf_core.LearnedMomentum,
+        lnmf_core.JointGaussNewton,
+    ]
+    for b, solution in enumerate(factorize_batch(X, 3, rule=choice, stop=STOP)):
+        alone = lnmf_core.factorize(X[b], 3, rule=choice, stop=STOP)
+        assert solution.errors == pytest.approx(alone.errors, abs=1e-9)
+        assert pytest.approx(alone.factors.D, abs=1e-9) == solution.factors.D
+
+
+@pytest.mark.parametrize("rank", [1, 2, 5])
+def test_networks_take_other_ranks_rows_of_zeros_and_dead_components_as_alone(rank: int) -> None:
+    X = problems(3)
+    X[1, 4] = 0
+    rng = np.random.default_rng(1)
+    D, C = rng.random((20, rank)), rng.random((rank, 15))
+    C[rank - 1] = 0
+    stop = lnmf_core.Stop(12, 0.0)
+    for start in (lnmf_core.RandomStart(2), lnmf_core.WarmStart(D, C)):
+        found = factorize_batch(X, rank, rule=lnmf_core.LearnedMlp(), start=start, stop=stop)
+        for b, solution in enumerate(found):
+            alone = lnmf_core.factorize(X[b], rank, rule=lnmf_core.LearnedMlp(), start=start, stop=stop)
+            assert solution.errors == pytest.approx(alone.errors, abs=1e-9)
+            assert pytest.approx(alone.factors.D, abs=1e-9) == solution.factors.D
+
+
+def test_a_rule_that_looks_at_the_data_has_no_batched_form() -> None:
+    rule: Any = lnmf_core.SparseRows(np.ones(20))
+    with pytest.raises(lnmf_core.ParameterError, match="SparseRows has no batched form"):
+        factorize_batch(problems(2), 3, rule=rule)
+
+
+def test_a_start_that_overflows_is_refused() -> None:
+    huge = lnmf_core.WarmStart(np.full((20, 1), 1e90), np.full((1, 15), 1e90))
+    with pytest.raises(lnmf_core.FactorError, match="overflow"):
+        factorize_batch(problems(1), 1, start=huge)
 
 
 def test_each_problem_stops_by_itself() -> None:

@@ -139,27 +139,9 @@ def test_a_database_of_something_else_is_left_alone(file: Path) -> None:
         other.execute("CREATE TABLE recipes (name TEXT)")
     other.close()
     before = file.read_bytes()
-    with pytest.raises(StoreError, match="no Yocho database; name another file"):
+    with pytest.raises(StoreError, match="no Yocho database; name another one"):
         opened(file)
     assert file.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("UPDATE yocho SET version = 5", "layout 5, this Yocho knows 4; use a newer Yocho"),
-        ("UPDATE yocho SET version = 1", "layout 1, this Yocho knows 4; use an older Yocho"),
-        ("UPDATE yocho SET version = 0", "no Yocho database"),
-        ("DELETE FROM yocho", "no Yocho database"),
-    ],
-)
-def test_another_layout_is_refused(file: Path, change: str, message: str) -> None:
-    opened(file).close()
-    with sqlite3.connect(file) as other:
-        other.execute(change)
-    other.close()
-    with pytest.raises(StoreError, match=message):
-        opened(file)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -167,7 +149,18 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         opened(tmp_path / "missing" / "yocho.db")
 
 
-@pytest.mark.parametrize("url", ["", "yocho.db", "sqlite://", "sqlite:///:memory:", "postgresql://u:secret@h/d"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "yocho.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://u:secret@h/d",
+        "postgresql://u:secret@h:port/d",
+        "postgresql//u:secret@h/d",
+    ],
+)
 def test_other_urls_are_refused_without_showing_passwords(url: str) -> None:
     with pytest.raises(StoreError, match="write sqlite:///FILE") as refusal:
         SqlStore(url)

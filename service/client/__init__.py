@@ -1,0 +1,1 @@
+"""Talks to a running service; `yocho` shows what users import."""

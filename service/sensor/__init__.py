@@ -1,0 +1,1 @@
+"""A sensor apart from the service: it counts, keeps what it counted on its disk, and sends it."""
