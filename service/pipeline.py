@@ -22,6 +22,7 @@ from service.capture.flow_direction import FlowDirection
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.errors import WindowConflictError
+from service.observe import SILENT, Observer, Processed, identified
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
 from service.remembered import Remembered
@@ -193,12 +194,23 @@ def _note_losses(reading: Reading, source: TrafficSource) -> None:
         reading.damage.append(losses.damage)
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What became of a window; `processed` only if it was analysed now."""
+
+    receipt: Receipt
+    processed: Processed | None = None
+    opened: tuple[str, ...] = ()
+    """Kinds of the alerts that it opened."""
+
+
 class Pipeline:
     """Takes windows and captures in, and keeps what is found in the store."""
 
-    def __init__(self, spec: PipelineSpec, store: Store) -> None:
+    def __init__(self, spec: PipelineSpec, store: Store, observer: Observer = SILENT) -> None:
         self._spec = spec
         self._store = store
+        self._observer = observer
         self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
         self._histories: Remembered[History] = Remembered(
             Part.GROUPS,
@@ -222,23 +234,30 @@ class Pipeline:
         """Analyse and store windows in order, all or none; raises as `accept` does."""
         try:
             with self._store.begin() as unit:
-                return [self._take(unit, counts) for counts in windows]
+                news = [self._take(unit, counts) for counts in windows]
         except BaseException:
             # What these windows taught is not in the store.
             self._finders.clear()
             self._histories.clear()
             self._habits.clear()
             raise
+        for one in news:
+            self._tell(one)
+        return [one.receipt for one in news]
 
     def look(self, counts: WindowCounts) -> tuple[str, ...]:
         """Store the scans that show in a window that is still open; return the ids of their alerts."""
-        verdicts = judge(counts, self._spec.thresholds)
+        with self._observer.stage("look"):
+            verdicts = judge(counts, self._spec.thresholds)
         if not verdicts:
             return ()
         with self._store.begin() as unit:
+            known = _known(unit, counts)
             usual = self._habits.get(unit, counts.sensor, counts.end - counts.start)
-            alerts = begin(counts, verdicts, _known(unit, counts), self._allowed(unit, counts.sensor), usual)
+            alerts = begin(counts, verdicts, known, self._allowed(unit, counts.sensor), usual)
             unit.save_alerts(alerts)
+        for kind in _opened(alerts, known):
+            self._observer.opened(kind)
         return tuple(alert.id for alert in alerts)
 
     def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
@@ -265,11 +284,13 @@ class Pipeline:
             windows=tuple(receipts),
             packets=reading.packets,
             attempts=attempts,
+            flows=reading.flows,
             unparsed=dict(reading.unparsed),
+            tunnelled=dict(reading.tunnelled),
             damage=damage[0] if damage else None,
         )
 
-    def _take(self, unit: Unit, counts: WindowCounts) -> Receipt:
+    def _take(self, unit: Unit, counts: WindowCounts) -> _News:
         digest = counts.digest()
         stored = unit.window_digest(counts.id)
         if stored is not None and stored != digest:
@@ -280,25 +301,39 @@ class Pipeline:
         if stored is not None:
             record = unit.window(counts.id)
             assert record is not None  # noqa: S101  (its digest was read in the same transaction)
-            return Receipt(counts.id, repeated=True, patterns=record.patterns, alerts=record.alerts)
-        return self._analyse(unit, counts, digest)
+            return _News(Receipt(counts.id, repeated=True, patterns=record.patterns, alerts=record.alerts))
+        with identified(window=counts.id):
+            return self._analyse(unit, counts, digest)
 
-    def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> Receipt:
-        followers = self._followers(unit, counts)
-        verdicts = judge(counts, self._spec.thresholds)
-        known = _known(unit, counts)
-        allowed = self._allowed(unit, counts.sensor)
-        usual = self._habits.get(unit, counts.sensor, counts.end - counts.start)
-        alerts = follow(counts, verdicts, known, _main_patterns(followers), allowed, usual)
-        if counts.end - counts.start >= SHORTEST:
-            alerts += self._groups(unit, counts, verdicts, known, allowed)
+    def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> _News:
+        stage, length = self._observer.stage, counts.end - counts.start
+        with stage("patterns"):
+            followers = self._followers(unit, counts)
+        with stage("sources"):
+            verdicts = judge(counts, self._spec.thresholds)
+            known = _known(unit, counts)
+            allowed = self._allowed(unit, counts.sensor)
+            usual = self._habits.get(unit, counts.sensor, length)
+            alerts = follow(counts, verdicts, known, _main_patterns(followers), allowed, usual)
+        if length >= SHORTEST:
+            with stage("groups"):
+                alerts += self._groups(unit, counts, verdicts, known, allowed)
         if (now := usual.after(counts)) is not usual:
-            self._habits.put(unit, counts.sensor, counts.end - counts.start, counts.id, now)
+            self._habits.put(unit, counts.sensor, length, counts.id, now)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
-        unit.save_alerts(alerts)
-        unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
-        return Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+        with stage("save"):
+            unit.save_alerts(alerts)
+            unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
+        receipt = Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
+        return _News(receipt, _processed(counts), tuple(_opened(alerts, known)))
+
+    def _tell(self, news: _News) -> None:
+        """Let the observer hear of a window once it is stored."""
+        if news.processed is not None:
+            self._observer.processed(news.processed)
+        for kind in news.opened:
+            self._observer.opened(kind)
 
     def _allowed(self, unit: Unit, sensor: str) -> AllowList:
         """Return what need not be told: by the allow-list, and by what people said of the sensor's patterns."""
@@ -333,11 +368,24 @@ class Pipeline:
     def _finder(self, counts: WindowCounts) -> PatternFinder:
         """Return what is known of the patterns of a sensor's windows of this length."""
         key = counts.sensor, counts.end - counts.start
-        finder = self._finders.pop(key, None) or PatternFinder(self._spec.factorization)
+        finder = self._finders.pop(key, None) or PatternFinder(self._spec.factorization, self._observer)
         self._finders[key] = finder
         if len(self._finders) > _FINDERS:
             self._finders.popitem(last=False)
         return finder
+
+
+def _processed(counts: WindowCounts) -> Processed:
+    shed = counts.shed
+    return Processed(counts.start, counts.end, counts.attempts, shed.attempts, shed.sources)
+
+
+def _opened(alerts: Sequence[Alert], known: Sequence[Alert]) -> Iterator[str]:
+    """Yield the kinds of the alerts that were not known before, and are told."""
+    before = {alert.id for alert in known}
+    for alert in alerts:
+        if alert.id not in before and alert.allowed_by is None:
+            yield alert.kind.value
 
 
 def _known(unit: Unit, counts: WindowCounts) -> Sequence[Alert]:

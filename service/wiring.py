@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -19,23 +20,31 @@ from urllib.parse import urlsplit
 from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
-from service.settings import Settings, sudo_caller
+from service.settings import effective_settings, load_settings, sudo_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from fastapi import FastAPI
 
+    from service.access.token import Scope, Token
     from service.alerts.alert import Alert
     from service.alerts.allow import AllowList
+    from service.api.access import Gate
     from service.calibrate import Calibration
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
+    from service.capture.live import LiveCapture
+    from service.doctor import Check
+    from service.instruments import Instruments
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.sensor.run import SensorSpec, Sent
+    from service.settings import Effective, Settings
     from service.store.schema import Schema
+    from service.store.sql import SqlStore
 
 _SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
@@ -44,10 +53,39 @@ _log = logging.getLogger(__name__)
 class Yocho:
     """The commands' parts, made when a command needs them: `yocho --help` loads no compiled code."""
 
-    def __init__(self, settings: Settings, caller: tuple[int, int] | None = None) -> None:
-        self._settings = settings
-        self._caller = caller
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._loaded = load_settings(environment)
+        self._caller = sudo_caller(self._environment)
         self.example = Path(__file__).resolve().parent.parent / "examples" / "lab.pcap"
+
+    @property
+    def _settings(self) -> Settings:
+        return self._loaded.settings
+
+    def configure(self, config: Path | None, assignments: Sequence[str]) -> None:
+        """See `service.commands.parts.Parts`."""
+        self._loaded = load_settings(self._environment, config, assignments)
+
+    def settings(self) -> Sequence[Effective]:
+        """See `service.commands.parts.Parts`."""
+        return effective_settings(self._loaded)
+
+    def doctor(self, interface: str | None) -> Iterator[Check]:
+        """See `service.commands.parts.Parts`."""
+        from service.doctor import DoctorSpec, diagnose
+
+        settings = self._settings
+        spec = DoctorSpec(
+            database=_database_url(settings.database),
+            host=settings.host,
+            port=settings.port,
+            allow_list=settings.allow_list,
+            min_free_bytes=settings.min_free_bytes,
+            traces=bool(settings.otlp_endpoint),
+            interface=interface,
+        )
+        return diagnose(spec)
 
     def scan(
         self,
@@ -58,7 +96,7 @@ class Yocho:
         progress: Callable[[int], None],
         tunnels: Tunnels = Tunnels.INNER,
     ) -> Report:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.scan import scan_captures
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
@@ -80,13 +118,42 @@ class Yocho:
         tell: Callable[[Alert], None],
         tell_drops: Callable[[int], None],
     ) -> Summary:
-        """See `service.cli.Parts`."""
-        from service.capture.hosts import HostTable
-        from service.capture.live import LiveCapture, listen
-        from service.privileges import User, drop_privileges, user_named
+        """See `service.commands.parts.Parts`."""
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
         from service.watch import watch_interface
+
+        capture = self._capture(interface, bpf, user)
+        ready()
+        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
+        try:
+            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
+        finally:
+            store.close()
+
+    def forward(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        sensor: SensorSpec,
+        ready: Callable[[], None],
+        tell_drops: Callable[[int], None],
+    ) -> Sent:
+        """See `service.commands.parts.Parts`."""
+        from service.sensor.run import run_sensor
+
+        self._log_to_stderr()
+        capture = self._capture(interface, bpf, user)
+        ready()
+        return run_sensor(capture, sensor, self._pipeline_spec(window), tell_drops)
+
+    def _capture(self, interface: str, bpf: str, user: str | None) -> LiveCapture:
+        """Listen on an interface, give up all rights, and stop at a signal."""
+        from service.capture.hosts import HostTable
+        from service.capture.live import LiveCapture, listen
+        from service.privileges import User, drop_privileges, user_named
 
         whom = user_named(user) if user else User(*self._caller) if self._caller else None
         listen(interface, bpf).close()  # what is wrong with the name or the filter is said at once
@@ -96,22 +163,17 @@ class Yocho:
         drop_privileges(whom)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: capture.stop())
-        ready()
-        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
-        try:
-            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
-        finally:
-            store.close()
+        return capture
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         import uvicorn
 
-        from service.logs import log_to_stderr
-
-        log_to_stderr()
-        app = self.app(database)
-        with _listen(host or self._settings.host, self._settings.port if port is None else port) as listener:
+        self._log_to_stderr()
+        instruments = self._instruments()
+        host = host or self._settings.host
+        app = self.app(database, instruments, host)
+        with _listen(host, self._settings.port if port is None else port) as listener:
 
             class Server(uvicorn.Server):
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -122,31 +184,34 @@ class Yocho:
                 Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
                 return
+            finally:
+                instruments.close()
 
     def work(self, folder: Path, database: str | None, *, once: bool) -> None:
-        """See `service.cli.Parts`."""
-        from service.logs import log_to_stderr
+        """See `service.commands.parts.Parts`."""
         from service.pipeline import Pipeline
         from service.store.sql import SqlStore
         from service.worker import Worker, WorkerSpec
 
         if not folder.is_dir():
             raise SettingsError(f"{folder}: no such folder; make it, or give another one")
-        log_to_stderr()
-        store = SqlStore(_database_url(database or self._settings.database))
-        worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store))
+        self._log_to_stderr()
+        instruments = self._instruments()
+        store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
+        worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store, instruments.observer))
         stop = _stop_signals()
         try:
-            worker.replay_all() if once else worker.run(stop)
+            with instruments.shown(self._settings.metrics):
+                worker.replay_all() if once else worker.run(stop)
         finally:
             store.close()
+            instruments.close()
 
     def collect(
         self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
     ) -> None:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
-        from service.logs import log_to_stderr
 
         names, receive = _sensor_names(sensors), ReceiveSpec()
         stop = _stop_signals()
@@ -155,12 +220,14 @@ class Yocho:
             from service.pipeline import Pipeline
             from service.store.sql import SqlStore
 
-            log_to_stderr()
+            self._log_to_stderr()
+            instruments = self._instruments()
             spec = self._pipeline_spec(None)
             windows = replace(spec.windows, lateness=lateness * _SECOND)
-            store = SqlStore(_database_url(database or self._settings.database))
+            store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
             collector = Collector(
-                CollectorSpec(windows=windows, names=names, named_only=named_only), Pipeline(spec, store)
+                CollectorSpec(windows=windows, names=names, named_only=named_only),
+                Pipeline(spec, store, instruments.observer),
             )
             host, port = listener.getsockname()[:2]
             granted = granted_bytes(listener)
@@ -168,18 +235,20 @@ class Yocho:
             if granted < receive.kernel_bytes:
                 _log.warning("bursts may be lost: raise net.core.rmem_max", extra={"wanted": receive.kernel_bytes})
             try:
-                collector.run(DatagramReceiver(listener, receive), stop)
+                with instruments.shown(self._settings.metrics):
+                    collector.run(DatagramReceiver(listener, receive), stop)
             finally:
                 store.close()
+                instruments.close()
 
     def calibrate(self, paths: Sequence[Path], progress: Callable[[int], None]) -> Calibration:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         from service.calibrate import calibrate
 
         return calibrate(paths, self._pipeline_spec(None), progress)
 
     def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
-        """See `service.cli.Parts`."""
+        """See `service.commands.parts.Parts`."""
         import httpx
 
         from service.selfcheck.check import check
@@ -198,23 +267,95 @@ class Yocho:
 
         return open_schema(_database_url(database or self._settings.database))
 
-    def app(self, database: str | None = None) -> FastAPI:
-        """Return the web application: the API and the page."""
-        from service.api.app import create_app
-        from service.api.spec import ApiSpec
-        from service.pipeline import Pipeline
+    def create_token(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        sensors: Sequence[str] | None,
+        days: int | None,
+        database: str | None,
+    ) -> str:
+        """See `service.commands.parts.Parts`."""
+        from service.store.issue import issue
+
+        with closing(self._store(database)) as store:
+            return issue(store, name, scopes, sensors, days, time.time_ns())
+
+    def revoke_token(self, name: str, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        with closing(self._store(database)) as store, store.begin() as unit:
+            unit.tokens.revoke(name, time.time_ns())
+
+    def tokens(self, database: str | None) -> Sequence[Token]:
+        """See `service.commands.parts.Parts`."""
+        with closing(self._store(database)) as store, store.read() as reader:
+            return reader.tokens.all()
+
+    def _store(self, database: str | None) -> SqlStore:
         from service.store.sql import SqlStore
+
+        return SqlStore(_database_url(database or self._settings.database))
+
+    def app(
+        self, database: str | None = None, instruments: Instruments | None = None, host: str = "127.0.0.1"
+    ) -> FastAPI:
+        """Return the web application: the API and the page, for an address that is to be listened on."""
+        from service.api.app import create_app
+        from service.api.seen import Outside
+        from service.api.spec import ApiSpec
+        from service.doctor import database_folder
+        from service.pipeline import Pipeline
+        from service.readiness import Readiness, ReadinessSpec, StoreGauges
+        from service.relay import Exposition
+        from service.store.sql import SqlStore
+        from service.web.docs import docs_routes
         from service.web.page import page_routes
 
-        store = SqlStore(_database_url(database or self._settings.database))
+        instruments, url = instruments or self._instruments(), _database_url(database or self._settings.database)
+        store = SqlStore(url, observer=instruments.observer)
+        ready = ReadinessSpec(database_folder(url), self._settings.min_free_bytes, self._settings.stuck_seconds)
+        instruments.registry.register(StoreGauges(store))
+        outside = Outside(
+            instruments.observer, Readiness(ready, store).failures, Exposition(instruments.registry).page
+        )
         spec = ApiSpec(
             max_json_bytes=self._settings.max_json_bytes,
             max_capture_bytes=self._settings.max_capture_bytes,
             max_rows=self._settings.max_rows,
         )
-        app = create_app(spec, Pipeline(self._pipeline_spec(None), store), store, version("yocho"))
+        pipeline = Pipeline(self._pipeline_spec(None), store, instruments.observer)
+        app = create_app(spec, pipeline, store, version("yocho"), outside, self._gate(store, host))
         app.include_router(page_routes(store, version("yocho")))
+        app.include_router(docs_routes())
         return app
+
+    def _gate(self, store: SqlStore, host: str) -> Gate:
+        """Return who lets visitors in; raises SettingsError if all the network could come in."""
+        from service.access.rates import RateSpec
+        from service.api.access import AccessSpec, Gate
+        from service.store.issue import admit_setting
+
+        if self._settings.admin_token:
+            admit_setting(store, self._settings.admin_token, time.time_ns())
+        local = _is_loopback(host)
+        with store.read() as reader:
+            if not local and not reader.tokens.any_valid(time.time_ns()):
+                raise SettingsError(
+                    f"--host {host}: without tokens only this machine may be served; make one first: "
+                    "yocho token create NAME --scope admin"
+                )
+        rates = RateSpec(self._settings.rate, burst=4 * self._settings.rate)
+        return Gate(store, AccessSpec(open_without_tokens=local, rates=rates))
+
+    def _instruments(self) -> Instruments:
+        from service.instruments import Instruments
+
+        return Instruments(version("yocho"), self._settings.otlp_endpoint)
+
+    def _log_to_stderr(self) -> None:
+        from service.logs import log_to_stderr
+
+        log_to_stderr(self._settings.log_level, self._settings.secrets())
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
         from service.alerts.budget import GroupBudget
@@ -291,6 +432,14 @@ def _database_url(name: str) -> str:
     return name if "://" in name else f"sqlite:///{name}"
 
 
+def _is_loopback(host: str) -> bool:
+    """Whether nobody else can reach an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -311,8 +460,10 @@ def _url(listener: socket.socket) -> str:
 
 def main() -> None:
     """Run the command line; an error that has a name is one line on stderr and exit code 2."""
+    from service.logs import Redaction
+
     try:
-        build_cli(Yocho(Settings.from_environment(os.environ), sudo_caller(os.environ)))()
+        build_cli(Yocho(os.environ))()
     except YochoError as error:
-        sys.stderr.write(f"yocho: {error}\n")
+        sys.stderr.write(Redaction().hide(f"yocho: {error}\n"))
         sys.exit(2)

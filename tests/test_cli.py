@@ -9,7 +9,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import GRE
 
 from service.capture.inputs import Input
-from service.cli import ReportFormat
+from service.commands.screen import ReportFormat
 from service.export.formats import Format
 from tests.capture.frames import ETHER, built
 from tests.capture.wrapping import OUTER4

@@ -383,7 +383,7 @@ class PatternPage(BaseModel):
 
 
 class Health(BaseModel):
-    """The service answers and its store can be read."""
+    """The service answers."""
 
     model_config = config({"status": "ok", "version": "0.1.0"})
 

@@ -1,1 +1,1 @@
-"""Commands with a file of their own; `service.cli` puts them together."""
+"""The commands, one a file; each is added to the command line by its own `add`."""

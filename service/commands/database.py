@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from service.commands.parts import Parts
+    from service.commands.screen import Screen
+
 _Database = Annotated[
     str | None, typer.Option("--database", metavar="DB", help="SQLite file or URL.", show_default="YOCHO_DATABASE")
 ]
@@ -29,6 +32,11 @@ class Schema(Protocol):
     def downgrade(self, revision: str) -> None:
         """Take the tables back to an older revision."""
         ...
+
+
+def add(app: typer.Typer, parts: Parts, _screen: Screen) -> None:
+    """Add the commands."""
+    app.add_typer(database_commands(parts.schema), name="database")
 
 
 def database_commands(open_schema: Callable[[str | None], AbstractContextManager[Schema]]) -> typer.Typer:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 import lnmf_core
+from service.observe import SILENT, Observer
 from service.patterns.forms import Form
 from service.windows.matrix import CountMatrix
 
@@ -88,9 +89,9 @@ class PatternFinder:
     docs/decisions/0052 says what each is good for.
     """
 
-    def __init__(self, spec: FactorizationSpec) -> None:
+    def __init__(self, spec: FactorizationSpec, observer: Observer = SILENT) -> None:
         self._spec = spec
-        self._components = Components(spec)
+        self._components = Components(spec, observer)
 
     def find(self, matrix: CountMatrix, known: Sequence[Form] = ()) -> list[Shape]:
         """Return the rows of C that have followers, those with most first; `known` is what C begins with."""
@@ -114,8 +115,9 @@ class Components:
     explains a window badly. A window that asks for a larger rank, or a much smaller one, begins anew.
     """
 
-    def __init__(self, spec: FactorizationSpec) -> None:
+    def __init__(self, spec: FactorizationSpec, observer: Observer = SILENT) -> None:
         self._spec = spec
+        self._observer = observer
         self.factorizer: lnmf_core.Factorizer | None = None
         """What the next window begins with, if its rank allows."""
 
@@ -124,7 +126,8 @@ class Components:
         rank = lnmf_core.choose_rank(matrix.values, cap=self._spec.cap, energy=self._spec.energy, seed=_SEED)
         factorizer = self._of_rank(rank)
         keys = np.arange(matrix.values.shape[0])
-        factorizer.window(lnmf_core.Rows(keys, matrix.values, matrix.services.astype(np.int64)))
+        step = factorizer.window(lnmf_core.Rows(keys, matrix.values, matrix.services.astype(np.int64)))
+        self._observer.factorized(step.seconds, step.error)
         factors = factorizer.factors()
         weights, shares = np.asarray(factors.C, dtype=np.float64), _explained(matrix, factors)
         return [_component(weights[k], shares[:, k]) for k in range(factorizer.rank) if weights[k].any()]

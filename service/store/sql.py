@@ -11,11 +11,14 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, dele
 from service.alerts.alert import Alert
 from service.capture.address import parse_address
 from service.errors import InputError, StoreError, WindowConflictError
+from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, tables
+from service.store.audit import SqlAudit
 from service.store.backend import failures, open_backend
 from service.store.cursor import read_cursor, write_cursor
+from service.store.gauges import SqlGauges
 from service.store.repository import (
     MOST_HUSHED,
     MOST_VERSIONS,
@@ -28,6 +31,7 @@ from service.store.repository import (
 )
 from service.store.schema import Schema
 from service.store.statements import add_new, replace
+from service.store.tokens import SqlTokens
 from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
@@ -51,6 +55,9 @@ class _SqlUnit:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.gauges = SqlGauges(connection)
+        self.tokens = SqlTokens(connection)
+        self.audit = SqlAudit(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
@@ -295,7 +302,8 @@ class SqlStore:
 
     durable = True
 
-    def __init__(self, url: str, wait_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, wait_seconds: float = 30.0, observer: Observer = SILENT) -> None:
+        self._observer = observer
         self._backend = open_backend(url, wait_seconds)
         try:
             with self._failures(f"can't be opened; {self._backend.advice}"):
@@ -309,6 +317,7 @@ class SqlStore:
         """Open a transaction: committed at the end of the block, undone if the block raises."""
         with (
             self._failures("a transaction failed and was undone"),
+            self._observer.transaction("write"),
             self._backend.writing(sensor) as connection,
         ):
             yield _SqlUnit(connection)
@@ -316,7 +325,11 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[_SqlUnit]:
         """Read the database as it is at the first read of the block."""
-        with self._failures("reading failed"), self._backend.reading() as connection:
+        with (
+            self._failures("reading failed"),
+            self._observer.transaction("read"),
+            self._backend.reading() as connection,
+        ):
             yield _SqlUnit(connection)
 
     def close(self) -> None:

@@ -70,14 +70,17 @@ def test_every_operation_is_described(described: dict[str, Any]) -> None:
         ("get", "/v1/alerts"),
         ("get", "/v1/alerts/{alert_id}"),
         ("get", "/healthz"),
+        ("get", "/readyz"),
+        ("get", "/metrics"),
     }
     tags = {tag["name"] for tag in described["tags"]}
-    for operation in operations.values():
+    for (_, path), operation in operations.items():
         assert set(operation["tags"]) <= tags
         assert operation["summary"]
         assert operation["description"]
         for status, response in operation["responses"].items():
-            wanted = "application/json" if status.startswith("2") else "application/problem+json"
+            answered = "text/plain" if path == "/metrics" else "application/json"
+            wanted = answered if status.startswith("2") else "application/problem+json"
             assert list(response["content"]) == [wanted]
     assert described["info"]["version"] == "1.2.3"
 

@@ -10,8 +10,7 @@ SCAN = """
 import sys
 from pathlib import Path
 from service.wiring import Yocho
-from service.settings import Settings
-yocho = Yocho(Settings())
+yocho = Yocho({})
 yocho.scan([Path(sys.argv[1])], None, None, None, lambda _: None)
 yocho.app(sys.argv[2])
 print([name for name in ("torch", "scapy") if name in sys.modules])
