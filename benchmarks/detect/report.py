@@ -184,7 +184,8 @@ def _by_kind(cells: Sequence[dict[str, Any]]) -> list[str]:
                 values = [words(pooled(_select(mine, kind=kind), name)) for kind in shown]
                 if any(value != "–" for value in values):
                     rows.append((name, *values))
-            lines += [f"## {span}: {title}", "", *table(("column", *shown), rows), ""]
+            if rows:
+                lines += [f"## {span}: {title}", "", *table(("column", *shown), rows), ""]
     return lines
 
 
