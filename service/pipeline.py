@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.alerts import habits, memory
-from service.alerts.allow import AllowList
+from service.alerts.allow import AllowList, read_allow_list
 from service.alerts.groups import SHORTEST, CoordinationSpec, groups_of
 from service.alerts.habits import Habits
 from service.alerts.history import History
@@ -26,7 +26,7 @@ from service.observe import SILENT, Observer, Processed, identified
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
 from service.remembered import Remembered
-from service.store.repository import Part, Store, Unit, WindowRecord
+from service.store.repository import Part, Store, Tuning, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
 from service.windows.clock import LOG_JUMP, SteadyClock
 from service.windows.matrix import count_matrix
@@ -72,6 +72,18 @@ class PipelineSpec:
         """Return what recorded traffic is read by: as a log only if all of it is one."""
         windows = self.log_windows if all(source.is_log for source in sources) else None
         return replace(self, windows=windows or self.windows)
+
+    def tuned(self, tuning: Tuning) -> PipelineSpec:
+        """Return it with what people have changed while the service runs."""
+        budget = self.coordination.budget
+        if tuning.false_alarms is not None:
+            budget = replace(budget, per_day=tuning.false_alarms)
+        added = read_allow_list(tuning.allow_rules, "allow-rules")
+        return replace(
+            self,
+            coordination=replace(self.coordination, budget=budget),
+            allowed=AllowList(self.allowed.rules + added.rules),
+        )
 
 
 @dataclass(slots=True)
@@ -209,6 +221,7 @@ class Pipeline:
 
     def __init__(self, spec: PipelineSpec, store: Store, observer: Observer = SILENT) -> None:
         self._spec = spec
+        self._tuned = Tuning(), spec
         self._store = store
         self._observer = observer
         self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
@@ -254,7 +267,8 @@ class Pipeline:
         with self._store.begin() as unit:
             known = _known(unit, counts)
             usual = self._habits.get(unit, counts.sensor, counts.end - counts.start)
-            alerts = begin(counts, verdicts, known, self._allowed(unit, counts.sensor), usual)
+            allowed = self._allowed(unit, counts.sensor, self._tuned_spec(unit))
+            alerts = begin(counts, verdicts, known, allowed, usual)
             unit.save_alerts(alerts)
         for kind in _opened(alerts, known):
             self._observer.opened(kind)
@@ -306,18 +320,18 @@ class Pipeline:
             return self._analyse(unit, counts, digest)
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> _News:
-        stage, length = self._observer.stage, counts.end - counts.start
+        stage, length, spec = self._observer.stage, counts.end - counts.start, self._tuned_spec(unit)
         with stage("patterns"):
             followers = self._followers(unit, counts)
         with stage("sources"):
             verdicts = judge(counts, self._spec.thresholds)
             known = _known(unit, counts)
-            allowed = self._allowed(unit, counts.sensor)
+            allowed = self._allowed(unit, counts.sensor, spec)
             usual = self._habits.get(unit, counts.sensor, length)
             alerts = follow(counts, verdicts, known, _main_patterns(followers), allowed, usual)
         if length >= SHORTEST:
             with stage("groups"):
-                alerts += self._groups(unit, counts, verdicts, known, allowed)
+                alerts += self._groups(unit, counts, spec.coordination, verdicts, known, allowed)
         if (now := usual.after(counts)) is not usual:
             self._habits.put(unit, counts.sensor, length, counts.id, now)
         patterns = tuple(found.pattern.id for found in followers)
@@ -335,9 +349,16 @@ class Pipeline:
         for kind in news.opened:
             self._observer.opened(kind)
 
-    def _allowed(self, unit: Unit, sensor: str) -> AllowList:
+    def _allowed(self, unit: Unit, sensor: str, spec: PipelineSpec) -> AllowList:
         """Return what need not be told: by the allow-list, and by what people said of the sensor's patterns."""
-        return replace(self._spec.allowed, judged=JudgedPatterns(tuple(unit.hushed_patterns(sensor))))
+        return replace(spec.allowed, judged=JudgedPatterns(tuple(unit.hushed_patterns(sensor))))
+
+    def _tuned_spec(self, unit: Unit) -> PipelineSpec:
+        """Return what holds for a window: the rules are read in its transaction, and parsed when they change."""
+        tuning = unit.tuning()
+        if tuning != self._tuned[0]:
+            self._tuned = tuning, self._spec.tuned(tuning)
+        return self._tuned[1]
 
     def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
         # Windows that slide over a day show the same patterns again and again: one of them is enough.
@@ -354,6 +375,7 @@ class Pipeline:
         self,
         unit: Unit,
         counts: WindowCounts,
+        spec: CoordinationSpec,
         verdicts: Sequence[Verdict],
         known: Sequence[Alert],
         allowed: AllowList,
@@ -361,7 +383,7 @@ class Pipeline:
         """Return the alerts of groups; the history that they rest on goes on with this window."""
         length = counts.end - counts.start
         history = self._histories.get(unit, counts.sensor, length)
-        alerts = groups_of(counts, history, self._spec.coordination, verdicts, known, allowed)
+        alerts = groups_of(counts, history, spec, verdicts, known, allowed)
         self._histories.put(unit, counts.sensor, length, counts.id, history)
         return alerts
 

@@ -24,6 +24,10 @@ class Status(StrEnum):
     MUTED = "muted"
 
 
+HUSHED = (Status.BENIGN, Status.MUTED)
+"""What a person says of a pattern whose alerts need not be told."""
+
+
 class State(StrEnum):
     """Whether a pattern is looked for."""
 
@@ -126,7 +130,7 @@ class Pattern(_WithForm):
     @property
     def hushed(self) -> bool:
         """Whether what it explained when a person judged it need not be told."""
-        return self.status in (Status.BENIGN, Status.MUTED)
+        return self.status in HUSHED
 
     @property
     def form(self) -> Form:

@@ -1,42 +1,42 @@
-"""Which patterns are judged benign or muted: each window asks for them."""
+"""What patterns are listed by, and which alerts have ended."""
 
 from __future__ import annotations
 
-import json
-
 from alembic import op
-from sqlalchemy import Boolean, Column, String, Text, bindparam, column, select, table, update
+from sqlalchemy import Boolean, Column, String, Text
+
+from service.store.migrations import carried_0003 as carried
 
 revision = "0003"
 down_revision = "0002"
 
-_patterns = table("patterns", column("id", String), column("document", Text), column("hushed", Boolean))
 _NUMBERED = {"sqlite_autoincrement": True}
-_HUSHED = ("benign", "muted")
+_PATTERN_COLUMNS = {"status": String, "state": String, "services": Text}
 
 
 def upgrade() -> None:
-    """Add the column, and fill it from the patterns."""
+    """Add the columns, and fill them with what is known."""
     with op.batch_alter_table("patterns") as batch:
-        batch.add_column(Column("hushed", Boolean))
-    bind = op.get_bind()
-    bind.execute(update(_patterns).values(hushed=False))
-    hushed = [
-        {"judged": row.id}
-        for row in bind.execute(select(_patterns.c.id, _patterns.c.document))
-        if json.loads(row.document)["status"] in _HUSHED
-    ]
-    if hushed:
-        bind.execute(update(_patterns).where(_patterns.c.id == bindparam("judged")).values(hushed=True), hushed)
-    # SQLite makes the table anew, and would forget that numbers are never given twice.
+        for name, kind in _PATTERN_COLUMNS.items():
+            batch.add_column(Column(name, kind))
+    with op.batch_alter_table("alerts") as batch:
+        batch.add_column(Column("ended", Boolean))
+    carried.fill_patterns(op.get_bind())
+    carried.fill_ended(op.get_bind())
+    # SQLite makes the tables anew, and would forget that numbers are never given twice.
     with op.batch_alter_table("patterns", table_kwargs=_NUMBERED) as batch:
-        batch.alter_column("hushed", nullable=False)
-    op.create_index("patterns_hushed", "patterns", ["sensor", "hushed", "last_seen_ns"])
+        for name in _PATTERN_COLUMNS:
+            batch.alter_column(name, nullable=False)
+    with op.batch_alter_table("alerts", table_kwargs=_NUMBERED) as batch:
+        batch.alter_column("ended", nullable=False)
+    op.create_index("alerts_going_on", "alerts", ["sensor", "ended", "open_until_ns"])
 
 
 def downgrade() -> None:
-    """Take it away, and what is remembered of sources."""
-    op.execute("DELETE FROM memories WHERE part = 'sources'")
-    op.drop_index("patterns_hushed", "patterns")
+    """Take them away; the documents hold the same."""
+    op.drop_index("alerts_going_on", "alerts")
+    with op.batch_alter_table("alerts", table_kwargs=_NUMBERED) as batch:
+        batch.drop_column("ended")
     with op.batch_alter_table("patterns", table_kwargs=_NUMBERED) as batch:
-        batch.drop_column("hushed")
+        for name in _PATTERN_COLUMNS:
+            batch.drop_column(name)
