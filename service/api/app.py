@@ -67,8 +67,8 @@ def create_app(
 ) -> FastAPI:
     """Return the application; it closes neither the store nor anything else that it was given.
 
-    Without a `gate` everybody may do everything. The application's `state.streams` are open streams of alerts, to be
-    closed before it is stopped.
+    Without a `gate` everybody may do everything. `state.streams` of the application are open streams of alerts, to
+    be closed before it is stopped.
     """
     app = _Application(
         title="Yocho",
