@@ -144,13 +144,8 @@ def fit_scores(scores: Floats, days: float, budget: float, tests: float) -> Scor
 
     `scores` are one for each incident, without those below some floor. As many are fitted as are four times the
     `budget` a day, but at least ten. Probability-weighted moments (Hosking & Wallis 1987, eq. 9): better than
-    <<<<<<< HEAD
-    likelihood for so few. The shape is held between 0 and 1: tails of traffic do not end. Fewer than three scores
-    or less than a minute are no past.
-    =======
     likelihood for so few. The shape is held between 0 and 1: tails of traffic do not end. Fewer than three scores,
     or less than a minute, are no past.
-    >>>>>>> main
     """
     ordered = np.sort(np.asarray(scores, np.float64))[::-1]
     wanted = int(max(_FEW_PEAKS, np.ceil(4 * budget * days)))
