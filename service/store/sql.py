@@ -12,7 +12,7 @@ from service.alerts.alert import Alert
 from service.errors import InputError, StoreError, WindowConflictError
 from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
-from service.patterns.pattern import Pattern
+from service.patterns.pattern import HUSHED, Pattern
 from service.store import documents, tables
 from service.store.allow_rules import SqlAllowRules
 from service.store.audit import SqlAudit
@@ -24,6 +24,7 @@ from service.store.jobs import SqlJobs
 from service.store.overview import SqlOverview
 from service.store.paging import page_of
 from service.store.repository import (
+    MOST_HUSHED,
     MOST_VERSIONS,
     AlertQuery,
     Memory,
@@ -240,6 +241,16 @@ class _SqlUnit:
         if query.service is not None:
             rows = rows.where(table.c.services.contains(f" {query.service} ", autoescape=True))
         return self._page(table, rows, query, documents.read_pattern)
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        table = tables.patterns
+        query = (
+            select(table.c.document)
+            .where(table.c.sensor == sensor, table.c.status.in_([status.value for status in HUSHED]))
+            .order_by(table.c.last_seen_ns.desc(), table.c.sequence)
+            .limit(MOST_HUSHED)
+        )
+        return [documents.read_pattern(document) for document in self._connection.scalars(query)]
 
     def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
         table = tables.patterns
