@@ -56,9 +56,7 @@ def close_window(
     answered = kernels.over_tcp(order, source, pairs.target, pairs.service, pairs.answered)
     dark = np.zeros(len(source), np.bool_)
     if seen_until is None and shed == Shed():
-        kernels.mark_dark(
-            sources, source, pairs.target, pairs.service, answered, DARK_SOURCES, DARK_SERVICES, dark
-        )
+        kernels.mark_dark(sources, source, pairs.target, pairs.service, answered, DARK_SOURCES, DARK_SERVICES, dark)
     totals, samples = _by_target(len(sources), order, source, pairs, answered, hosts)
     order = by_service(source, pairs.service, bits)
     rows = _by_service(order, source, pairs, answered, dark, totals.most_targets)
@@ -88,7 +86,12 @@ def _tool_counts(n: int, source: Ints, pairs: Pairs) -> ToolCounts:
 
 
 def _by_service(
-    order: Ints, source: Ints, pairs: Pairs, answered: NDArray[np.bool_], dark: NDArray[np.bool_], most_targets: Ints
+    order: Ints,
+    source: Ints,
+    pairs: Pairs,
+    answered: NDArray[np.bool_],
+    dark: NDArray[np.bool_],
+    most_targets: Ints,
 ) -> ServiceCounts:
     """Aggregate by (source, service), and fill in `SourceTotals.most_targets`."""
     sources, services, sums = kernels.sum_services(

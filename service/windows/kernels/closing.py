@@ -12,17 +12,19 @@ from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
 from service.windows.kernels.sorting import PLACE, by_service, numbered, sort
 
-BUILT_ON = ""
+BUILT_ON = "84e5137b71b1c86e"
 
 ATTEMPTS, TARGETS, ANSWERED, PROBED, DARK, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
 """Rows of the sums of `sum_services`."""
+
+TRACEROUTE_FIRST, TRACEROUTE_LAST = 1 << 16 | 33434, 1 << 16 | 33534
+"""Traceroute's classic port range, of UDP: 33434 and the 100 after it, together one service."""
 
 _MEANS = 3  # service.capture.services.Means
 _PORTS = 0
 _SHOWN = 32  # service.capture.tools.Marks
 _TCP, _ARP = 0, 4  # service.capture.services.Protocol
 _HTTPS, _QUIC = 443, 1 << 16 | 443
-_TRACEROUTE_FIRST, _TRACEROUTE_LAST = 1 << 16 | 33434, 1 << 16 | 33534
 _V4 = 0xFFFF << 32  # service.capture.address.V4_PREFIX
 _INTERNED = 0xF0000000  # service.capture.hosts
 
@@ -35,7 +37,10 @@ def over_tcp(
     service: NDArray[np.int32],
     answered: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Return which pairs are answered, QUIC also where the target took part over TCP; `order` is by target."""
+    """Return which pairs are answered, QUIC also where the target took part over TCP; `order` is by target.
+
+    Browsers try HTTP/3 first; where UDP is filtered, they go on over TCP with the same server (RFC 9114, 3.1).
+    """
     tried = False
     for i in range(len(service)):
         tried |= service[i] == _QUIC and not answered[i]
@@ -85,7 +90,7 @@ def sum_targets(
         while True:
             services += 1
             if not answered[at] and not expired[at]:
-                if _TRACEROUTE_FIRST <= service[at] <= _TRACEROUTE_LAST:
+                if TRACEROUTE_FIRST <= service[at] <= TRACEROUTE_LAST:
                     traced = True
                 else:
                     unanswered += 1
@@ -120,7 +125,7 @@ def sum_services(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
     """Add up pairs by source and service; `order` is by service, and `most_targets` is zeros.
 
-    Pairs of at most `few` tries are probed. Returns of each row the source, the service, and the sums, shape (7, r).
+    Pairs of at most `few` tries are probed. Returns the source and the service of r rows, and sums, shape (7, r).
     """
     count = 0
     for i in range(len(order)):
@@ -227,7 +232,7 @@ def _hash(host: int, words: NDArray[np.int64]) -> np.uint64:
 def sample(
     target: NDArray[np.uint32], targets: NDArray[np.int64], most: int, words: NDArray[np.int64]
 ) -> NDArray[np.uint32]:
-    """Return the targets with the smallest hashes, at most so many of each group, in the order in which they are given.
+    """Return the targets with the smallest hashes, at most so many of each group, in the order that they have.
 
     `target` lists those of one group after another, `targets` says how many each has; `words` are the addresses of
     `service.capture.hosts.HostTable`.
@@ -246,9 +251,11 @@ def sample(
         for i in range(many):
             ranks[i] = _hash(np.int64(mine[i]), words)
         last = np.partition(ranks, most - 1)[most - 1]
-        full = count + most
+        ties = most - (ranks < last).sum()
         for i in range(many):
-            if ranks[i] <= last and count < full:
+            if ranks[i] == last:
+                ties -= 1
+            if ranks[i] < last or (ranks[i] == last and ties >= 0):
                 kept[count] = mine[i]
                 count += 1
     return kept

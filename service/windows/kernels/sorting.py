@@ -1,7 +1,7 @@
 """Sorting by whole numbers, without comparing them: a radix sort, least digit first.
 
-What is sorted is words: a key of up to 32 bits above the place, 32 bits, from which it came. So words are moved, and
-nothing is looked up. Digits that all words share cost no pass.
+What is sorted is words: a key of up to 32 bits, above the place from which it came, 32 bits. So words are moved,
+and nothing is looked up. Digits that all words share cost no pass.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _FEW = 1 << 10
 
 
 @compiled
-def sort(words: NDArray[np.int64], spare: NDArray[np.int64], bits: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def sort(
+    words: NDArray[np.int64], spare: NDArray[np.int64], bits: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sort words by the lowest bits of their keys, equal ones in their order.
 
     Returns the sorted words and the array that is left over; both are those that were given.

@@ -1,8 +1,8 @@
 """The compiled loops over attempts: counts by (source, target, service).
 
-A table is two arrays. `rows`, of shape (room, 4), has one row for each pair, in the order in which they came: source
-and target; service, tries and marks; first and last attempt. `places`, a power of two of them, tells by the hash of
-a pair which row is its own, counted from 1; 0 is free.
+A table is two arrays. `rows`, of shape (room, 4), has one row for each pair, in the order in which they came:
+source and target; service, tries and marks; first attempt; last attempt. `places`, a power of two of them, tells by
+the hash of a pair which row is its own, counted from 1; 0 is free.
 """
 
 from __future__ import annotations
@@ -21,20 +21,40 @@ TRIES_MASK = (1 << 32) - 1
 USED, ANSWERED, EXPIRED, REFUSED = 1, 2, 4, 8
 TOOLS_MASK = 63
 
+_AHEAD = 32
+
 _ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
 
 
 @compiled
-def _find(places: NDArray[np.int32], rows: NDArray[np.int64], ends: int, service: int) -> int:
-    """Return the place of a pair, or the free one where it belongs."""
+def _hash(ends: int, service: int) -> int:
+    return np.int64(mix64(np.int64(mix64(ends)) + service))
+
+
+@compiled
+def _find(places: NDArray[np.int32], rows: NDArray[np.int64], at: int, ends: int, service: int) -> int:
+    """Return the place of a pair, or the free one where it belongs; `at` is its hash."""
     mask = len(places) - 1
-    at = np.int64(mix64(np.int64(mix64(ends)) + service)) & mask
+    at &= mask
     while places[at]:
         row = places[at] - 1
         if rows[row, ENDS] == ends and rows[row, COUNTS] >> SERVICE_SHIFT == service:
             return at
         at = (at + 1) & mask
     return at
+
+
+@compiled
+def _touch(places: NDArray[np.int32], hashes: NDArray[np.int64], count: int) -> None:
+    """Have the places of some pairs at hand: what is asked for together arrives together.
+
+    The last hash is no pair's. It is written since nothing would be read if nobody cared.
+    """
+    mask = len(places) - 1
+    touched = np.int64(0)
+    for i in range(count):
+        touched ^= places[hashes[i] & mask]
+    hashes[-1] = touched
 
 
 @compiled
@@ -102,11 +122,18 @@ def count(
     """
     sampled = 0
     strayed = 0
+    hashes = np.empty(_AHEAD + 1, np.int64)
     for i in range(begin, len(time)):
+        ahead = (i - begin) % _AHEAD
+        if ahead == 0:
+            last = min(i + _AHEAD, len(time))
+            for j in range(i, last):
+                hashes[j - i] = _hash(np.int64(source[j]) << 32 | np.int64(target[j]), np.int64(service[j]))
+            _touch(places, hashes, last - i)
         if used * 2 > len(places) and used < most:
             return i, used, sampled, strayed
         ends = np.int64(source[i]) << 32 | np.int64(target[i])
-        at = _find(places, rows, ends, np.int64(service[i]))
+        at = _find(places, rows, hashes[ahead], ends, np.int64(service[i]))
         row = places[at] - 1
         if outcome[i] == _ATTEMPT:
             if row < 0:
@@ -171,7 +198,7 @@ def merge(
             if halvings and _zeros(ends & 0xFFFFFFFF, service) < halvings:
                 sampled += tries
                 continue
-        at = _find(places, rows, ends, service)
+        at = _find(places, rows, _hash(ends, service), ends, service)
         if places[at] == 0:
             if used == most:
                 return i, used, sampled
@@ -192,18 +219,28 @@ def merge(
 
 
 @compiled
+def _free(places: NDArray[np.int32], row: NDArray[np.int64]) -> int:
+    """Return the free place of a pair that is not in the table."""
+    mask = len(places) - 1
+    at = _hash(row[ENDS], row[COUNTS] >> SERVICE_SHIFT) & mask
+    while places[at]:
+        at = (at + 1) & mask
+    return at
+
+
+@compiled
 def move(small: NDArray[np.int32], rows: NDArray[np.int64], large: NDArray[np.int32]) -> None:
     """Fill the empty places of a larger table with those of a smaller one, in their order."""
     for row in small:
         if row:
-            large[_find(large, rows, rows[row - 1, ENDS], rows[row - 1, COUNTS] >> SERVICE_SHIFT)] = row
+            large[_free(large, rows[row - 1])] = row
 
 
 @compiled
 def fill(rows: NDArray[np.int64], used: int, places: NDArray[np.int32]) -> None:
     """Fill the empty places of a table with its rows, in their order."""
     for row in range(used):
-        places[_find(places, rows, rows[row, ENDS], rows[row, COUNTS] >> SERVICE_SHIFT)] = row + 1
+        places[_free(places, rows[row])] = row + 1
 
 
 @compiled
