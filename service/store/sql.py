@@ -12,7 +12,7 @@ from service.alerts.alert import Alert
 from service.errors import InputError, StoreError, WindowConflictError
 from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
-from service.patterns.pattern import Pattern
+from service.patterns.pattern import HUSHED, Pattern
 from service.store import documents, tables
 from service.store.allow_rules import SqlAllowRules
 from service.store.audit import SqlAudit
@@ -26,6 +26,7 @@ from service.store.overview import SqlOverview
 from service.store.paging import page_of
 from service.store.pruning import SqlPruning
 from service.store.repository import (
+    MOST_HUSHED,
     MOST_VERSIONS,
     AlertQuery,
     Memory,
@@ -77,10 +78,10 @@ class _SqlUnit:
         self.overview = SqlOverview(connection)
         self._written: set[str] = set()
         self.gauges = SqlGauges(connection)
-        self.days = SqlDays(connection)
-        self.pruning = SqlPruning(connection)
         self.jobs = SqlJobs(connection)
         self.sensors = SqlSensors(connection)
+        self.days = SqlDays(connection)
+        self.pruning = SqlPruning(connection)
         self.tokens = SqlTokens(connection)
         self.audit = SqlAudit(connection)
 
@@ -246,6 +247,16 @@ class _SqlUnit:
         if query.service is not None:
             rows = rows.where(table.c.services.contains(f" {query.service} ", autoescape=True))
         return self._page(table, rows, query, documents.read_pattern)
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        table = tables.patterns
+        query = (
+            select(table.c.document)
+            .where(table.c.sensor == sensor, table.c.status.in_([status.value for status in HUSHED]))
+            .order_by(table.c.last_seen_ns.desc(), table.c.sequence)
+            .limit(MOST_HUSHED)
+        )
+        return [documents.read_pattern(document) for document in self._connection.scalars(query)]
 
     def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
         table = tables.patterns

@@ -17,6 +17,8 @@ from service.work.worker import Worker, WorkSpec
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.store.jobs import Job
     from service.store.sql import SqlStore
     from service.windows.counts import WindowCounts
@@ -55,10 +57,10 @@ def kept(store: SqlStore) -> dict[str, list[Any]]:
         return found
 
 
-def a_worker(store: SqlStore, name: str = "", **details: Any) -> Worker:
+def a_worker(store: SqlStore, name: str = "", keep: Callable[[], bool] = lambda: False, **details: Any) -> Worker:
     """Return a worker that knows nothing yet."""
     spec = PipelineSpec()
-    return Worker(WorkSpec(**details), store, Analyst(spec), Parser(spec, Limits()), name=name)
+    return Worker(WorkSpec(**details), store, Analyst(spec), Parser(spec, Limits()), name=name, keep=keep)
 
 
 class Worked(Intake):
