@@ -18,6 +18,7 @@ from service.commands import (
     selfcheck,
     serve,
     settings,
+    token,
     watch,
     worker,
 )
@@ -74,7 +75,20 @@ def build_cli(parts: Parts) -> typer.Typer:
         parts.configure(config, assignments or [])
 
     screen = Screen()
-    for command in (scan, watch, serve, worker, collect, demo, selfcheck, calibrate, doctor, settings, database):
+    for command in (
+        scan,
+        watch,
+        serve,
+        worker,
+        collect,
+        demo,
+        selfcheck,
+        calibrate,
+        doctor,
+        settings,
+        database,
+        token,
+    ):
         command.add(app, parts, screen)
     return app
 

@@ -13,6 +13,10 @@ from service.store.memory import MemoryStore
 from service.store.repository import AlertQuery, PatternQuery
 from service.store.sql import SqlStore
 from service.windows.counts import WindowCounts
+from tests.capture.frames import SYN, V4, built
+from tests.capture.logs.writing import FLOWS, TABLE_HEADER, table_line
+from tests.capture.wrapping import TUNNELS
+from tests.packets import Frame, pcap
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 MINUTE = 60 * SECOND
@@ -120,3 +124,20 @@ def test_a_restart_goes_on_with_what_is_remembered_of_groups(tmp_path: Path) -> 
         (Kind.COORDINATED, ("tcp/9527",), 3)
     ]
     assert run("restarted.db", range(5, 27, 4)) == undisturbed
+
+
+def test_the_receipt_of_a_capture_tells_of_tunnels(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    packets = [built(V4 / SYN), built(TUNNELS["gre"][1](V4 / SYN)), built(TUNNELS["vxlan"][1](V4 / SYN))]
+    path.write_bytes(pcap([Frame(START, packet) for packet in packets], link=101))
+    receipt = pipeline.accept_capture(path, "edge")
+    assert (receipt.packets, receipt.flows) == (3, 0)
+    assert receipt.tunnelled == {"gre": 1, "vxlan": 1}
+
+
+def test_the_receipt_of_a_log_tells_of_flows(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TABLE_HEADER + "".join(map(table_line, FLOWS)))
+    receipt = pipeline.accept_capture(path, "edge")
+    assert (receipt.packets, receipt.flows, receipt.attempts) == (0, len(FLOWS), len(FLOWS))
+    assert receipt.tunnelled == {}

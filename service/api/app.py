@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from service.api import problems
+from service.api.access import AccessMiddleware
+from service.api.headers import HeadersMiddleware
 from service.api.problems import Problem
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.health import HealthRoutes, MetricRoutes
@@ -20,6 +22,7 @@ from service.observe import SILENT, Observer
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from service.api.access import Gate
     from service.api.ingest import Ingest
     from service.api.spec import ApiSpec
     from service.store.repository import Store
@@ -41,18 +44,32 @@ _TAGS = [
 _NOBODY = Outside()
 
 
-def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str, outside: Outside = _NOBODY) -> FastAPI:
-    """Return the application; it closes neither the store nor anything else that it was given."""
+def create_app(
+    spec: ApiSpec,
+    ingest: Ingest,
+    store: Store,
+    version: str,
+    outside: Outside = _NOBODY,
+    gate: Gate | None = None,
+) -> FastAPI:
+    """Return the application; it closes neither the store nor anything else that it was given.
+
+    Without a `gate` everybody may do everything.
+    """
     app = _Application(
         title="Yocho",
         version=version,
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         redoc_url=None,
+        docs_url=None,
         redirect_slashes=False,
     )
     app.observer = outside.observer
     problems.install(app)
+    if gate is not None:
+        app.add_middleware(AccessMiddleware, gate=gate)
+    app.add_middleware(HeadersMiddleware)
     app.include_router(WindowRoutes(spec, ingest, store).router())
     app.include_router(PatternRoutes(store).router())
     app.include_router(AlertRoutes(store).router())

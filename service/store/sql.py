@@ -15,12 +15,14 @@ from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, tables
+from service.store.audit import SqlAudit
 from service.store.backend import failures, open_backend
 from service.store.cursor import read_cursor, write_cursor
 from service.store.gauges import SqlGauges
 from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
 from service.store.schema import Schema
 from service.store.statements import add_new, replace
+from service.store.tokens import SqlTokens
 from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class _SqlUnit:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.gauges = SqlGauges(connection)
+        self.tokens = SqlTokens(connection)
+        self.audit = SqlAudit(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
