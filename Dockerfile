@@ -20,8 +20,7 @@ RUN /opt/yocho/bin/yocho scan --format jsonl /tmp/lab.pcap > /dev/null
 RUN find /opt/yocho/lib -type d \( -name tests -o -name labextension \) -prune -exec rm -rf {} +
 
 FROM python:3.11-slim-bookworm
-ENV PATH=/opt/yocho/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CACHE_DIR=/var/cache/yocho YOCHO_DATABASE=/data/yocho.db
+ENV PATH=/opt/yocho/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/var/cache/yocho
 # Folders of volumes are made here: a new volume takes their owner over.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin yocho \
  && mkdir -p /data /spool /secrets/api /secrets/store /secrets/prometheus /secrets/grafana /secrets/sensor \
@@ -36,6 +35,7 @@ RUN python -c "import os, shutil, struct, sys; \
 shutil.copy(os.path.realpath('/opt/yocho/bin/python'), '/opt/yocho/bin/python-sensor'); \
 os.setxattr('/opt/yocho/bin/python-sensor', 'security.capability', struct.pack('<5I', 0x02000001, 3 << 12, 0, 0, 0))"
 USER yocho
+# The SQLite file is here, unless YOCHO_DATABASE or YOCHO_DATABASE_FILE names another database.
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
