@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.files import DEPLOY, ROOT, document, known_series, series_in, variables_in
+from tests.deploy.files import DEPLOY, ROOT, document, known_series, known_variables, series_in, variables_in
 
 PROMETHEUS = DEPLOY / "prometheus"
 RULES: list[dict[str, Any]] = [
@@ -81,7 +81,7 @@ def test_panels_have_ids_of_their_own_and_the_provisioned_source() -> None:
 
 
 def test_panels_do_not_overlap() -> None:
-    places = set()
+    places: set[tuple[int, int]] = set()
     for panel in PANELS:
         at = panel["gridPos"]
         cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
@@ -97,8 +97,6 @@ def test_the_dashboard_is_where_its_provider_looks() -> None:
 
 
 def test_settings_that_descriptions_name_exist() -> None:
-    from tests.deploy.files import known_variables  # noqa: PLC0415  (only here)
-
     assert variables_in((PROMETHEUS / "alerts.yml").read_text()) <= known_variables()
 
 
