@@ -16,7 +16,7 @@ from service.observe import SILENT, Observer, identified
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import Receipt
 from service.store.findings import Findings
-from service.store.repository import Memory, MemoryKey, Part, WindowRecord
+from service.store.repository import Memory, MemoryKey, Part, Tuning, WindowRecord
 from service.windows.matrix import count_matrix
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ class AnalysisSpec(Protocol):
         """How groups are found."""
         ...
 
+    def tuned(self, tuning: Tuning) -> AnalysisSpec:
+        """Return it with what people have changed while the service runs."""
+        ...
+
     @property
     def allowed(self) -> AllowList:
         """Sources whose scans are kept, and not told."""
@@ -91,6 +95,7 @@ class Analyst:
     def __init__(self, spec: AnalysisSpec, observer: Observer = SILENT, *, durable: bool = True) -> None:
         """Memories are written if the store is `durable`; without, they live here."""
         self._spec = spec
+        self._tuned: tuple[Tuning, AnalysisSpec] = Tuning(), spec
         self._observer = observer
         self._durable = durable
         self._finders: _AtHand[PatternFinder] = _AtHand()
@@ -128,26 +133,34 @@ class Analyst:
         with self._observer.stage("look"):
             verdicts = judge(counts, self._spec.thresholds)
             known = _known(reader, counts) if verdicts else ()
-            alerts = begin(counts, verdicts, known, self._spec.allowed)
+            allowed = self._tuned_spec(reader).allowed if verdicts else self._spec.allowed
+            alerts = begin(counts, verdicts, known, allowed)
         receipt = Receipt(counts.id, repeated=False, patterns=(), alerts=tuple(alert.id for alert in alerts))
         return receipt, Findings(tuple(alerts), opened=_opened(alerts, known)) if alerts else None
 
     def _analyse(self, reader: Known, counts: WindowCounts, digest: str) -> Findings:
         memories: list[tuple[MemoryKey, Memory]] = []
-        stage = self._observer.stage
+        stage, spec = self._observer.stage, self._tuned_spec(reader)
         with stage("patterns"):
             update = self._patterns(reader, counts, memories)
         followers = update.followers if update else []
         with stage("sources"):
             verdicts = judge(counts, self._spec.thresholds)
             known = _known(reader, counts)
-            alerts = follow(counts, verdicts, known, _main_patterns(followers), self._spec.allowed)
+            alerts = follow(counts, verdicts, known, _main_patterns(followers), spec.allowed)
         if counts.end - counts.start >= SHORTEST:
             with stage("groups"):
-                alerts += self._groups(reader, counts, verdicts, known, memories)
+                alerts += self._groups(reader, counts, spec.coordination, (verdicts, known), memories)
         patterns = tuple(found.pattern.id for found in followers)
         record = WindowRecord(counts, digest, patterns, tuple(alert.id for alert in alerts))
         return Findings(tuple(alerts), record, update, tuple(memories), _opened(alerts, known))
+
+    def _tuned_spec(self, reader: Known) -> AnalysisSpec:
+        """Return what holds for a window: the rules are read in its transaction, and parsed when they change."""
+        tuning = reader.tuning()
+        if tuning != self._tuned[0]:
+            self._tuned = tuning, self._spec.tuned(tuning)
+        return self._tuned[1]
 
     def _patterns(
         self, reader: Known, counts: WindowCounts, memories: list[tuple[MemoryKey, Memory]]
@@ -170,14 +183,14 @@ class Analyst:
         self,
         reader: Known,
         counts: WindowCounts,
-        verdicts: Sequence[Verdict],
-        known: Sequence[Alert],
+        spec: CoordinationSpec,
+        single: tuple[Sequence[Verdict], Sequence[Alert]],
         memories: list[tuple[MemoryKey, Memory]],
     ) -> list[Alert]:
         """Return the alerts of groups; the history that they rest on goes on with this window."""
         key = MemoryKey(counts.sensor, counts.end - counts.start, Part.GROUPS)
         history = self._history(reader, key)
-        alerts = groups_of(counts, history, self._spec.coordination, verdicts, known)
+        alerts = groups_of(counts, history, spec, *single)
         self._histories.keep(key, counts.id, history)
         if self._durable:
             memories.append((key, Memory(counts.id, to_bytes(history))))

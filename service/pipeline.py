@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.alerts.allow import AllowList
+from service.alerts.allow import AllowList, read_allow_list
 from service.alerts.groups import CoordinationSpec
 from service.alerts.threshold import Thresholds
 from service.analysis import Analyst
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
     from service.store.findings import Findings
-    from service.store.repository import Store, Unit
+    from service.store.repository import Store, Tuning, Unit
     from service.windows.counts import WindowCounts
 
 
@@ -54,6 +54,18 @@ class PipelineSpec:
         """Return what recorded traffic is read by: as a log only if all of it is one."""
         windows = self.log_windows if all(source.is_log for source in sources) else None
         return replace(self, windows=windows or self.windows)
+
+    def tuned(self, tuning: Tuning) -> PipelineSpec:
+        """Return it with what people have changed while the service runs."""
+        budget = self.coordination.budget
+        if tuning.false_alarms is not None:
+            budget = replace(budget, per_day=tuning.false_alarms)
+        added = read_allow_list(tuning.allow_rules, "allow-rules")
+        return replace(
+            self,
+            coordination=replace(self.coordination, budget=budget),
+            allowed=AllowList(self.allowed.rules + added.rules),
+        )
 
 
 @dataclass(slots=True)

@@ -196,6 +196,11 @@ class Yocho:
                     await super().startup(sockets)
                     ready(_url(listener))
 
+                async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                    # The server waits for open answers, and these never end by themselves.
+                    app.state.streams.close()
+                    await super().shutdown(sockets)
+
             try:
                 Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
@@ -368,6 +373,8 @@ class Yocho:
             max_json_bytes=self._settings.max_json_bytes,
             max_capture_bytes=self._settings.max_capture_bytes,
             max_rows=self._settings.max_rows,
+            false_alarms=self._settings.false_alarms,
+            allow_rules=tuple(rule.text for rule in _read_allow_list(self._settings.allow_list).rules),
         )
         queue = IntakeSpec(self._settings.queue_jobs, self._settings.queue_bytes)
         intake = Intake(queue, store, observer=instruments.observer)

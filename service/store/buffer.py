@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from service.observe import Observer
     from service.patterns.pattern import Pattern
     from service.store.findings import Findings
-    from service.store.repository import Memory, MemoryKey, Placed, Unit, WindowRecord
+    from service.store.repository import Memory, MemoryKey, Placed, Tuning, Unit, WindowRecord
 
 
 class Buffer:
@@ -59,6 +59,10 @@ class Buffer:
         """Let an observer hear of what was flushed, once that is committed."""
         for findings, _ in self._findings:
             findings.tell(observer)
+
+    def tuning(self) -> Tuning:
+        """Return what people have changed."""
+        return self._reader.tuning()
 
     def window(self, window_id: str) -> WindowRecord | None:
         """Return a window, or None."""

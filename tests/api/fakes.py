@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.errors import CaptureError, StoreError
 from service.intake import Intake, IntakeSpec
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
 from service.store.jobs import Added, JobKind
 from service.store.repository import WindowRecord
+from service.store.sql import SqlStore
 from service.windows.wire import read_window
 from tests.builders import MINUTE, START, a_pattern, a_window, an_alert
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from service.api.ingest import Receiving
     from service.receipts import Outcome
     from service.store.jobs import Job
-    from service.store.repository import Reader, Unit
-    from service.store.sql import SqlStore
+    from service.store.repository import Unit
     from service.windows.counts import WindowCounts
 
 
@@ -115,16 +115,14 @@ class AwayIngest(BrokenIngest):
         raise StoreError("database /var/secret.db: disk I/O error")
 
 
-class BrokenStore:
+class BrokenStore(SqlStore):
     """Its disk is gone."""
 
-    durable = False
+    def __init__(self) -> None:
+        """Open nothing."""
 
-    def begin(self, sensor: str | None = None) -> AbstractContextManager[Unit]:
+    def begin(self, sensor: str | None = None) -> AbstractContextManager[Any]:  # type: ignore[override]
         raise StoreError("database /var/secret.db: disk I/O error")
 
-    def read(self) -> AbstractContextManager[Reader]:
+    def read(self) -> AbstractContextManager[Any]:  # type: ignore[override]
         raise StoreError("database /var/secret.db: disk I/O error")
-
-    def close(self) -> None:
-        pass

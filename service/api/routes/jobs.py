@@ -1,8 +1,9 @@
 """Jobs: how far the work is that was accepted."""
 
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from service.api.ingest import Ingest
 from service.api.job_answers import JobOut, job_document
@@ -30,7 +31,9 @@ class JobRoutes:
         )
         return router
 
-    def show(self, job_id: str) -> JobOut:
+    def show(
+        self, job_id: Annotated[str, Path(description="Id of the job", examples=["j0123456789abcdef0123"])]
+    ) -> JobOut:
         """Show whether a job waits, is done, or has failed, and its receipt; receipts are kept for a day."""
         job = self._ingest.job(job_id)
         if job is None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -144,7 +144,7 @@ class WindowRoutes:
 
     def show(
         self,
-        window_id: str,
+        window_id: Annotated[str, Path(description="Id of the window", examples=["w0123456789abcdef0123"])],
         rows: Annotated[int, Query(ge=0, le=MAX_ROWS_SHOWN, description="Rows to list")] = 1000,
         offset: Annotated[int, Query(ge=0, le=10**9, description="Rows to leave out before")] = 0,
     ) -> WindowOut:
