@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import answers, problems, resources
+from service.api import answers, job_answers, problems, resources
 from service.api.access import AccessMiddleware
 from service.api.headers import HeadersMiddleware
 from service.api.routes.alert_stream import AlertStreamRoutes
@@ -139,7 +139,7 @@ def _sent() -> list[type[BaseModel]]:
     """Return the models of all documents that go out."""
     return [
         value
-        for module in (answers, problems, resources)
+        for module in (answers, job_answers, problems, resources)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
     ]

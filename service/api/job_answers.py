@@ -70,8 +70,10 @@ def receipt_document(receipt: Receipt | CaptureReceipt) -> WindowAccepted | Capt
     return CaptureAccepted(
         windows=[_accepted(window) for window in receipt.windows],
         packets=receipt.packets,
+        flows=receipt.flows,
         attempts=receipt.attempts,
         unparsed=dict(receipt.unparsed),
+        tunnelled=dict(receipt.tunnelled),
         damage=receipt.damage,
     )
 

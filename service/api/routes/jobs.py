@@ -11,6 +11,8 @@ from service.api.links import JOBS
 from service.api.problems import problem_responses
 from service.errors import NotFoundError
 
+JobId = Annotated[str, Path(description="Id of the job", examples=["j0123456789abcdef"])]
+
 
 class JobRoutes:
     """Shows jobs."""
@@ -31,9 +33,7 @@ class JobRoutes:
         )
         return router
 
-    def show(
-        self, job_id: Annotated[str, Path(description="Id of the job", examples=["j0123456789abcdef0123"])]
-    ) -> JobOut:
+    def show(self, job_id: JobId) -> JobOut:
         """Show whether a job waits, is done, or has failed, and its receipt; receipts are kept for a day."""
         job = self._ingest.job(job_id)
         if job is None:
