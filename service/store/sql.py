@@ -137,7 +137,7 @@ class _SqlUnit:
 
     def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
         patterns = list(patterns)
-        self._touch({pattern.sensor: pattern.last_seen for pattern in patterns})
+        self._touch({pattern.sensor for pattern in patterns})
         rows = {
             pattern.id: {
                 "id": pattern.id,
@@ -281,11 +281,11 @@ class _SqlUnit:
             ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
             self._connection.execute(stale, ends)
 
-    def _touch(self, sensors: dict[str, int]) -> None:
+    def _touch(self, sensors: set[str]) -> None:
         """Raise the revision of sensors of which something is written: once in a transaction is enough."""
-        for sensor in sorted(sensors.keys() - self._written):
-            self.sensors.touch(sensor, sensors[sensor])
-        self._written |= sensors.keys()
+        for sensor in sorted(sensors - self._written):
+            self.sensors.touch(sensor)
+        self._written |= sensors
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
