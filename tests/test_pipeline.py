@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 from service.alerts.alert import Alert, Kind
+from service.alerts.allow import read_allow_list
 from service.errors import WindowConflictError
+from service.patterns.catalogue import judge
+from service.patterns.pattern import Status
 from service.pipeline import Pipeline, PipelineSpec
+from service.store.allow_rules import KeptRule
 from service.store.memory import MemoryStore
-from service.store.repository import AlertQuery, PatternQuery
+from service.store.repository import AlertQuery, PatternQuery, Tuning
+from service.store.settings import Setting
 from service.store.sql import SqlStore
 from service.windows.counts import WindowCounts
 from tests.capture.frames import SYN, V4, built
@@ -44,6 +49,24 @@ def test_a_scan_becomes_an_alert_that_names_its_pattern(pipeline: Pipeline, stor
     assert pattern is not None
     assert "10.0.0.66" in dict(pattern.members)
     assert pattern.service_count == 100
+
+
+def test_a_scan_of_a_pattern_that_is_judged_muted_is_kept_apart(pipeline: Pipeline, store: MemoryStore) -> None:
+    pipeline.accept(window(ports("10.0.0.66", "10.0.0.1", 100)))
+    with store.begin() as unit:
+        (told,) = unit.alerts(AlertQuery()).items
+        assert told.pattern is not None
+        pattern = unit.pattern(told.pattern)
+        assert pattern is not None
+        muted, version = judge(pattern, Status.MUTED, START)
+        unit.save_patterns([muted], [version])
+    pipeline.accept(window(ports("10.0.0.77", "10.0.0.1", 100), start=START + HOUR))
+    pipeline.accept(window(ports("10.0.0.88", "10.0.0.1", 120), start=START + 2 * HOUR))
+    with store.read() as reader:
+        (kept,) = reader.alerts(AlertQuery(allowed=True)).items
+        assert (kept.sources, kept.evidence.pairs) == (("10.0.0.77",), 100)
+        assert kept.allowed_by == f"pattern {pattern.id} judged muted"
+        assert [alert.sources for alert in reader.alerts(AlertQuery()).items] == [("10.0.0.88",), told.sources]
 
 
 def test_the_same_window_again_changes_nothing(pipeline: Pipeline, store: MemoryStore) -> None:
@@ -124,6 +147,30 @@ def test_a_restart_goes_on_with_what_is_remembered_of_groups(tmp_path: Path) -> 
         (Kind.COORDINATED, ("tcp/9527",), 3)
     ]
     assert run("restarted.db", range(5, 27, 4)) == undisturbed
+
+
+def test_a_rule_that_is_added_holds_from_the_next_window_on(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path}/yocho.db")
+    pipeline = Pipeline(PipelineSpec(), store)
+    pipeline.accept(window(ports("10.0.0.66", "10.0.0.1", 100)))
+    with store.begin() as unit:
+        unit.allow_rules.add(KeptRule("10.0.0.67", "our own", 1, "ann"))
+        unit.settings.put(Setting("false_alarms", 0, 1, "ann"))
+    pipeline.accept(window(ports("10.0.0.67", "10.0.0.1", 100), start=START + MINUTE))
+    with store.read() as unit:
+        (told,) = unit.alerts(AlertQuery()).items
+        (allowed,) = unit.alerts(AlertQuery(allowed=True)).items
+    store.close()
+    assert (told.sources, told.allowed_by) == (("10.0.0.66",), None)
+    assert (allowed.sources, allowed.allowed_by) == (("10.0.0.67",), "10.0.0.67")
+
+
+def test_what_people_change_is_added_to_what_is_configured() -> None:
+    spec = PipelineSpec(allowed=read_allow_list(["udp/161"], "file"))
+    tuned = spec.tuned(Tuning(false_alarms=7.0, allow_rules=("192.0.2.7",)))
+    assert [rule.text for rule in tuned.allowed.rules] == ["udp/161", "192.0.2.7"]
+    assert tuned.coordination.budget.per_day == 7.0
+    assert spec.tuned(Tuning()) == spec
 
 
 def test_the_receipt_of_a_capture_tells_of_tunnels(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
-from service.errors import CaptureError, InputError, NotFoundError, StoreError, WindowConflictError
+from service.errors import BusyError, CaptureError, InputError, NotFoundError, StoreError, WindowConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +28,9 @@ MAX_ERRORS = 20
 """Faulty fields that are listed; one mistake is often made in every row."""
 
 _LONGEST_FIELD = 200
+
+_STORE_RETRY = "5"
+"""Seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +100,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(CaptureError)(_on_capture)
     app.exception_handler(NotFoundError)(_on_missing)
     app.exception_handler(WindowConflictError)(_on_conflict)
+    app.exception_handler(BusyError)(_on_busy)
     app.exception_handler(StoreError)(_on_store)
     app.exception_handler(ClientDisconnect)(_on_disconnect)
     app.exception_handler(Exception)(_on_defect)
@@ -126,7 +131,19 @@ def _on_http(request: Request, error: HTTPException) -> Response:
     if detail == HTTPStatus(error.status_code).phrase:
         # What the router says when it knows no better.
         detail = f"{request.method} {request.url.path}: {detail.lower()}; /docs lists what there is"
-    return _problem(request, error.status_code, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return _problem(request, error.status_code, detail, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of a path: the router names only those of the first route that it found."""
+    return ", ".join(
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    )
 
 
 def _on_validation(request: Request, error: RequestValidationError) -> Response:
@@ -173,7 +190,13 @@ def _on_conflict(request: Request, error: WindowConflictError) -> Response:
 def _on_store(request: Request, error: StoreError) -> Response:
     # The message may name files of this machine; it is for the log.
     _record(request, HTTPStatus.SERVICE_UNAVAILABLE, error)
-    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, "the store can't be used now; try again later")
+    detail = "the store can't be used now; try again later"
+    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _STORE_RETRY})
+
+
+def _on_busy(request: Request, error: BusyError) -> Response:
+    headers = {"Retry-After": str(error.retry_after)}
+    return _problem(request, HTTPStatus.TOO_MANY_REQUESTS, str(error), headers=headers)
 
 
 def _on_disconnect(request: Request, _error: ClientDisconnect) -> Response:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields
+
+from service.api.streams import StreamSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +15,15 @@ class ApiSpec:
     max_capture_bytes: int = 1 << 30
     max_rows: int = 100_000
     """Rows of a posted window, and sources with totals."""
-    upload_folder: Path | None = None
-    """Where captures lie while they are read; None: the system's folder for temporary files."""
+
+    false_alarms: float = 1.0
+    """What is configured, where nobody has changed it."""
+    allow_rules: tuple[str, ...] = ()
+    """Rules of the configured file."""
+    streams: StreamSpec = field(default_factory=StreamSpec)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            bound = getattr(self, field.name)
+        for each in fields(self):
+            bound = getattr(self, each.name)
             if isinstance(bound, int) and bound < 1:
-                raise ValueError(f"{field.name}: {bound} is less than 1")
+                raise ValueError(f"{each.name}: {bound} is less than 1")

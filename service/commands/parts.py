@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.doctor import Check
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective
 
 
@@ -65,11 +66,36 @@ class Parts(Protocol):
         """Follow a live interface until interrupted; `ready` hears when packets are taken."""
         ...
 
-    def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
-        """Serve until interrupted; `ready` hears the URL."""
+    def forward(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        sensor: SensorSpec,
+        ready: Callable[[], None],
+        tell_drops: Callable[[int], None],
+    ) -> Sent:
+        """Follow a live interface until interrupted, and send its windows to a service."""
         ...
 
-    def work(self, folder: Path, database: str | None, *, once: bool) -> None:
+    def serve(
+        self,
+        database: str | None,
+        host: str | None,
+        port: int | None,
+        ready: Callable[[str], None],
+        *,
+        worker: bool = True,
+    ) -> None:
+        """Serve until interrupted, with a worker beside it if wanted; `ready` hears the URL."""
+        ...
+
+    def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
+        """Do what was accepted: until nothing waits, or standard input ends, or interrupted."""
+        ...
+
+    def replay(self, folder: Path, database: str | None, *, once: bool) -> None:
         """Replay the captures that are in a folder and those that come to it."""
         ...
 

@@ -13,7 +13,18 @@ from service.errors import WindowConflictError
 from service.patterns.catalogue import Catalogue, remembered
 from service.patterns.pattern import Pattern, PatternVersion
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
+from service.store.repository import (
+    MOST_HUSHED,
+    MOST_VERSIONS,
+    AlertQuery,
+    Memory,
+    MemoryKey,
+    Page,
+    PatternQuery,
+    Tuning,
+    WindowRecord,
+)
+from service.store.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -80,15 +91,15 @@ class _MemoryUnit:
         record = self.stored.get(window_id)
         return None if record is None else record.digest
 
-    def add_window(self, record: WindowRecord) -> None:
+    def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:  # noqa: ARG002
         if record.counts.id in self.stored:
             raise WindowConflictError(f"window {record.counts.id}: stored already")
         self.stored[record.counts.id] = record
 
-    def catalogue(self, sensor: str, length: int) -> Catalogue:
+    def catalogue(self, sensor: str, length: int, spare: int = 0) -> Catalogue:
         patterns = self.shelved_patterns.items.values()
         ours = [pattern for pattern in patterns if (pattern.sensor, pattern.length) == (sensor, length)]
-        return Catalogue(sensor, length, self.catalogued.get((sensor, length), 0), remembered(ours))
+        return Catalogue(sensor, length, self.catalogued.get((sensor, length), 0), remembered(ours, spare))
 
     def save_catalogue(self, update: Update) -> None:
         catalogue = update.catalogue
@@ -107,6 +118,11 @@ class _MemoryUnit:
             places = sorted({place for source in sources for place in self.alerts_of.get(source, ())})
             alerts = (self.shelved_alerts.items[alert] for _, alert in places)
         return [alert for alert in alerts if alert.sensor == sensor and alert.open_until >= since]
+
+    def alert_places(self, alert_ids: Collection[str]) -> dict[str, int]:
+        return {
+            alert_id: place for place, alert_id in enumerate(self.shelved_alerts.items) if alert_id in alert_ids
+        }
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         for alert in alerts:
@@ -130,14 +146,23 @@ class _MemoryUnit:
     def alert(self, alert_id: str) -> Alert | None:
         return self.shelved_alerts.items.get(alert_id)
 
+    def tuning(self) -> Tuning:
+        return Tuning()
+
     def alerts(self, query: AlertQuery) -> Page[Alert]:
+        span = Span.of(query.source or "::/0")
+
         def matches(alert: Alert) -> bool:
             return (
                 (query.kind is None or alert.kind is query.kind)
-                and (query.source is None or query.source in alert.sources)
+                and (query.source is None or any(span.holds(source) for source in alert.sources))
                 and (query.since is None or alert.last_seen >= query.since)
                 and (query.sensor is None or alert.sensor == query.sensor)
                 and (alert.allowed_by is not None) == query.allowed
+                and (query.until is None or alert.first_seen < query.until)
+                and (query.service is None or query.service in alert.services)
+                and (query.pattern is None or alert.pattern == query.pattern)
+                and (query.least is None or alert.excess >= query.least)
             )
 
         return self.shelved_alerts.page(matches, query.limit, query.cursor)
@@ -147,9 +172,18 @@ class _MemoryUnit:
 
     def patterns(self, query: PatternQuery) -> Page[Pattern]:
         def matches(pattern: Pattern) -> bool:
-            return query.sensor is None or pattern.sensor == query.sensor
+            return (
+                (query.sensor is None or pattern.sensor == query.sensor)
+                and (query.status is None or pattern.status is query.status)
+                and (query.state is None or pattern.state is query.state)
+                and (query.service is None or query.service in dict(pattern.services))
+            )
 
         return self.shelved_patterns.page(matches, query.limit, query.cursor)
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        ours = [each for each in self.shelved_patterns.items.values() if each.sensor == sensor and each.hushed]
+        return sorted(ours, key=lambda pattern: -pattern.last_seen)[:MOST_HUSHED]
 
     def versions(self, pattern_id: str) -> Sequence[PatternVersion]:
         return self.past.get(pattern_id, ())

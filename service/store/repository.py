@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from service.alerts.alert import Alert, Kind
     from service.patterns.catalogue import Catalogue, Update
-    from service.patterns.pattern import Pattern, PatternVersion
+    from service.patterns.pattern import Pattern, PatternVersion, State, Status
     from service.windows.counts import WindowCounts
 
 
@@ -20,6 +20,8 @@ Item = TypeVar("Item")
 
 MOST_VERSIONS = 32
 """Versions of a pattern that are kept: the latest."""
+MOST_HUSHED = 256
+"""Judged patterns of a sensor that are asked what they explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,14 @@ class WindowRecord:
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts are wanted, newest first; raises ValueError for a limit below 1."""
+    """Which alerts are wanted, newest first; raises ValueError for a limit below 1.
+
+    Who asks with a `source` that is neither address nor network gets a ValueError too.
+    """
 
     kind: Kind | None = None
     source: str | None = None
-    """An address in canonical form."""
+    """An address in canonical form, or a network such as ``192.0.2.0/24``."""
     since: int | None = None
     """Only alerts seen at or after this time, ns since the epoch."""
     sensor: str | None = None
@@ -48,7 +53,15 @@ class AlertQuery:
     cursor: str | None = None
     """`Page.next` of the page before."""
     allowed: bool = False
-    """Whether alerts are wanted that an allow-list covers: those, or all others."""
+    """Whether alerts are wanted that an allow-list or a judged pattern covers: those, or all others."""
+    until: int | None = None
+    """Only alerts that began before this time, ns since the epoch."""
+    service: str | None = None
+    """One of the services that the alert lists."""
+    pattern: str | None = None
+    """Id of the pattern that its source followed most."""
+    least: float | None = None
+    """The least evidence, in thresholds: see `Alert.excess`."""
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
@@ -61,6 +74,10 @@ class PatternQuery:
     sensor: str | None = None
     limit: int = 100
     cursor: str | None = None
+    status: Status | None = None
+    state: State | None = None
+    service: str | None = None
+    """One of the services that the pattern lists."""
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
@@ -87,6 +104,8 @@ class Part(StrEnum):
 
     GROUPS = "groups"
     """The past that groups of sources are compared with."""
+    SOURCES = "sources"
+    """What sources usually do."""
     COMPONENTS = "components"
     """The factors that the next window begins with."""
 
@@ -109,8 +128,18 @@ class Memory:
     document: bytes
 
 
-class Reader(Protocol):
-    """Reads of one transaction: all of them see the store as it was at one moment."""
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What people have changed while the service runs; it holds from the next window on."""
+
+    false_alarms: float | None = None
+    """False alarms a day that groups may raise; None: as configured."""
+    allow_rules: tuple[str, ...] = ()
+    """Rules, as `service.alerts.allow` reads them, beside those that are configured."""
+
+
+class Known(Protocol):
+    """What the analysis of a window reads."""
 
     def window(self, window_id: str) -> WindowRecord | None:
         """Return a stored window, or None."""
@@ -139,6 +168,30 @@ class Reader(Protocol):
         """Return the window of what was saved last, without reading the rest, or None."""
         ...
 
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        """Return the sensor's patterns that are judged benign or muted, seen last first; at most `MOST_HUSHED`."""
+        ...
+
+    def tuning(self) -> Tuning:
+        """Return what people have changed."""
+        ...
+
+
+class Placed(Known, Protocol):
+    """The same, and what is needed to go on with writes that the store has not heard of."""
+
+    def catalogue(self, sensor: str, length: int, spare: int = 0) -> Catalogue:
+        """Return as `Known.catalogue` does, and of recurring patterns and others `spare` more than it remembers."""
+        ...
+
+    def alert_places(self, alert_ids: Collection[str]) -> dict[str, int]:
+        """Return the places, in the order of first saving, of those of these alerts that are stored."""
+        ...
+
+
+class Reader(Placed, Protocol):
+    """Reads of one transaction: all of them see the store as it was at one moment."""
+
     def alert(self, alert_id: str) -> Alert | None:
         """Return an alert, or None."""
         ...
@@ -163,8 +216,11 @@ class Reader(Protocol):
 class Unit(Reader, Protocol):
     """Reads and writes of one transaction; its reads see its writes."""
 
-    def add_window(self, record: WindowRecord) -> None:
-        """Store a window; raises WindowConflictError if one of the same id is stored already."""
+    def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:
+        """Store a window; raises WindowConflictError if one of the same id is stored already.
+
+        `document` is what `service.windows.wire.write_window` makes of its counts, if that is at hand already.
+        """
         ...
 
     def save_catalogue(self, update: Update) -> None:

@@ -19,7 +19,7 @@ from service.errors import StoreError
 from service.store.sql import SqlStore
 from tests.api.client import Client
 from tests.api.fakes import FakeIngest
-from tests.builders import a_pattern
+from tests.builders import a_pattern, an_alert
 
 SECRETS = {scope: new_secret() for scope in Scope}
 JUDGED = {"status": "benign"}
@@ -225,8 +225,15 @@ def test_a_store_that_is_away_lets_nobody_in_and_says_so(house: House, monkeypat
 
 
 def test_every_answer_has_the_usual_headers(house: House) -> None:
-    for answer in (house.client().get("/v1/patterns"), house.client(house.admit(Scope.READ)).get("/v1/patterns")):
+    for answer in (house.client().get("/v1/sensors"), house.client(house.admit(Scope.READ)).get("/v1/sensors")):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert answer.headers["cache-control"] == "no-store"
         assert "strict-transport-security" not in answer.headers
+
+
+def test_what_a_person_says_bears_the_name_of_the_token(house: House) -> None:
+    with house.store.begin() as unit:
+        unit.save_alerts([an_alert()])
+    client = house.client(house.admit(Scope.ADMIN))
+    assert client.patch("/v1/alerts/a1", json={"acknowledged": True}).json()["acknowledged_by"] == "admin"
