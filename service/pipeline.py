@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.alerts.allow import AllowList
+from service.alerts.allow import AllowList, read_allow_list
 from service.alerts.groups import SHORTEST, CoordinationSpec, groups_of
 from service.alerts.history import History
 from service.alerts.memory import from_bytes, to_bytes
@@ -23,7 +23,7 @@ from service.errors import WindowConflictError
 from service.observe import SILENT, Observer, Processed, identified
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import CaptureReceipt, Receipt
-from service.store.repository import Memory, MemoryKey, Part, Store, Unit, WindowRecord
+from service.store.repository import Memory, MemoryKey, Part, Store, Tuning, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
 from service.windows.clock import LOG_JUMP, SteadyClock
 from service.windows.matrix import count_matrix
@@ -72,6 +72,18 @@ class PipelineSpec:
         """Return what recorded traffic is read by: as a log only if all of it is one."""
         windows = self.log_windows if all(source.is_log for source in sources) else None
         return replace(self, windows=windows or self.windows)
+
+    def tuned(self, tuning: Tuning) -> PipelineSpec:
+        """Return it with what people have changed while the service runs."""
+        budget = self.coordination.budget
+        if tuning.false_alarms is not None:
+            budget = replace(budget, per_day=tuning.false_alarms)
+        added = read_allow_list(tuning.allow_rules, "allow-rules")
+        return replace(
+            self,
+            coordination=replace(self.coordination, budget=budget),
+            allowed=AllowList(self.allowed.rules + added.rules),
+        )
 
 
 @dataclass(slots=True)
@@ -209,6 +221,7 @@ class Pipeline:
 
     def __init__(self, spec: PipelineSpec, store: Store, observer: Observer = SILENT) -> None:
         self._spec = spec
+        self._tuned = Tuning(), spec
         self._store = store
         self._observer = observer
         self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
@@ -243,7 +256,7 @@ class Pipeline:
             return ()
         with self._store.begin() as unit:
             known = _known(unit, counts)
-            alerts = begin(counts, verdicts, known, self._spec.allowed)
+            alerts = begin(counts, verdicts, known, self._tuned_spec(unit).allowed)
             unit.save_alerts(alerts)
         for kind in _opened(alerts, known):
             self._observer.opened(kind)
@@ -293,16 +306,16 @@ class Pipeline:
             return self._analyse(unit, counts, digest)
 
     def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> _News:
-        stage = self._observer.stage
+        stage, spec = self._observer.stage, self._tuned_spec(unit)
         with stage("patterns"):
             followers = self._followers(unit, counts)
         with stage("sources"):
             verdicts = judge(counts, self._spec.thresholds)
             known = _known(unit, counts)
-            alerts = follow(counts, verdicts, known, _main_patterns(followers), self._spec.allowed)
+            alerts = follow(counts, verdicts, known, _main_patterns(followers), spec.allowed)
         if counts.end - counts.start >= SHORTEST:
             with stage("groups"):
-                alerts += self._groups(unit, counts, verdicts, known)
+                alerts += self._groups(unit, counts, spec.coordination, verdicts, known)
         patterns = tuple(found.pattern.id for found in followers)
         alert_ids = tuple(alert.id for alert in alerts)
         with stage("save"):
@@ -318,6 +331,13 @@ class Pipeline:
         for kind in news.opened:
             self._observer.opened(kind)
 
+    def _tuned_spec(self, unit: Unit) -> PipelineSpec:
+        """Return what holds for a window: the rules are read in its transaction, and parsed when they change."""
+        tuning = unit.tuning()
+        if tuning != self._tuned[0]:
+            self._tuned = tuning, self._spec.tuned(tuning)
+        return self._tuned[1]
+
     def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
         # Windows that slide over a day show the same patterns again and again: one of them is enough.
         slides = counts.rows.hours.any() and counts.start % (counts.end - counts.start)
@@ -330,12 +350,17 @@ class Pipeline:
         return update.followers
 
     def _groups(
-        self, unit: Unit, counts: WindowCounts, verdicts: Sequence[Verdict], known: Sequence[Alert]
+        self,
+        unit: Unit,
+        counts: WindowCounts,
+        spec: CoordinationSpec,
+        verdicts: Sequence[Verdict],
+        known: Sequence[Alert],
     ) -> list[Alert]:
         """Return the alerts of groups; the history that they rest on goes on with this window."""
         key = MemoryKey(counts.sensor, counts.end - counts.start, Part.GROUPS)
         history = self._history(unit, key)
-        alerts = groups_of(counts, history, self._spec.coordination, verdicts, known)
+        alerts = groups_of(counts, history, spec, verdicts, known)
         self._histories[key] = counts.id, history
         if len(self._histories) > _HISTORIES:
             self._histories.popitem(last=False)

@@ -149,6 +149,11 @@ class Yocho:
                     await super().startup(sockets)
                     ready(_url(listener))
 
+                async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                    # The server waits for open answers, and these never end by themselves.
+                    app.state.streams.close()
+                    await super().shutdown(sockets)
+
             try:
                 Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
@@ -259,6 +264,8 @@ class Yocho:
             max_json_bytes=self._settings.max_json_bytes,
             max_capture_bytes=self._settings.max_capture_bytes,
             max_rows=self._settings.max_rows,
+            false_alarms=self._settings.false_alarms,
+            allow_rules=tuple(rule.text for rule in _read_allow_list(self._settings.allow_list).rules),
         )
         pipeline = Pipeline(self._pipeline_spec(None), store, instruments.observer)
         app = create_app(spec, pipeline, store, version("yocho"), outside)

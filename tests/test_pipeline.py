@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from service.alerts.alert import Alert, Kind
+from service.alerts.allow import read_allow_list
 from service.errors import WindowConflictError
 from service.pipeline import Pipeline, PipelineSpec
+from service.store.allow_rules import KeptRule
 from service.store.memory import MemoryStore
-from service.store.repository import AlertQuery, PatternQuery
+from service.store.repository import AlertQuery, PatternQuery, Tuning
+from service.store.settings import Setting
 from service.store.sql import SqlStore
 from service.windows.counts import WindowCounts
 from tests.traffic import SECOND, START, Try, ports, sweep, window
@@ -120,3 +123,27 @@ def test_a_restart_goes_on_with_what_is_remembered_of_groups(tmp_path: Path) -> 
         (Kind.COORDINATED, ("tcp/9527",), 3)
     ]
     assert run("restarted.db", range(5, 27, 4)) == undisturbed
+
+
+def test_a_rule_that_is_added_holds_from_the_next_window_on(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path}/yocho.db")
+    pipeline = Pipeline(PipelineSpec(), store)
+    pipeline.accept(window(ports("10.0.0.66", "10.0.0.1", 100)))
+    with store.begin() as unit:
+        unit.allow_rules.add(KeptRule("10.0.0.67", "our own", 1, "ann"))
+        unit.settings.put(Setting("false_alarms", 0, 1, "ann"))
+    pipeline.accept(window(ports("10.0.0.67", "10.0.0.1", 100), start=START + MINUTE))
+    with store.read() as unit:
+        (told,) = unit.alerts(AlertQuery()).items
+        (allowed,) = unit.alerts(AlertQuery(allowed=True)).items
+    store.close()
+    assert (told.sources, told.allowed_by) == (("10.0.0.66",), None)
+    assert (allowed.sources, allowed.allowed_by) == (("10.0.0.67",), "10.0.0.67")
+
+
+def test_what_people_change_is_added_to_what_is_configured() -> None:
+    spec = PipelineSpec(allowed=read_allow_list(["udp/161"], "file"))
+    tuned = spec.tuned(Tuning(false_alarms=7.0, allow_rules=("192.0.2.7",)))
+    assert [rule.text for rule in tuned.allowed.rules] == ["udp/161", "192.0.2.7"]
+    assert tuned.coordination.budget.per_day == 7.0
+    assert spec.tuned(Tuning()) == spec

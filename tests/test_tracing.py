@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -14,7 +14,7 @@ from service.api.seen import Outside
 from service.api.spec import ApiSpec
 from service.observe import Work, identified
 from service.pipeline import Pipeline, PipelineSpec
-from service.store.memory import MemoryStore
+from service.store.sql import SqlStore
 from service.tracing import Traces
 from tests.api.client import Client
 from tests.api.fakes import BrokenIngest
@@ -39,14 +39,20 @@ def spans(exporter: InMemorySpanExporter) -> Callable[[], dict[str, ReadableSpan
     return lambda: {span.name: span for span in exporter.get_finished_spans()}
 
 
+@pytest.fixture
+def store(new_database: Callable[[str], str]) -> Iterator[SqlStore]:
+    opened = SqlStore(new_database("sqlite"))
+    yield opened
+    opened.close()
+
+
 def parent_of(span: ReadableSpan) -> int | None:
     return span.parent.span_id if span.parent else None
 
 
 def test_a_request_goes_on_with_its_caller_s_trace_down_to_the_stages_of_its_window(
-    traces: Traces, spans: Callable[[], dict[str, ReadableSpan]]
+    traces: Traces, spans: Callable[[], dict[str, ReadableSpan]], store: SqlStore
 ) -> None:
-    store = MemoryStore()
     app = create_app(ApiSpec(), Pipeline(PipelineSpec(), store, traces), store, "1", Outside(traces))
     headers = {"traceparent": PARENT, "X-Request-ID": "r1"}
     assert Client(app).post("/v1/windows", json=WINDOW, headers=headers).status_code == 201
@@ -66,8 +72,10 @@ def test_a_request_goes_on_with_its_caller_s_trace_down_to_the_stages_of_its_win
         assert str((found[stage].attributes or {})["yocho.window"]).startswith("w")
 
 
-def test_a_defect_is_an_error_of_its_span(traces: Traces, spans: Callable[[], dict[str, ReadableSpan]]) -> None:
-    app = create_app(ApiSpec(), BrokenIngest(), MemoryStore(), "1", Outside(traces))
+def test_a_defect_is_an_error_of_its_span(
+    traces: Traces, spans: Callable[[], dict[str, ReadableSpan]], store: SqlStore
+) -> None:
+    app = create_app(ApiSpec(), BrokenIngest(), store, "1", Outside(traces))
     assert Client(app).post("/v1/windows", json=WINDOW).status_code == 500
     span = spans()["POST /v1/windows"]
     assert span.status.status_code is StatusCode.ERROR

@@ -327,6 +327,18 @@ class AlertOut(BaseModel):
     """One sentence that says why."""
     allowed_by: str | None
     """The rules of the allow-list that cover it, or null."""
+    excess: float
+    """score over threshold: comparable between grounds; the filter min_score is about it."""
+    state: str
+    """open; or ended: a window was taken in that ends after open_until."""
+    acknowledged: bool
+    acknowledged_at: TimeText | None
+    acknowledged_by: str | None
+    """Who did so first: the name of a token, or anonymous."""
+    muted_until: TimeText | None
+    """Nobody wants to hear of it up to then."""
+    muted_by: str | None
+    comment_count: int
 
 
 class AlertPage(BaseModel):

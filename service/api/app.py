@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import problems
-from service.api.problems import Problem
+from service.api import answers, problems, resources
+from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
+from service.api.routes.allow import AllowRoutes
 from service.api.routes.health import HealthRoutes, MetricRoutes
 from service.api.routes.patterns import PatternRoutes
+from service.api.routes.sensors import SensorRoutes
+from service.api.routes.settings import SettingRoutes
+from service.api.routes.sources import SourceRoutes
+from service.api.routes.status import StatusRoutes
 from service.api.routes.windows import WindowRoutes
-from service.api.schemas import Judgement, WindowIn
+from service.api.schemas import AlertChange, AllowRuleIn, CommentIn, Judgement, SettingsChange, WindowIn
 from service.api.seen import Outside, Seen
+from service.api.streams import AlertStreams
 from service.observe import SILENT, Observer
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 
     from service.api.ingest import Ingest
     from service.api.spec import ApiSpec
-    from service.store.repository import Store
+    from service.store.sql import SqlStore
 
 _DESCRIPTION = """
 Finds the search that comes before an attack: scans and their port patterns, in network traffic.
@@ -34,15 +41,24 @@ _TAGS = [
     {"name": "windows", "description": "Traffic comes in, as counts or as a capture."},
     {"name": "alerts", "description": "Scans that were found."},
     {"name": "patterns", "description": "Services that are tried together, and by whom."},
+    {"name": "sources", "description": "What is known of one address."},
+    {"name": "sensors", "description": "What has come from whom."},
+    {"name": "allow-rules", "description": "Sources that may scan."},
+    {"name": "settings", "description": "What changes while the service runs."},
+    {"name": "status", "description": "How the service is doing."},
     {"name": "health", "description": "For supervisors."},
 ]
 
 
 _NOBODY = Outside()
+_POSTED = (WindowIn, Judgement, AlertChange, CommentIn, SettingsChange, AllowRuleIn)
 
 
-def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str, outside: Outside = _NOBODY) -> FastAPI:
-    """Return the application; it closes neither the store nor anything else that it was given."""
+def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str, outside: Outside = _NOBODY) -> FastAPI:
+    """Return the application; it closes neither the store nor anything else that it was given.
+
+    Its `state.streams` are open streams of alerts, to be closed before it is stopped.
+    """
     app = _Application(
         title="Yocho",
         version=version,
@@ -54,8 +70,24 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: Store, version: str, outsid
     app.observer = outside.observer
     problems.install(app)
     app.include_router(WindowRoutes(spec, ingest, store).router())
-    app.include_router(PatternRoutes(store).router())
-    app.include_router(AlertRoutes(store).router())
+    streams = AlertStreams(store, spec.streams)
+    app.state.streams = streams
+    patterns, alerts = PatternRoutes(store), AlertRoutes(store, version)
+    settings, rules = SettingRoutes(store, spec.false_alarms), AllowRoutes(store, spec.allow_rules)
+    # Before the alerts: an id would be read out of its path.
+    app.include_router(AlertStreamRoutes(streams).readers())
+    for readers in (
+        patterns,
+        alerts,
+        SourceRoutes(store),
+        SensorRoutes(store),
+        rules,
+        settings,
+        StatusRoutes(store, streams, version),
+    ):
+        app.include_router(readers.readers())
+    for writers in (patterns, alerts, rules, settings):
+        app.include_router(writers.writers())
     app.include_router(HealthRoutes(outside.failures, version).router())
     app.include_router(MetricRoutes(outside.metrics).router())
     return app
@@ -74,8 +106,23 @@ class _Application(FastAPI):
         """Return the OpenAPI description."""
         document = super().openapi()
         _, schemas = models_json_schema(
-            [(WindowIn, "validation"), (Judgement, "validation"), (Problem, "serialization")],
+            [*((model, "validation") for model in _POSTED), *((model, "serialization") for model in _sent())],
             ref_template="#/components/schemas/{model}",
         )
-        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+        described = document.setdefault("components", {}).setdefault("schemas", {})
+        # FastAPI leaves out what is null, in examples too; so what goes out is described again.
+        described.update(schemas["$defs"])
+        for schema in described.values():
+            if "enum" in schema:
+                schema.setdefault("examples", schema["enum"][:1])
         return document
+
+
+def _sent() -> list[type[BaseModel]]:
+    """Return the models of all documents that go out."""
+    return [
+        value
+        for module in (answers, problems, resources)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
+    ]

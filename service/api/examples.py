@@ -95,4 +95,76 @@ ALERT: Example = {
     "pattern": REFERENCE["id"],
     "reason": "192.0.2.1 tried tcp/23 on 39 targets in vain.",
     "allowed_by": None,
+    "excess": 3.9,
+    "state": "open",
+    "acknowledged": True,
+    "acknowledged_at": "2026-03-01T12:07:31.000000Z",
+    "acknowledged_by": "anonymous",
+    "muted_until": None,
+    "muted_by": None,
+    "comment_count": 1,
 }
+COMMENT: Example = {
+    "id": "17",
+    "time": "2026-03-01T12:08:02.000000Z",
+    "author": "anonymous",
+    "text": "A camera that was taken over; cut off.",
+}
+ACTIVITY: Example = {
+    "id": ACCEPTED["id"],
+    "url": ACCEPTED["url"],
+    "sensor": "edge",
+    **INTERVAL,
+    "attempts": 41,
+    "targets": 41,
+    "service_count": 1,
+    "services": [{"service": "tcp/23", "attempts": 41, "targets": 41, "answered": 2}],
+    **SEEN,
+}
+ACTIVITIES: Example = {"items": [ACTIVITY], "next": None}
+INCIDENT: Example = {
+    **ALERT_REFERENCE,
+    "kind": "horizontal",
+    "sensor": "edge",
+    **SEEN,
+    "excess": 3.9,
+    "state": "open",
+    "reason": ALERT["reason"],
+    "allowed_by": None,
+}
+MEMBERSHIP: Example = {
+    **REFERENCE,
+    "name": PATTERN["name"],
+    "sensor": "edge",
+    "share": 0.98,
+    "last_seen": SEEN["last_seen"],
+}
+SENSOR: Example = {
+    "name": "edge",
+    "url": "/v1/sensors/edge",
+    "windows": 1440,
+    "attempts": 512345,
+    "shed": 0,
+    "dropped": 12,
+    "first_window": "2026-02-28T12:01:00.000000Z",
+    "latest_window": INTERVAL["end"],
+    "lag_seconds": 4.2,
+    "heard_at": "2026-03-01T12:01:03.100000Z",
+    "open_alerts": 1,
+    "history_days": 1.0,
+}
+SETTING: Example = {
+    "value": 2.5,
+    "configured": 1.0,
+    "changed_at": "2026-03-01T11:00:00.000000Z",
+    "changed_by": "anonymous",
+}
+RULE: Example = {
+    "id": "r0123456789abcdef",
+    "rule": "192.0.2.0/28 tcp/443",
+    "note": "our own scanner",
+    "origin": "api",
+    "created_at": "2026-03-01T11:00:00.000000Z",
+    "created_by": "anonymous",
+}
+WORK: Example = {"jobs": 0, "bytes": 0, "oldest_seconds": None}

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 WINDOWS = "/v1/windows"
 PATTERNS = "/v1/patterns"
 ALERTS = "/v1/alerts"
+SOURCES = "/v1/sources"
+SENSORS = "/v1/sensors"
+ALLOW_RULES = "/v1/allow-rules"
+SETTINGS = "/v1/settings"
+STATUS = "/v1/status"
 
 
 def references(folder: str, ids: Iterable[str]) -> list[Reference]:

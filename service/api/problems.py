@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
 from service.errors import CaptureError, InputError, NotFoundError, StoreError, WindowConflictError
 
@@ -126,7 +127,19 @@ def _on_http(request: Request, error: HTTPException) -> Response:
     if detail == HTTPStatus(error.status_code).phrase:
         # What the router says when it knows no better.
         detail = f"{request.method} {request.url.path}: {detail.lower()}; /docs lists what there is"
-    return _problem(request, error.status_code, detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return _problem(request, error.status_code, detail, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of a path: the router names only those of the first route that it found."""
+    return ", ".join(
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    )
 
 
 def _on_validation(request: Request, error: RequestValidationError) -> Response:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+
+from service.api.streams import StreamSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,14 @@ class ApiSpec:
     upload_folder: Path | None = None
     """Where captures lie while they are read; None: the system's folder for temporary files."""
 
+    false_alarms: float = 1.0
+    """What is configured, where nobody has changed it."""
+    allow_rules: tuple[str, ...] = ()
+    """Rules of the configured file."""
+    streams: StreamSpec = field(default_factory=StreamSpec)
+
     def __post_init__(self) -> None:
-        for field in fields(self):
-            bound = getattr(self, field.name)
+        for each in fields(self):
+            bound = getattr(self, each.name)
             if isinstance(bound, int) and bound < 1:
-                raise ValueError(f"{field.name}: {bound} is less than 1")
+                raise ValueError(f"{each.name}: {bound} is less than 1")

@@ -13,7 +13,7 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Z
 _SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_SECOND = (1 << 63) // 10**9 - 1
+LATEST_SECOND = (1 << 63) // 10**9 - 1
 
 
 def parse_time(value: object) -> int:
@@ -37,7 +37,7 @@ def _parse_seconds(seconds: Decimal) -> int:
     if not isinstance(exponent, int):
         raise ValueError(f"is no time; {_FORMS}")  # noqa: TRY004  (infinite, or no number)
     # Compared before multiplied: an exponent can name a number that fills the memory.
-    if not 0 <= seconds <= _LATEST_SECOND:
+    if not 0 <= seconds <= LATEST_SECOND:
         raise ValueError("lies before 1970 or after the year 2262")
     if exponent < -9:
         raise ValueError("has more than 9 decimals; nanoseconds are the finest time")
@@ -54,6 +54,6 @@ def _parse_text(text: str) -> int:
     except ValueError as error:
         raise ValueError(f"is no time ({error}); {_FORMS}") from error
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
-    if not 0 <= seconds <= _LATEST_SECOND:
+    if not 0 <= seconds <= LATEST_SECOND:
         raise ValueError("lies before 1970 or after the year 2262")
     return seconds * 10**9 + int((fraction or "").ljust(9, "0"))

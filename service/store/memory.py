@@ -13,7 +13,17 @@ from service.errors import WindowConflictError
 from service.patterns.catalogue import Catalogue, remembered
 from service.patterns.pattern import Pattern, PatternVersion
 from service.store.cursor import read_cursor, write_cursor
-from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
+from service.store.repository import (
+    MOST_VERSIONS,
+    AlertQuery,
+    Memory,
+    MemoryKey,
+    Page,
+    PatternQuery,
+    Tuning,
+    WindowRecord,
+)
+from service.store.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -130,14 +140,23 @@ class _MemoryUnit:
     def alert(self, alert_id: str) -> Alert | None:
         return self.shelved_alerts.items.get(alert_id)
 
+    def tuning(self) -> Tuning:
+        return Tuning()
+
     def alerts(self, query: AlertQuery) -> Page[Alert]:
+        span = Span.of(query.source or "::/0")
+
         def matches(alert: Alert) -> bool:
             return (
                 (query.kind is None or alert.kind is query.kind)
-                and (query.source is None or query.source in alert.sources)
+                and (query.source is None or any(span.holds(source) for source in alert.sources))
                 and (query.since is None or alert.last_seen >= query.since)
                 and (query.sensor is None or alert.sensor == query.sensor)
                 and (alert.allowed_by is not None) == query.allowed
+                and (query.until is None or alert.first_seen < query.until)
+                and (query.service is None or query.service in alert.services)
+                and (query.pattern is None or alert.pattern == query.pattern)
+                and (query.least is None or alert.excess >= query.least)
             )
 
         return self.shelved_alerts.page(matches, query.limit, query.cursor)
@@ -147,7 +166,12 @@ class _MemoryUnit:
 
     def patterns(self, query: PatternQuery) -> Page[Pattern]:
         def matches(pattern: Pattern) -> bool:
-            return query.sensor is None or pattern.sensor == query.sensor
+            return (
+                (query.sensor is None or pattern.sensor == query.sensor)
+                and (query.status is None or pattern.status is query.status)
+                and (query.state is None or pattern.state is query.state)
+                and (query.service is None or query.service in dict(pattern.services))
+            )
 
         return self.shelved_patterns.page(matches, query.limit, query.cursor)
 

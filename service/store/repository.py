@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from service.alerts.alert import Alert, Kind
     from service.patterns.catalogue import Catalogue, Update
-    from service.patterns.pattern import Pattern, PatternVersion
+    from service.patterns.pattern import Pattern, PatternVersion, State, Status
     from service.windows.counts import WindowCounts
 
 
@@ -36,11 +36,14 @@ class WindowRecord:
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts are wanted, newest first; raises ValueError for a limit below 1."""
+    """Which alerts are wanted, newest first; raises ValueError for a limit below 1.
+
+    Who asks with a `source` that is neither address nor network gets a ValueError too.
+    """
 
     kind: Kind | None = None
     source: str | None = None
-    """An address in canonical form."""
+    """An address in canonical form, or a network such as ``192.0.2.0/24``."""
     since: int | None = None
     """Only alerts seen at or after this time, ns since the epoch."""
     sensor: str | None = None
@@ -49,6 +52,14 @@ class AlertQuery:
     """`Page.next` of the page before."""
     allowed: bool = False
     """Whether alerts are wanted that an allow-list covers: those, or all others."""
+    until: int | None = None
+    """Only alerts that began before this time, ns since the epoch."""
+    service: str | None = None
+    """One of the services that the alert lists."""
+    pattern: str | None = None
+    """Id of the pattern that its source followed most."""
+    least: float | None = None
+    """The least evidence, in thresholds: see `Alert.excess`."""
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
@@ -61,6 +72,10 @@ class PatternQuery:
     sensor: str | None = None
     limit: int = 100
     cursor: str | None = None
+    status: Status | None = None
+    state: State | None = None
+    service: str | None = None
+    """One of the services that the pattern lists."""
 
     def __post_init__(self) -> None:
         _check_limit(self.limit)
@@ -109,6 +124,16 @@ class Memory:
     document: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What people have changed while the service runs; it holds from the next window on."""
+
+    false_alarms: float | None = None
+    """False alarms a day that groups may raise; None: as configured."""
+    allow_rules: tuple[str, ...] = ()
+    """Rules, as `service.alerts.allow` reads them, beside those that are configured."""
+
+
 class Reader(Protocol):
     """Reads of one transaction: all of them see the store as it was at one moment."""
 
@@ -137,6 +162,10 @@ class Reader(Protocol):
 
     def memory_window(self, key: MemoryKey) -> str | None:
         """Return the window of what was saved last, without reading the rest, or None."""
+        ...
+
+    def tuning(self) -> Tuning:
+        """Return what people have changed."""
         ...
 
     def alert(self, alert_id: str) -> Alert | None:

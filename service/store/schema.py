@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from service.store.backend import Backend
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The states of the tables, oldest first; the files of `service.store.migrations` lead from one to the next."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

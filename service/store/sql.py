@@ -9,17 +9,32 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, insert, select
 
 from service.alerts.alert import Alert
-from service.capture.address import parse_address
 from service.errors import InputError, StoreError, WindowConflictError
 from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, tables
+from service.store.allow_rules import SqlAllowRules
 from service.store.backend import failures, open_backend
-from service.store.cursor import read_cursor, write_cursor
+from service.store.desk import SqlDesk, alert_conditions
+from service.store.events import SqlEvents
 from service.store.gauges import SqlGauges
-from service.store.repository import MOST_VERSIONS, AlertQuery, Memory, MemoryKey, Page, PatternQuery, WindowRecord
+from service.store.overview import SqlOverview
+from service.store.paging import page_of
+from service.store.repository import (
+    MOST_VERSIONS,
+    AlertQuery,
+    Memory,
+    MemoryKey,
+    Page,
+    PatternQuery,
+    Tuning,
+    WindowRecord,
+)
 from service.store.schema import Schema
+from service.store.settings import SqlSettings
+from service.store.sources import SqlSources
+from service.store.span import address_key
 from service.store.statements import add_new, replace
 from service.windows.wire import WireLimits, read_window, write_window
 
@@ -44,6 +59,12 @@ class _SqlUnit:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.events = SqlEvents(connection)
+        self.desk = SqlDesk(connection, self.events)
+        self.settings = SqlSettings(connection)
+        self.allow_rules = SqlAllowRules(connection)
+        self.sources = SqlSources(connection, _read_counts)
+        self.overview = SqlOverview(connection)
         self.gauges = SqlGauges(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
@@ -74,6 +95,7 @@ class _SqlUnit:
         }
         if not self._connection.execute(add_new(tables.windows, "id"), row).rowcount:
             raise WindowConflictError(f"window {counts.id}: stored already")
+        self.events.note_time(counts.sensor, counts.end)
 
     def catalogue(self, sensor: str, length: int) -> Catalogue:
         table = tables.catalogues
@@ -101,6 +123,9 @@ class _SqlUnit:
                 "document": documents.write_pattern(pattern),
                 "length_ns": pattern.length,
                 "recurring": pattern.windows > 1,
+                "status": pattern.status.value,
+                "state": pattern.state.value,
+                "services": f" {' '.join(name for name, _ in pattern.services)} ",
             }
             for pattern in patterns
         }
@@ -121,6 +146,7 @@ class _SqlUnit:
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
+        before = self.events.standings(latest)
         rows = [
             {
                 "id": alert.id,
@@ -129,6 +155,7 @@ class _SqlUnit:
                 "first_seen_ns": alert.first_seen,
                 "last_seen_ns": alert.last_seen,
                 "open_until_ns": alert.open_until,
+                "ended": alert.id in before and before[alert.id].still_ended(alert),
                 "allowed": alert.allowed_by is not None,
                 "score": alert.excess,
                 "pattern": alert.pattern,
@@ -140,6 +167,11 @@ class _SqlUnit:
         self._save(tables.alerts, rows)
         self._save_names(tables.alert_sources, [*map(_source_rows, latest.values())])
         self._save_names(tables.alert_services, [*map(_service_rows, latest.values())])
+        self.events.note_saved(latest.values(), before)
+
+    def tuning(self) -> Tuning:
+        rules = tuple(kept.rule for kept in self.allow_rules.all())
+        return Tuning(self.settings.false_alarms(), rules)
 
     def memory(self, key: MemoryKey) -> Memory | None:
         table = tables.memories
@@ -162,16 +194,8 @@ class _SqlUnit:
         return None if document is None else documents.read_alert(document)
 
     def alerts(self, query: AlertQuery) -> Page[Alert]:
-        table, sources = tables.alerts, tables.alert_sources
-        rows = select(table.c.sequence, table.c.document).where(table.c.allowed.is_(query.allowed))
-        if query.kind is not None:
-            rows = rows.where(table.c.kind == query.kind.value)
-        if query.source is not None:
-            rows = rows.where(table.c.id.in_(select(sources.c.alert).where(sources.c.source == query.source)))
-        if query.since is not None:
-            rows = rows.where(table.c.last_seen_ns >= query.since)
-        if query.sensor is not None:
-            rows = rows.where(table.c.sensor == query.sensor)
+        table = tables.alerts
+        rows = select(table.c.sequence, table.c.document).where(*alert_conditions(query))
         return self._page(table, rows, query, documents.read_alert)
 
     def pattern(self, pattern_id: str) -> Pattern | None:
@@ -183,6 +207,12 @@ class _SqlUnit:
         rows = select(table.c.sequence, table.c.document)
         if query.sensor is not None:
             rows = rows.where(table.c.sensor == query.sensor)
+        if query.status is not None:
+            rows = rows.where(table.c.status == query.status.value)
+        if query.state is not None:
+            rows = rows.where(table.c.state == query.state.value)
+        if query.service is not None:
+            rows = rows.where(table.c.services.contains(f" {query.service} ", autoescape=True))
         return self._page(table, rows, query, documents.read_pattern)
 
     def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
@@ -230,14 +260,8 @@ class _SqlUnit:
         query: AlertQuery | PatternQuery,
         read: Callable[[str], Item],
     ) -> Page[Item]:
-        if query.cursor is not None:
-            rows = rows.where(table.c.sequence < read_cursor(table.name, query.cursor))
-        # One more than asked for: it tells whether there is a next page.
-        rows = rows.order_by(table.c.sequence.desc()).limit(query.limit + 1)
-        found: Sequence[Row[int, str]] = self._connection.execute(rows).all()
-        more = len(found) > query.limit
-        following = write_cursor(table.name, found[query.limit - 1].sequence) if more else None
-        return Page(tuple(read(row.document) for row in found[: query.limit]), following)
+        found, following = page_of(self._connection, rows, table.c.sequence, query.limit, query.cursor)
+        return Page(tuple(read(row.document) for row in found), following)
 
 
 def _read_counts(window: str, document: bytes) -> WindowCounts:
@@ -256,12 +280,6 @@ def _source_rows(alert: Alert) -> list[dict[str, Any]]:
 
 def _service_rows(alert: Alert) -> list[dict[str, Any]]:
     return [{"service": service, "alert": alert.id} for service in dict.fromkeys(alert.services)]
-
-
-def address_key(source: str) -> bytes:
-    """Return the 16 bytes by which an address, as text, is in order and networks are ranges."""
-    high, low = parse_address(source)
-    return (high << 64 | low).to_bytes(16)
 
 
 def _memory_of(key: MemoryKey) -> tuple[ColumnElement[bool], ...]:
@@ -296,7 +314,9 @@ class SqlStore:
             self._observer.transaction("write"),
             self._backend.writing(sensor) as connection,
         ):
-            yield _SqlUnit(connection)
+            unit = _SqlUnit(connection)
+            yield unit
+            unit.events.write()
 
     @contextmanager
     def read(self) -> Iterator[_SqlUnit]:

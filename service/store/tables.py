@@ -55,6 +55,10 @@ patterns = Table(
     Column("document", Text, nullable=False),
     Column("length_ns", BigInteger, nullable=False),
     Column("recurring", Boolean, nullable=False),
+    Column("status", String, nullable=False),
+    Column("state", String, nullable=False),
+    # Names of its services, each between two spaces.
+    Column("services", Text, nullable=False),
     Index("patterns_of_sensor", "sensor", "sequence"),
     Index("patterns_of_catalogue", "sensor", "length_ns", "recurring", "last_seen_ns"),
     sqlite_autoincrement=True,
@@ -86,6 +90,8 @@ alerts = Table(
     Column("first_seen_ns", BigInteger, nullable=False),
     Column("last_seen_ns", BigInteger, nullable=False),
     Column("open_until_ns", BigInteger, nullable=False),
+    # A window was recorded that ends after open_until.
+    Column("ended", Boolean, nullable=False),
     Column("allowed", Boolean, nullable=False),
     # Evidence over threshold: comparable between grounds.
     Column("score", Float, nullable=False),
@@ -93,6 +99,7 @@ alerts = Table(
     Column("updates", Integer, nullable=False),
     Column("document", Text, nullable=False),
     Index("alerts_of_sensor", "sensor", "open_until_ns"),
+    Index("alerts_going_on", "sensor", "ended", "open_until_ns"),
     Index("alerts_of_pattern", "pattern"),
     Index("alerts_of_kind", "kind", "sequence"),
     Index("alerts_by_time", "last_seen_ns"),

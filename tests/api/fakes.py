@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.errors import CaptureError, StoreError, WindowConflictError
 from service.receipts import CaptureReceipt, Receipt
 from service.store.repository import WindowRecord
+from service.store.sql import SqlStore
 from tests.builders import MINUTE, START, a_pattern, a_window, an_alert
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from service.store.repository import Reader, Store, Unit
+    from service.store.repository import Store
     from service.windows.counts import WindowCounts
 
 
@@ -67,16 +68,14 @@ class UnprintableIngest(BrokenIngest):
         raise CaptureError("\udcff is no capture")
 
 
-class BrokenStore:
+class BrokenStore(SqlStore):
     """Its disk is gone."""
 
-    durable = False
+    def __init__(self) -> None:
+        """Open nothing."""
 
-    def begin(self, sensor: str | None = None) -> AbstractContextManager[Unit]:
+    def begin(self, sensor: str | None = None) -> AbstractContextManager[Any]:  # type: ignore[override]
         raise StoreError("database /var/secret.db: disk I/O error")
 
-    def read(self) -> AbstractContextManager[Reader]:
+    def read(self) -> AbstractContextManager[Any]:  # type: ignore[override]
         raise StoreError("database /var/secret.db: disk I/O error")
-
-    def close(self) -> None:
-        pass

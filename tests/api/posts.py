@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
     from tests.api.client import Client
 
 PCAP = {"Content-Type": "application/vnd.tcpdump.pcap"}
@@ -31,12 +31,12 @@ def with_row(**changes: Any) -> dict[str, Any]:
     return WINDOW | {"rows": [ROW | {"service": "tcp/22"}, ROW | changes]}
 
 
-def holds_nothing(store: MemoryStore) -> bool:
+def holds_nothing(store: SqlStore) -> bool:
     with store.read() as reader:
         return (
             reader.alerts(AlertQuery()).items == ()
             and reader.patterns(PatternQuery()).items == ()
-            and not store._state.stored
+            and list(reader.overview.names()) == []
         )
 
 

@@ -11,10 +11,10 @@ from tests.api.posts import ROW, TOTALS, WINDOW, holds_nothing, in_pieces, post_
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
 
 
-def test_too_many_rows_are_refused(client: Client, store: MemoryStore) -> None:
+def test_too_many_rows_are_refused(client: Client, store: SqlStore) -> None:
     rows = [ROW | {"service": f"tcp/{port}"} for port in range(6)]
     assert (
         "rows: 6 are more than 5"
@@ -39,7 +39,7 @@ def test_a_body_of_exactly_the_bound_is_read(client: Client) -> None:
 
 @pytest.mark.parametrize("length", [None, "10001", "100", "9" * 5000, "x"])
 def test_a_body_over_the_bound_is_refused_whatever_its_length_header(
-    client: Client, store: MemoryStore, length: str | None
+    client: Client, store: SqlStore, length: str | None
 ) -> None:
     headers = {"Content-Type": "application/json"} | ({"Content-Length": length} if length else {})
     answer = client.post("/v1/windows", content=in_pieces(padded(10_001)), headers=headers)

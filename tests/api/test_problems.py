@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.types import Message
 
     from service.api.spec import ApiSpec
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
 
 
 def test_many_mistakes_are_listed_but_not_all(client: Client) -> None:
@@ -25,7 +25,7 @@ def test_many_mistakes_are_listed_but_not_all(client: Client) -> None:
 
 
 def test_a_defect_tells_nothing_and_is_logged(
-    spec: ApiSpec, store: MemoryStore, caplog: pytest.LogCaptureFixture
+    spec: ApiSpec, store: SqlStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client(create_app(spec, BrokenIngest(), store, "1"))
     answer = client.post("/v1/windows", json=WINDOW)
@@ -42,7 +42,7 @@ def test_a_defect_tells_nothing_and_is_logged(
     assert "line 17" in str(record.exc_info[1])
 
 
-def test_any_message_can_be_told(spec: ApiSpec, store: MemoryStore) -> None:
+def test_any_message_can_be_told(spec: ApiSpec, store: SqlStore) -> None:
     client = Client(create_app(spec, UnprintableIngest(), store, "1"))
     answer = client.post("/v1/windows", content=b"x", headers=PCAP)
     assert the_problem(answer, 400)["detail"] == "\udcff is no capture"
@@ -62,7 +62,7 @@ def test_a_failing_store_is_temporary(spec: ApiSpec, caplog: pytest.LogCaptureFi
 
 
 def test_a_caller_who_hangs_up_is_no_defect(
-    spec: ApiSpec, store: MemoryStore, caplog: pytest.LogCaptureFixture
+    spec: ApiSpec, store: SqlStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = create_app(spec, FakeIngest(store), store, "1")
     came: list[Message] = [

@@ -11,12 +11,12 @@ from service.api.app import create_app
 from service.api.examples import WINDOW
 from service.api.seen import Outside
 from service.observe import Exchange, Silent, current_ids
-from service.store.memory import MemoryStore
 from tests.api.client import Client
 from tests.api.fakes import BrokenIngest, FakeIngest
 
 if TYPE_CHECKING:
     from service.api.spec import ApiSpec
+    from service.store.sql import SqlStore
 
 
 class Watcher(Silent):
@@ -40,8 +40,7 @@ def watcher() -> Watcher:
 
 
 @pytest.fixture
-def client(spec: ApiSpec, watcher: Watcher) -> Client:
-    store = MemoryStore()
+def client(spec: ApiSpec, store: SqlStore, watcher: Watcher) -> Client:
     return Client(create_app(spec, FakeIngest(store), store, "1", Outside(watcher)))
 
 
@@ -75,7 +74,7 @@ def test_what_is_observed_is_the_route_and_not_what_anybody_invents(client: Clie
 
 
 def test_the_answer_to_a_defect_has_an_id_which_its_log_names(
-    spec: ApiSpec, caplog: pytest.LogCaptureFixture, watcher: Watcher
+    spec: ApiSpec, store: SqlStore, caplog: pytest.LogCaptureFixture, watcher: Watcher
 ) -> None:
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -85,7 +84,7 @@ def test_the_answer_to_a_defect_has_an_id_which_its_log_names(
     keeper = Keeper()
     logging.getLogger("service.api.problems").addHandler(keeper)
     try:
-        app = create_app(spec, BrokenIngest(), MemoryStore(), "1", Outside(watcher))
+        app = create_app(spec, BrokenIngest(), store, "1", Outside(watcher))
         answer = Client(app).post("/v1/windows", json=WINDOW, headers={"X-Request-ID": "r1"})
     finally:
         logging.getLogger("service.api.problems").removeHandler(keeper)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
@@ -339,7 +341,11 @@ MIXED = [
         kind=kind,
         sensor=sensor,
         sources=sources,
+        first_seen=START + number * MINUTE // 2,
         last_seen=START + number * MINUTE,
+        services=("tcp/22",) if number % 2 else ("tcp/23", "tcp/80"),
+        pattern="p1" if number % 3 else None,
+        score=25.0 + 4 * number,
     )
     for number, (kind, sensor, sources) in enumerate(
         (kind, sensor, sources)
@@ -350,43 +356,80 @@ MIXED = [
 ]
 
 
-@given(
+def within(network: str, source: str) -> bool:
+    """Tell whether an address lies in a network, as Python's own module sees it; ::/0 holds IPv4 too."""
+    return network == "::/0" or ip_address(source) in ip_network(network)
+
+
+QUERIES = st.builds(
+    AlertQuery,
     kind=st.sampled_from([None, *Kind]),
-    source=st.sampled_from([None, "192.0.2.1", "2001:db8::1", "192.0.2"]),
+    source=st.sampled_from([None, "192.0.2.1", "2001:db8::1", "192.0.2.2/31", "192.0.0.0/16", "2000::/3", "::/0"]),
     since=st.none() | st.integers(START - 1, START + 13 * MINUTE),
     sensor=st.sampled_from([None, "edge", "core", "none"]),
     limit=st.integers(1, 13),
+    until=st.none() | st.integers(START - 1, START + 13 * MINUTE),
+    service=st.sampled_from([None, "tcp/22", "tcp/80", "tcp/2"]),
+    pattern=st.sampled_from([None, "p1", "p2"]),
+    least=st.sampled_from([None, 1.0, 1.66, 2.0]),
 )
+
+
+@given(query=QUERIES)
 @settings(
     max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_filters_combine_and_pages_join(
-    store: Store, kind: Kind | None, source: str | None, since: int | None, sensor: str | None, limit: int
-) -> None:
+def test_filters_combine_and_pages_join(store: Store, query: AlertQuery) -> None:
     with store.begin() as unit:
-        unit.save_alerts(MIXED)
+        if unit.alert(MIXED[0].id) is None:
+            unit.save_alerts(MIXED)
     wanted = [
         alert
         for alert in reversed(MIXED)
-        if kind in (None, alert.kind)
-        and (source is None or source in alert.sources)
-        and (since is None or alert.last_seen >= since)
-        and sensor in (None, alert.sensor)
+        if query.kind in (None, alert.kind)
+        and (query.source is None or any(within(query.source, mine) for mine in alert.sources))
+        and (query.since is None or alert.last_seen >= query.since)
+        and (query.until is None or alert.first_seen < query.until)
+        and query.sensor in (None, alert.sensor)
+        and (query.service is None or query.service in alert.services)
+        and query.pattern in (None, alert.pattern)
+        and (query.least is None or alert.excess >= query.least)
     ]
     listed: list[Alert] = []
     cursor = None
     with store.read() as reader:
         while True:
-            page = reader.alerts(AlertQuery(kind, source, since, sensor, limit, cursor))
+            page = reader.alerts(replace(query, cursor=cursor))
             listed += page.items
             cursor = page.next
             if cursor is None:
                 break
-            assert len(page.items) == limit
+            assert len(page.items) == query.limit
     assert listed == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        (PatternQuery(status=Status.BENIGN), ["p2"]),
+        (PatternQuery(state=State.RETIRED), ["p1"]),
+        (PatternQuery(service="tcp/22"), ["p2", "p1", "p0"]),
+        (PatternQuery(service="tcp/2"), []),
+        (PatternQuery(service="tcp/2%"), []),
+        (PatternQuery(service="udp/53"), ["p3"]),
+        (PatternQuery(sensor="core", state=State.LIVE), ["p3"]),
+    ],
+)
+def test_filters_of_patterns(store: Store, query: PatternQuery, wanted: list[str]) -> None:
+    with store.begin() as unit:
+        unit.save_patterns([a_pattern(id=f"p{number}", status=Status.KNOWN) for number in range(3)])
+        unit.save_patterns([a_pattern(id="p1", state=State.RETIRED), a_pattern(id="p2", status=Status.BENIGN)])
+        unit.save_patterns([a_pattern(id="p3", sensor="core", services=(("udp/53", 1.0),), service_count=1)])
+    with store.read() as reader:
+        assert ids(reader.patterns(query)) == wanted
 
 
 # Pages

@@ -12,7 +12,7 @@ from service.errors import RemoteError
 from service.pipeline import Pipeline, PipelineSpec
 from service.selfcheck.check import Finding, check
 from service.selfcheck.scans import EXAMPLES
-from service.store.memory import MemoryStore
+from service.store.sql import SqlStore
 from service.windows.assign import WindowSpec
 
 NOW = 1_700_000_000_000_000_000
@@ -33,13 +33,14 @@ class Direct(httpx.BaseTransport):
 
 
 @pytest.fixture(scope="module")
-def findings() -> list[Finding]:
-    store = MemoryStore()
+def findings(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+    store = SqlStore(f"sqlite:///{tmp_path_factory.mktemp('selfcheck')}/yocho.db")
     spec = PipelineSpec(windows=WindowSpec.usual())
     app = create_app(ApiSpec(), Pipeline(spec, store), store, "0")
     done: list[int] = []
     with httpx.Client(base_url="http://yocho.test", transport=Direct(app)) as client:
         found = list(check(client, NOW, done.append))
+    store.close()
     assert done == list(range(1, len(EXAMPLES) + 1))
     return found
 

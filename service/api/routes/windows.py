@@ -1,10 +1,10 @@
 """Windows: traffic comes in here, as counts or as a capture."""
 
+import pathlib
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -115,7 +115,7 @@ class WindowRoutes:
 
     def show(
         self,
-        window_id: str,
+        window_id: Annotated[str, Path(description="Id of the window", examples=["w0123456789abcdef0123"])],
         rows: Annotated[int, Query(ge=0, le=MAX_ROWS_SHOWN, description="Rows to list")] = 1000,
         offset: Annotated[int, Query(ge=0, le=10**9, description="Rows to leave out before")] = 0,
     ) -> WindowOut:
@@ -148,7 +148,7 @@ class WindowRoutes:
                 )
         return validated(WindowIn, document)
 
-    def _accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
+    def _accept_capture(self, path: pathlib.Path, sensor: str) -> CaptureReceipt:
         try:
             return self._ingest.accept_capture(path, sensor)
         except CaptureError as error:

@@ -13,14 +13,14 @@ from tests.builders import a_pattern
 if TYPE_CHECKING:
     import httpx
 
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
     from tests.api.client import Client
 
 PATTERNS = [a_pattern(id=f"p{number}", sensor="edge" if number else "core") for number in range(3)]
 
 
 @pytest.fixture(autouse=True)
-def _stored(store: MemoryStore) -> None:
+def _stored(store: SqlStore) -> None:
     with store.begin() as unit:
         unit.save_patterns(PATTERNS)
 
@@ -49,11 +49,67 @@ def test_the_link_keeps_the_filter(client: Client) -> None:
     assert "next" not in second.links
 
 
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("status=benign", ["p1"]),
+        ("state=live", ["p2", "p1", "p0"]),
+        ("state=retired", []),
+        ("service=tcp/22&sensor=core", ["p0"]),
+        ("service=tcp/2", []),
+        ("status=new&limit=1", ["p2"]),
+    ],
+)
+def test_filters(client: Client, query: str, wanted: list[str]) -> None:
+    client.request("PATCH", "/v1/patterns/p1", json={"status": "benign"})
+    answer = client.get(f"/v1/patterns?{query}")
+    assert answer.status_code == 200, answer.text
+    assert [pattern["id"] for pattern in answer.json()["items"]] == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("status=good", "status"), ("state=gone", "state"), ("service=ssh", "service")]
+)
+def test_a_filter_that_makes_no_sense_is_named(client: Client, query: str, field: str) -> None:
+    assert the_fields(client.get(f"/v1/patterns?{query}")) == [field]
+
+
+@pytest.mark.parametrize("url", ["/v1/patterns", "/v1/patterns/p1", "/v1/patterns?limit=1"])
+def test_who_has_the_answer_already_is_told_so(client: Client, url: str) -> None:
+    first = client.get(url)
+    tag = first.headers["etag"]
+    for sent in (tag, f'"other", W/{tag}', "*"):
+        again = client.get(url, headers={"If-None-Match": sent})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        assert again.headers.get("link") == first.headers.get("link")
+    assert client.get(url, headers={"If-None-Match": '"other"'}).json() == first.json()
+    client.request("PATCH", "/v1/patterns/p1", json={"status": "benign"})
+    client.request("PATCH", "/v1/patterns/p2", json={"status": "benign"})
+    changed = client.get(url, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != tag
+
+
+def test_nobody_overwrites_what_he_has_not_seen(client: Client) -> None:
+    tag = client.get("/v1/patterns/p1").headers["etag"]
+
+    def patch(status: str, wanted: str) -> httpx.Response:
+        return client.request("PATCH", "/v1/patterns/p1", json={"status": status}, headers={"If-Match": wanted})
+
+    first = patch("benign", tag)
+    assert first.status_code == 200
+    assert "If-Match" in the_problem(patch("muted", tag), 412)["detail"]
+    the_problem(patch("muted", f"W/{first.headers['etag']}"), 412)
+    assert client.get("/v1/patterns/p1").json()["status"] == "benign"
+    assert patch("muted", f'"other", {first.headers["etag"]}').status_code == 200
+    assert patch("known", "*").status_code == 200
+
+
 def test_a_filter_of_alerts_is_none_of_patterns(client: Client) -> None:
     assert the_fields(client.get("/v1/patterns?kind=vertical")) == ["kind"]
 
 
-def test_a_person_says_what_a_pattern_is(client: Client, store: MemoryStore) -> None:
+def test_a_person_says_what_a_pattern_is(client: Client, store: SqlStore) -> None:
     answer = client.request("PATCH", "/v1/patterns/p1", json={"status": "benign"})
     assert (answer.status_code, answer.json()["status"], answer.json()["judged"]) == (200, "benign", True)
     with store.read() as reader:
@@ -65,7 +121,7 @@ def test_a_person_says_what_a_pattern_is(client: Client, store: MemoryStore) -> 
     assert client.get("/v1/patterns/p1").json() == answer.json() == pattern_document(stored)
 
 
-def test_the_versions_of_a_pattern_are_shown_oldest_first(client: Client, store: MemoryStore) -> None:
+def test_the_versions_of_a_pattern_are_shown_oldest_first(client: Client, store: SqlStore) -> None:
     muted, first = judge(PATTERNS[1], Status.MUTED, 1)
     known, second = judge(muted, Status.KNOWN, 2)
     with store.begin() as unit:
@@ -85,7 +141,7 @@ def test_a_judgement_is_short_json(client: Client) -> None:
     def patch(content: bytes, kind: str = "application/json") -> httpx.Response:
         return client.request("PATCH", "/v1/patterns/p1", content=content, headers={"Content-Type": kind})
 
-    the_problem(patch(b" " * 2000), 413)
+    the_problem(patch(b" " * 40_000), 413)
     the_problem(patch(b'{"status"'), 400)
     the_problem(patch(b'{"status": "known"}', "text/plain"), 415)
     assert the_fields(patch(b'{"status": "known", "name": "x"}')) == ["name"]

@@ -13,7 +13,7 @@ from tests.api.posts import PCAP, ROW, TOTALS, WINDOW, holds_nothing, post_json,
 from tests.builders import a_window
 
 if TYPE_CHECKING:
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
 
 
 def test_a_window_is_taken_in(client: Client) -> None:
@@ -28,7 +28,7 @@ def test_a_window_is_taken_in(client: Client) -> None:
         assert client.get(url).status_code == 200
 
 
-def test_the_counts_are_those_that_were_posted(client: Client, store: MemoryStore) -> None:
+def test_the_counts_are_those_that_were_posted(client: Client, store: SqlStore) -> None:
     answer = client.post("/v1/windows", json=WINDOW)
     start = 1_772_366_400 * 10**9
     wanted = posted_window("edge", start, start + 60 * 10**9, [PostedRow("192.0.2.1", "tcp/23", 41, 41, 2)])
@@ -85,7 +85,7 @@ def test_times_have_several_forms(client: Client, start: object) -> None:
     assert (shown["start"], shown["end"]) == ("2026-03-01T12:00:00.000000Z", "2026-03-01T12:01:00.000000Z")
 
 
-def test_numbers_keep_their_nanoseconds(client: Client, store: MemoryStore) -> None:
+def test_numbers_keep_their_nanoseconds(client: Client, store: SqlStore) -> None:
     text = json.dumps(WINDOW).replace('"2026-03-01T12:00:00Z"', "1772366400.123456789")
     answer = post_json(client, text)
     assert answer.status_code == 201
@@ -146,7 +146,7 @@ def test_numbers_keep_their_nanoseconds(client: Client, store: MemoryStore) -> N
     ],
 )
 def test_a_window_that_makes_no_sense_is_refused(
-    client: Client, store: MemoryStore, window: object, field: str, message: str
+    client: Client, store: SqlStore, window: object, field: str, message: str
 ) -> None:
     answer = client.post("/v1/windows", json=window)
     assert the_fields(answer) == [field]
@@ -183,7 +183,7 @@ def test_totals_make_a_window_exact(client: Client) -> None:
         (b'{"start": 1e99999999999999999999999}', "out of range"),
     ],
 )
-def test_what_is_not_json_is_refused(client: Client, store: MemoryStore, text: bytes, message: str) -> None:
+def test_what_is_not_json_is_refused(client: Client, store: SqlStore, text: bytes, message: str) -> None:
     assert message in the_problem(post_json(client, text), 400)["detail"]
     assert holds_nothing(store)
 

@@ -11,7 +11,7 @@ from tests.builders import a_window
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from service.store.memory import MemoryStore
+    from service.store.sql import SqlStore
     from tests.api.fakes import FakeIngest
 
 
@@ -68,7 +68,7 @@ def test_a_long_capture_goes_through_a_file_that_is_gone_afterwards(
 
 
 def test_what_is_no_capture_is_refused_without_naming_files_of_ours(
-    client: Client, store: MemoryStore, tmp_path: Path
+    client: Client, store: SqlStore, tmp_path: Path
 ) -> None:
     answer = client.post("/v1/windows", content=b"GIF89a", headers=PCAP)
     detail = the_problem(answer, 400)["detail"]
