@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands import (
+    alerts,
     calibrate,
     collect,
     database,
     demo,
     doctor,
+    outputs,
     scan,
     selfcheck,
     serve,
@@ -75,6 +77,8 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     screen = Screen()
     for command in (scan, watch, serve, worker, collect, demo, selfcheck, calibrate, doctor, settings, database):
+        command.add(app, parts, screen)
+    for command in (alerts, outputs):
         command.add(app, parts, screen)
     return app
 

@@ -60,6 +60,9 @@ class Settings(BaseModel):
     max_json_bytes: int = Field(16 << 20, ge=1, description="largest JSON body accepted")
     max_capture_bytes: int = Field(256 << 20, ge=1, description="largest capture file accepted over HTTP")
     max_rows: int = Field(200_000, ge=1, description="most rows in a posted window")
+    outputs: str = Field(
+        "", description="TOML file of outputs of alerts; without it, alerts go nowhere by themselves"
+    )
     metrics: str = Field(
         "", description="where a worker shows its metrics: HOST:PORT, or file:PATH; without it, nowhere"
     )

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -32,13 +33,19 @@ if TYPE_CHECKING:
     from service.calibrate import Calibration
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
+    from service.client.client import Client
+    from service.client.patience import Patience
     from service.doctor import Check
     from service.instruments import Instruments
+    from service.observe import Observer
+    from service.outputs.courier import Outlet
+    from service.outputs.shown import Shown
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
     from service.settings import Effective, Settings
     from service.store.schema import Schema
+    from service.store.sql import SqlStore
 
 _SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
@@ -140,6 +147,7 @@ class Yocho:
         import uvicorn
 
         self._log_to_stderr()
+        self._outlets()  # what is wrong with them is said at once, not by the worker
         instruments = self._instruments()
         app = self.app(database, instruments)
         with _listen(host or self._settings.host, self._settings.port if port is None else port) as listener:
@@ -175,7 +183,7 @@ class Yocho:
         worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store, instruments.observer))
         stop = _stop_signals()
         try:
-            with instruments.shown(self._settings.metrics):
+            with instruments.shown(self._settings.metrics), self._dispatching(store, instruments.observer):
                 worker.replay_all() if once else worker.run(stop)
         finally:
             store.close()
@@ -235,6 +243,37 @@ class Yocho:
         with client:
             yield from check(client, time.time_ns(), progress)
 
+    def client(self, url: str | None, token_file: Path | None, patience: Patience | None = None) -> Client:
+        """See `service.commands.parts.Parts`."""
+        from service.client.client import Client
+        from service.client.token import read_token
+
+        here = f"http://{self._settings.host}:{self._settings.port}"
+        return Client(url or here, None if token_file is None else read_token(token_file), patience)
+
+    def outputs(self, database: str | None) -> Sequence[Shown]:
+        """See `service.commands.parts.Parts`."""
+        from service.outputs.shown import shown_outputs
+        from service.store.sql import SqlStore
+
+        names = [outlet.name for outlet in self._outlets()]
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            return shown_outputs(store, names)
+        finally:
+            store.close()
+
+    def retry_output(self, name: str, database: str | None) -> int:
+        """See `service.commands.parts.Parts`."""
+        from service.store.sql import SqlStore
+
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            with store.begin() as unit:
+                return unit.deliveries.put_back(name)
+        finally:
+            store.close()
+
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:
         """See `service.cli.Parts`."""
         from service.store.schema import open_schema
@@ -271,6 +310,23 @@ class Yocho:
         app = create_app(spec, pipeline, store, version("yocho"), outside)
         app.include_router(page_routes(store, version("yocho")))
         return app
+
+    def _outlets(self) -> Sequence[Outlet]:
+        from service.outputs.configuration import read_outlets
+
+        return read_outlets(Path(self._settings.outputs), version("yocho")) if self._settings.outputs else ()
+
+    @contextmanager
+    def _dispatching(self, store: SqlStore, observer: Observer) -> Iterator[None]:
+        """Hand events to the outputs during the block."""
+        from service.outputs.dispatcher import Dispatcher
+
+        dispatcher = Dispatcher(self._outlets(), store, observer=observer)
+        dispatcher.start()
+        try:
+            yield
+        finally:
+            dispatcher.stop()
 
     def _instruments(self) -> Instruments:
         from service.instruments import Instruments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.client.patience import Patience
@@ -37,8 +37,8 @@ class Outlet:
 
     name: str
     output: Output
-    wanted: Wanted = Wanted()
-    patience: Patience = Patience(tries=20, first=1.0, longest=300.0)
+    wanted: Wanted = field(default_factory=Wanted)
+    patience: Patience = field(default_factory=lambda: Patience(tries=20, first=1.0, longest=300.0))
     """Its tries are how often an output may refuse an event; an output that is away is waited for."""
 
 
@@ -185,6 +185,8 @@ class Courier:
         if self._failures == 1:
             _log.warning("output does not take events", extra={"output": name, "reason": reason})
         self._moved(held, replace(latest, tries=tries, failure=reason, until=until))
+        # That was no lease: this courier waits, too.
+        self._leased = 0
         return min(pause, 10 * self._spec.pause)
 
     def _give_up(self, held: Delivery, latest: Delivery, item: _Item) -> None:
@@ -200,7 +202,9 @@ class Courier:
             "output will not have an event", extra={"output": name, "event": item.event.sequence, "reason": reason}
         )
         if gone:
-            _log.warning("too many events were given up; the oldest are gone", extra={"output": name, "events": gone})
+            _log.warning(
+                "too many events were given up; the oldest are gone", extra={"output": name, "events": gone}
+            )
 
     def _moved(self, before: Delivery, after: Delivery, forget: DeadLetter | None = None) -> Delivery | None:
         """Write where the output stands; return None if it is another process's now."""

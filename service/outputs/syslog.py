@@ -139,7 +139,10 @@ class Syslog:
 
 
 def message(notice: Notice, facility: str, version: str) -> bytes:
-    """Return the message of an event (RFC 5424, 6): UTF-8 without a byte order mark, which readers of CEF trip over."""
+    """Return the message of an event (RFC 5424, 6).
+
+    It is UTF-8 without the byte order mark that the standard wants: readers of CEF trip over it.
+    """
     priority = FACILITIES.index(facility) * 8 + _LEVELS[severity_of(notice.alert)]
     host = "".join(each for each in socket.gethostname() if "!" <= each <= "~")[:_LONGEST_HOST] or "-"
     head = f"<{priority}>1 {format_time(notice.event.at)} {host} yocho - {notice.event.kind.value}"

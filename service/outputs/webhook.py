@@ -73,7 +73,7 @@ class Webhook:
             ) as response:
                 _check(response, _excerpt(response), self._clock())
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            raise DeliveryError(f"no connection: {error or type(error).__name__}", away=True) from error
+            raise DeliveryError(f"no connection: {str(error) or type(error).__name__}", away=True) from error
         except httpx.HTTPError as error:
             raise DeliveryError(f"no answer: {str(error) or type(error).__name__}") from error
 

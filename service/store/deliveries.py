@@ -161,9 +161,10 @@ class SqlDeliveries:
         events = tables.events
         ahead = select(func.count(), func.min(events.c.at_ns)).where(events.c.sequence > delivery.position)
         behind, since = self._connection.execute(ahead).one()
-        letters = select(_LETTERS.c.reason == "", func.count()).where(_LETTERS.c.output == delivery.output)
-        counts = {bool(back): count for back, count in self._connection.execute(letters.group_by(_LETTERS.c.reason == ""))}
-        return Standing(delivery, behind, since, counts.get(False, 0), counts.get(True, 0))
+        letters = select(func.count()).where(_LETTERS.c.output == delivery.output)
+        dead = self._connection.execute(letters.where(_LETTERS.c.reason != "")).scalar_one()
+        returned = self._connection.execute(letters.where(_LETTERS.c.reason == "")).scalar_one()
+        return Standing(delivery, behind, since, dead, returned)
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:
@@ -184,5 +185,7 @@ def _letter(row: Row[Any]) -> DeadLetter:
     try:
         event = _EVENT.validate_json(row.document)
     except ValidationError as error:
-        raise StoreError(f"dead letter {row.sequence}: its document is damaged ({error}); restore a backup") from error
+        raise StoreError(
+            f"dead letter {row.sequence}: its document is damaged ({error}); restore a backup"
+        ) from error
     return DeadLetter(row.sequence, row.output, row.at_ns, row.reason, event)

@@ -16,6 +16,7 @@ from service.patterns.pattern import Pattern
 from service.store import documents, tables
 from service.store.allow_rules import SqlAllowRules
 from service.store.backend import failures, open_backend
+from service.store.deliveries import SqlDeliveries
 from service.store.desk import SqlDesk, alert_conditions
 from service.store.events import SqlEvents
 from service.store.gauges import SqlGauges
@@ -66,6 +67,7 @@ class _SqlUnit:
         self.sources = SqlSources(connection, _read_counts)
         self.overview = SqlOverview(connection)
         self.gauges = SqlGauges(connection)
+        self.deliveries = SqlDeliveries(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
