@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean
+.PHONY: help install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean fuzz
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -8,6 +8,8 @@ TRAIN := --output lnmf_core/weights --commit $(shell git rev-parse HEAD 2>/dev/n
 BENCH_CORE ?= peers speed streams thesis real windows growth curves charts pictures reach
 NAME ?= background
 TRIALS ?= 200
+SECONDS ?= 30
+TARGETS ?=
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -73,6 +75,14 @@ bench-core: .venv-train/installed-bench ## The factorisation beside its peers: b
 bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt and tshark: benchmarks/results/ingest
 	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.ingest.speed
 
+.venv/installed-fuzz: .venv/installed-test
+	@echo "Installing atheris"
+	@$(PIP) install --constraint constraints.txt --editable '.[test,fuzz]'
+	@touch $@
+
+fuzz: .venv/installed-fuzz ## Throw bytes at every parser, SECONDS=30 for each of TARGETS: findings in build/fuzz
+	@$(BIN)/python -m tests.fuzz.campaign --seconds $(SECONDS) $(if $(TARGETS),--targets $(TARGETS))
+
 bench-detect: .venv-train/installed-bench ## Groups of sources in real background, BACKGROUND=files: benchmarks/results/detect
 	@test -n "$(BACKGROUND)" || { echo "bench-detect needs traffic to hide campaigns in: make bench-detect BACKGROUND='flows.csv.gz …' [NAME=honeypots] [TRIALS=200] (captures or logs of flows of one sensor, some weeks long)" >&2; exit 1; }
 	@$(ONE_THREAD) .venv-train/bin/python -m benchmarks.detect.run $(BACKGROUND) --name $(NAME) --trials $(TRIALS)
@@ -100,5 +110,5 @@ lab: install ## Record examples/lab.pcap again (root; see README)
 	examples/record_lab.sh examples
 
 clean: ## Remove everything that was built
-	rm -rf .venv .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-train build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,6 +20,7 @@ from service.commands import (
     selfcheck,
     serve,
     settings,
+    token,
     watch,
     worker,
 )
@@ -76,7 +77,20 @@ def build_cli(parts: Parts) -> typer.Typer:
         parts.configure(config, assignments or [])
 
     screen = Screen()
-    for command in (scan, watch, serve, worker, collect, demo, selfcheck, calibrate, doctor, settings, database):
+    for command in (
+        scan,
+        watch,
+        serve,
+        worker,
+        collect,
+        demo,
+        selfcheck,
+        calibrate,
+        doctor,
+        settings,
+        database,
+        token,
+    ):
         command.add(app, parts, screen)
     for command in (alerts, outputs):
         command.add(app, parts, screen)

@@ -286,7 +286,9 @@ class Pipeline:
             windows=tuple(receipts),
             packets=reading.packets,
             attempts=attempts,
+            flows=reading.flows,
             unparsed=dict(reading.unparsed),
+            tunnelled=dict(reading.tunnelled),
             damage=damage[0] if damage else None,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,10 @@ class CaptureReceipt:
     packets: int
     attempts: int
     unparsed: dict[str, int]
-    """Packets that were read but not followed, by reason."""
+    """Packets or flows that were read but not followed, by reason."""
     damage: str | None
     """Where and why the file could not be read on, if so."""
+    flows: int = 0
+    """Records of flows that were read, followed or not; of a log, in place of packets."""
+    tunnelled: dict[str, int] = field(default_factory=dict)
+    """Packets that were read through a tunnel, by the kind of the outermost one."""

@@ -48,6 +48,15 @@ class Settings(BaseModel):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free one")
+    admin_token: str = Field(
+        "",
+        description="a token that may do everything; `yocho token new` makes one",
+        json_schema_extra=SECRET,
+        repr=False,
+    )
+    rate: int = Field(
+        200, ge=1, le=1_000_000, description="requests a second that a token may make; four times as many at once"
+    )
     window: int = Field(60, ge=1, le=86400, description="length of a window in seconds")
     log_window: int = Field(3600, ge=1, le=86400, description="the same in recorded logs of flows")
     max_pairs: int = Field(

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from service.access.token import Scope, Token
     from service.alerts.alert import Alert
     from service.alerts.allow import AllowList
+    from service.api.access import Gate
     from service.calibrate import Calibration
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
+    from service.capture.live import LiveCapture
     from service.client.client import Client
     from service.client.patience import Patience
     from service.doctor import Check
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective, Settings
     from service.store.schema import Schema
     from service.store.sql import SqlStore
@@ -120,12 +124,41 @@ class Yocho:
         tell_drops: Callable[[int], None],
     ) -> Summary:
         """See `service.commands.parts.Parts`."""
-        from service.capture.hosts import HostTable
-        from service.capture.live import LiveCapture, listen
-        from service.privileges import User, drop_privileges, user_named
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
         from service.watch import watch_interface
+
+        capture = self._capture(interface, bpf, user)
+        ready()
+        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
+        try:
+            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
+        finally:
+            store.close()
+
+    def forward(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        sensor: SensorSpec,
+        ready: Callable[[], None],
+        tell_drops: Callable[[int], None],
+    ) -> Sent:
+        """See `service.commands.parts.Parts`."""
+        from service.sensor.run import run_sensor
+
+        self._log_to_stderr()
+        capture = self._capture(interface, bpf, user)
+        ready()
+        return run_sensor(capture, sensor, self._pipeline_spec(window), tell_drops)
+
+    def _capture(self, interface: str, bpf: str, user: str | None) -> LiveCapture:
+        """Listen on an interface, give up all rights, and stop at a signal."""
+        from service.capture.hosts import HostTable
+        from service.capture.live import LiveCapture, listen
+        from service.privileges import User, drop_privileges, user_named
 
         whom = user_named(user) if user else User(*self._caller) if self._caller else None
         listen(interface, bpf).close()  # what is wrong with the name or the filter is said at once
@@ -135,12 +168,7 @@ class Yocho:
         drop_privileges(whom)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: capture.stop())
-        ready()
-        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
-        try:
-            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
-        finally:
-            store.close()
+        return capture
 
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
         """See `service.commands.parts.Parts`."""
@@ -149,8 +177,9 @@ class Yocho:
         self._log_to_stderr()
         self._outlets()  # what is wrong with them is said at once, not by the worker
         instruments = self._instruments()
-        app = self.app(database, instruments)
-        with _listen(host or self._settings.host, self._settings.port if port is None else port) as listener:
+        host = host or self._settings.host
+        app = self.app(database, instruments, host)
+        with _listen(host, self._settings.port if port is None else port) as listener:
 
             class Server(uvicorn.Server):
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -280,8 +309,39 @@ class Yocho:
 
         return open_schema(_database_url(database or self._settings.database))
 
-    def app(self, database: str | None = None, instruments: Instruments | None = None) -> FastAPI:
-        """Return the web application: the API and the page."""
+    def create_token(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        sensors: Sequence[str] | None,
+        days: int | None,
+        database: str | None,
+    ) -> str:
+        """See `service.commands.parts.Parts`."""
+        from service.store.issue import issue
+
+        with closing(self._store(database)) as store:
+            return issue(store, name, scopes, sensors, days, time.time_ns())
+
+    def revoke_token(self, name: str, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        with closing(self._store(database)) as store, store.begin() as unit:
+            unit.tokens.revoke(name, time.time_ns())
+
+    def tokens(self, database: str | None) -> Sequence[Token]:
+        """See `service.commands.parts.Parts`."""
+        with closing(self._store(database)) as store, store.read() as reader:
+            return reader.tokens.all()
+
+    def _store(self, database: str | None) -> SqlStore:
+        from service.store.sql import SqlStore
+
+        return SqlStore(_database_url(database or self._settings.database))
+
+    def app(
+        self, database: str | None = None, instruments: Instruments | None = None, host: str = "127.0.0.1"
+    ) -> FastAPI:
+        """Return the web application: the API and the page, for an address that is to be listened on."""
         from service.api.app import create_app
         from service.api.seen import Outside
         from service.api.spec import ApiSpec
@@ -290,6 +350,7 @@ class Yocho:
         from service.readiness import Readiness, ReadinessSpec, StoreGauges
         from service.relay import Exposition
         from service.store.sql import SqlStore
+        from service.web.docs import docs_routes
         from service.web.page import page_routes
 
         instruments, url = instruments or self._instruments(), _database_url(database or self._settings.database)
@@ -307,8 +368,9 @@ class Yocho:
             allow_rules=tuple(rule.text for rule in _read_allow_list(self._settings.allow_list).rules),
         )
         pipeline = Pipeline(self._pipeline_spec(None), store, instruments.observer)
-        app = create_app(spec, pipeline, store, version("yocho"), outside)
+        app = create_app(spec, pipeline, store, version("yocho"), outside, self._gate(store, host))
         app.include_router(page_routes(store, version("yocho")))
+        app.include_router(docs_routes())
         return app
 
     def _outlets(self) -> Sequence[Outlet]:
@@ -327,6 +389,24 @@ class Yocho:
             yield
         finally:
             dispatcher.stop()
+
+    def _gate(self, store: SqlStore, host: str) -> Gate:
+        """Return who lets visitors in; raises SettingsError if all the network could come in."""
+        from service.access.rates import RateSpec
+        from service.api.access import AccessSpec, Gate
+        from service.store.issue import admit_setting
+
+        if self._settings.admin_token:
+            admit_setting(store, self._settings.admin_token, time.time_ns())
+        local = _is_loopback(host)
+        with store.read() as reader:
+            if not local and not reader.tokens.any_valid(time.time_ns()):
+                raise SettingsError(
+                    f"--host {host}: without tokens only this machine may be served; make one first: "
+                    "yocho token create NAME --scope admin"
+                )
+        rates = RateSpec(self._settings.rate, burst=4 * self._settings.rate)
+        return Gate(store, AccessSpec(open_without_tokens=local, rates=rates))
 
     def _instruments(self) -> Instruments:
         from service.instruments import Instruments
@@ -411,6 +491,14 @@ def _listen_datagrams(url: str, spec: ReceiveSpec) -> socket.socket:
 def _database_url(name: str) -> str:
     """Return the URL of a database that is given as one, or as a file."""
     return name if "://" in name else f"sqlite:///{name}"
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether nobody else can reach an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -16,6 +16,10 @@ from service.store.repository import AlertQuery, PatternQuery, Tuning
 from service.store.settings import Setting
 from service.store.sql import SqlStore
 from service.windows.counts import WindowCounts
+from tests.capture.frames import SYN, V4, built
+from tests.capture.logs.writing import FLOWS, TABLE_HEADER, table_line
+from tests.capture.wrapping import TUNNELS
+from tests.packets import Frame, pcap
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 MINUTE = 60 * SECOND
@@ -147,3 +151,20 @@ def test_what_people_change_is_added_to_what_is_configured() -> None:
     assert [rule.text for rule in tuned.allowed.rules] == ["udp/161", "192.0.2.7"]
     assert tuned.coordination.budget.per_day == 7.0
     assert spec.tuned(Tuning()) == spec
+
+
+def test_the_receipt_of_a_capture_tells_of_tunnels(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    packets = [built(V4 / SYN), built(TUNNELS["gre"][1](V4 / SYN)), built(TUNNELS["vxlan"][1](V4 / SYN))]
+    path.write_bytes(pcap([Frame(START, packet) for packet in packets], link=101))
+    receipt = pipeline.accept_capture(path, "edge")
+    assert (receipt.packets, receipt.flows) == (3, 0)
+    assert receipt.tunnelled == {"gre": 1, "vxlan": 1}
+
+
+def test_the_receipt_of_a_log_tells_of_flows(pipeline: Pipeline, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(TABLE_HEADER + "".join(map(table_line, FLOWS)))
+    receipt = pipeline.accept_capture(path, "edge")
+    assert (receipt.packets, receipt.flows, receipt.attempts) == (0, len(FLOWS), len(FLOWS))
+    assert receipt.tunnelled == {}

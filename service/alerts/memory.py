@@ -61,7 +61,7 @@ def packed(history: History) -> dict[str, NDArray[Any]]:
 def unpacked(arrays: Arrays, spec: HistorySpec) -> History:
     """Return the history that was packed; raises InputError, with the array's name, if it makes no sense."""
     for name in (*_WHOLE, *_WHOLE_INCIDENTS):
-        _check(arrays, name, "iu")
+        _check(arrays, name, "i")
     _check(arrays, "best", "f")
     _check(arrays, "named", "f")
     _check(arrays, "keys", "S")
@@ -85,20 +85,35 @@ def from_bytes(data: bytes, spec: HistorySpec) -> History:
     """Return the history that `to_bytes` wrote; raises InputError if it is damaged or too large."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > LARGEST:
+            parts = archive.infolist()
+            if sum(part.file_size for part in parts) > LARGEST:
                 raise InputError("history", f"holds more than {LARGEST} bytes: it was not written by Yocho")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return unpacked({name: arrays[name] for name in arrays.files}, spec)
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+                raise InputError("history", "is compressed: it was not written by Yocho")
+            arrays = {part.filename.removesuffix(".npy"): _array(archive.read(part)) for part in parts}
+    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError) as error:  # the latter: encrypted, or too new
         raise InputError("history", f"is damaged ({error}): delete it, and it is learned anew") from error
+    return unpacked(arrays, spec)
+
+
+def _array(part: bytes) -> NDArray[Any]:
+    """Return the array of a file in numpy's format; raises ValueError if it holds none.
+
+    `numpy.load` would make room for whatever size the file claims.
+    """
+    stream = io.BytesIO(part)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array is of another version")
+    shape, in_columns, kind = np.lib.format.read_array_header_1_0(stream)
+    return np.frombuffer(stream.read(), kind).reshape(shape, order="F" if in_columns else "C")
 
 
 def _check(arrays: Arrays, name: str, kinds: str) -> None:
     if name not in arrays:
         raise InputError(name, "is missing")
-    if arrays[name].dtype.kind not in kinds:
-        raise InputError(name, f"is of {arrays[name].dtype}")
-    if kinds in "iuf" and len(arrays[name]) and not (np.asarray(arrays[name]) >= 0).all():
+    if arrays[name].dtype.kind not in kinds or not arrays[name].ndim:
+        raise InputError(name, f"is of {arrays[name].dtype} and has {arrays[name].ndim} dimensions")
+    if kinds in "if" and len(arrays[name]) and not (np.asarray(arrays[name]) >= 0).all():
         raise InputError(name, "holds a number that is negative or none")
 
 

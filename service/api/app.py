@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.api import answers, problems, resources
+from service.api.access import AccessMiddleware
+from service.api.headers import HeadersMiddleware
 from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.allow import AllowRoutes
@@ -27,6 +29,7 @@ from service.observe import SILENT, Observer
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from service.api.access import Gate
     from service.api.ingest import Ingest
     from service.api.spec import ApiSpec
     from service.store.sql import SqlStore
@@ -54,10 +57,18 @@ _NOBODY = Outside()
 _POSTED = (WindowIn, Judgement, AlertChange, CommentIn, SettingsChange, AllowRuleIn)
 
 
-def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str, outside: Outside = _NOBODY) -> FastAPI:
+def create_app(
+    spec: ApiSpec,
+    ingest: Ingest,
+    store: SqlStore,
+    version: str,
+    outside: Outside = _NOBODY,
+    gate: Gate | None = None,
+) -> FastAPI:
     """Return the application; it closes neither the store nor anything else that it was given.
 
-    Its `state.streams` are open streams of alerts, to be closed before it is stopped.
+    Without a `gate` everybody may do everything. `state.streams` of the application are open streams of alerts, to
+    be closed before it is stopped.
     """
     app = _Application(
         title="Yocho",
@@ -65,10 +76,14 @@ def create_app(spec: ApiSpec, ingest: Ingest, store: SqlStore, version: str, out
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         redoc_url=None,
+        docs_url=None,
         redirect_slashes=False,
     )
     app.observer = outside.observer
     problems.install(app)
+    if gate is not None:
+        app.add_middleware(AccessMiddleware, gate=gate)
+    app.add_middleware(HeadersMiddleware)
     app.include_router(WindowRoutes(spec, ingest, store).router())
     streams = AlertStreams(store, spec.streams)
     app.state.streams = streams

@@ -206,3 +206,8 @@ def _record(request: Request, status: HTTPStatus, error: Exception) -> None:
         extra={"method": request.method, "path": request.url.path, "status": int(status)},
         exc_info=error,
     )
+
+
+def refuse(request: Request, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem for what is answered before the app sees the request."""
+    return _problem(request, status, detail, headers=headers)

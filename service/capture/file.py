@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
 from service.capture.decoder import Decoder
+from service.capture.foreign import advice
 from service.capture.hosts import HostTable
 from service.capture.opening import Opening
 from service.capture.records import Corrupt, RecordBlock
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from service.capture.batch import PacketBatch
     from service.capture.records import RecordReader
+
+
+_LONGEST_MAGIC = 16
 
 
 class CaptureFile:
@@ -108,7 +112,10 @@ def _reader(opening: Opening) -> RecordReader:
         return pcap.PcapRecords()
     if magic == pcapng.MAGIC:
         return pcapng.PcapngRecords()
+    foreign = advice(chunks.data[chunks.at : chunks.end][:_LONGEST_MAGIC].tobytes())
     raise CaptureError(
-        f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain "
+        f"{path}: {foreign}"
+        if foreign
+        else f"{path}: not a capture file: it begins with {magic.hex(' ')}; give a pcap or pcapng file, plain "
         "or in gzip or zstd"
     )

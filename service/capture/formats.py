@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.capture import pcap, pcapng
 from service.capture.file import CaptureFile
+from service.capture.foreign import advice
 from service.capture.hosts import HostTable
 from service.capture.inputs import Input
 from service.capture.logs import argus, nfdump, suricata, table, vpc, zeek
@@ -84,6 +85,9 @@ def recognise(opening: Opening) -> Input:
     for kind, form in FORMATS.items():
         if form.recognise(head):
             return kind
+    foreign = advice(head)
+    if foreign is not None:
+        raise CaptureError(f"{opening.path}: {foreign}")
     raise CaptureError(
         f"{opening.path}: no capture or log that is known: it begins with {_shown(head)}; give pcap, pcapng, or "
         "flows of Zeek, Suricata, nfdump, Argus, AWS VPC or in named columns; if it is one, name it with --input"

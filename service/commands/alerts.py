@@ -27,7 +27,7 @@ def add(app: typer.Typer, parts: Parts, screen: Screen) -> None:
     """Add the command."""
 
     @app.command()
-    def alerts(  # noqa: PLR0913, PLR0917  (each is an option)
+    def alerts(
         follow: Annotated[
             bool, typer.Option("--follow", "-f", help="Go on with what happens to alerts, until Ctrl-C.")
         ] = False,

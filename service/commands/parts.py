@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from service.access.token import Scope, Token
     from service.alerts.alert import Alert
     from service.calibrate import Calibration
     from service.capture.inputs import Input
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from service.outputs.shown import Shown
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
+    from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective
 
 
@@ -67,6 +69,19 @@ class Parts(Protocol):
         """Follow a live interface until interrupted; `ready` hears when packets are taken."""
         ...
 
+    def forward(
+        self,
+        interface: str,
+        bpf: str,
+        user: str | None,
+        window: int | None,
+        sensor: SensorSpec,
+        ready: Callable[[], None],
+        tell_drops: Callable[[int], None],
+    ) -> Sent:
+        """Follow a live interface until interrupted, and send its windows to a service."""
+        ...
+
     def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
         """Serve until interrupted; `ready` hears the URL."""
         ...
@@ -103,4 +118,23 @@ class Parts(Protocol):
 
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:
         """Open the tables of a database as they are."""
+        ...
+
+    def create_token(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        sensors: Sequence[str] | None,
+        days: int | None,
+        database: str | None,
+    ) -> str:
+        """Keep a new token, and return it; raises InputError for a name that is none, or taken."""
+        ...
+
+    def revoke_token(self, name: str, database: str | None) -> None:
+        """Let a token be good for nothing; raises NotFoundError if there is none of that name."""
+        ...
+
+    def tokens(self, database: str | None) -> Sequence[Token]:
+        """Return all tokens, oldest first."""
         ...

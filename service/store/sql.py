@@ -15,6 +15,7 @@ from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import Pattern
 from service.store import documents, tables
 from service.store.allow_rules import SqlAllowRules
+from service.store.audit import SqlAudit
 from service.store.backend import failures, open_backend
 from service.store.deliveries import SqlDeliveries
 from service.store.desk import SqlDesk, alert_conditions
@@ -37,6 +38,7 @@ from service.store.settings import SqlSettings
 from service.store.sources import SqlSources
 from service.store.span import address_key
 from service.store.statements import add_new, replace
+from service.store.tokens import SqlTokens
 from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class _SqlUnit:
         self.overview = SqlOverview(connection)
         self.gauges = SqlGauges(connection)
         self.deliveries = SqlDeliveries(connection)
+        self.tokens = SqlTokens(connection)
+        self.audit = SqlAudit(connection)
 
     def window(self, window_id: str) -> WindowRecord | None:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()

@@ -12,10 +12,10 @@ from service.capture.batch import AttemptBatch, Outcome, take
 from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
 from service.windows.pairs import Look, PairTable
-from service.windows.scales import Scale, ScaledWindows, usual_scales
+from service.windows.scales import Part, Scale, ScaledWindows, usual_scales
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from service.capture.hosts import HostTable
     from service.windows.counts import WindowCounts
@@ -81,6 +81,10 @@ class Windows:
             ScaledWindows(sensor, scale, shorter, spec.budget, hosts)
             for scale, shorter in zip(spec.scales, finer, strict=False)
         ]
+        self._next: list[list[ScaledWindows]] = [[] for _ in finer]
+        """Which scales are added up from the windows of `length`, and from those of each scale."""
+        for at, scale in enumerate(self._scales):
+            self._next[_made_of(spec.scales, at)].append(scale)
         self.late = 0
         """Attempts that came after their window was closed, and count in the oldest open one."""
 
@@ -149,14 +153,33 @@ class Windows:
             yield from self._close_scales(name.start)
             table = self._open.pop(index)
             yield from _if_any(close_window(name, table.pairs(), self._hosts, table.shed))
-            for scale in self._scales:
-                scale.add(name.start, table)
+            self._hand_on(Part(name.start, name.start, table), 0)
         yield from self._close_scales(before)
 
     def _close_scales(self, before: int) -> Iterator[WindowCounts]:
-        for scale in self._scales:
+        for at, scale in enumerate(self._scales, 1):
             for counts in scale.close(before):
                 yield from _if_any(counts)
+            over, scale.over = scale.over, []
+            for part in over:
+                self._hand_on(part, at)
+
+    def _hand_on(self, part: Part, at: int) -> None:
+        """Let longer windows have what those that are over held; all but the first get copies."""
+        for number, scale in enumerate(reversed(self._next[at]), 1 - len(self._next[at])):
+            scale.add(Part(part.first, part.last, part.table.copy()) if number else part)
+
+
+def _made_of(scales: Sequence[Scale], at: int) -> int:
+    """Return which windows a scale is added up from: 0 the shortest, i those of scale i - 1; the longest that fit.
+
+    So a pair that comes again and again is added once an hour, not once a minute, to those of a day.
+    """
+    for number in range(at, 0, -1):
+        finer = scales[number - 1]
+        if finer.step == finer.length and scales[at].step % finer.length == 0:
+            return number
+    return 0
 
 
 def _if_any(counts: WindowCounts) -> Iterator[WindowCounts]:

@@ -25,7 +25,7 @@ from service.windows.counts import (
     ToolCounts,
     WindowCounts,
 )
-from service.windows.sorting import argsort, numbered, starts
+from service.windows.sorting import argsort, lengths, numbered, starts
 
 if TYPE_CHECKING:
     from service.capture.hosts import HostTable
@@ -57,7 +57,8 @@ def close_window(
     """
     pairs = _over_tcp(pairs)
     sources, source = numbered(pairs.source)
-    dark = _to_dark_targets(pairs) if seen_until is None and shed == Shed() else np.zeros(len(source), np.bool_)
+    known = seen_until is None and shed == Shed()
+    dark = _to_dark_targets(pairs, sources) if known else np.zeros(len(source), np.bool_)
     rows = _service_counts(source, pairs, dark)
     totals, samples = _per_source(len(sources), source, pairs, rows, hosts)
     halvings = np.zeros(len(sources), np.int8)
@@ -99,7 +100,7 @@ def _service_counts(source: Ints, pairs: Pairs, dark: NDArray[np.bool_]) -> Serv
         source=(key[start] >> 24).astype(np.int32),
         service=(key[start] & 0xFFFFFF).astype(np.int32),
         attempts=total(pairs.tries),
-        targets=np.diff(start, append=len(key)),
+        targets=lengths(start, len(key)),
         answered=total(pairs.answered),
         probed=total(silent & (pairs.tries <= PROBE_TRIES)),
         dark=total(dark),
@@ -123,19 +124,30 @@ def _over_tcp(pairs: Pairs) -> Pairs:
     return replace(pairs, answered=answered)
 
 
-def _to_dark_targets(pairs: Pairs) -> NDArray[np.bool_]:
+def _to_dark_targets(pairs: Pairs, sources: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Return which pairs go to dark targets, length p."""
-    targets, target = numbered(pairs.target)
+    dark = np.zeros(len(pairs.target), np.bool_)
+    often = _often(pairs.target, max(DARK_SOURCES, DARK_SERVICES))
+    targets, target = numbered(pairs.target[often])
     tried = np.bincount(target, minlength=len(targets)) >= max(DARK_SOURCES, DARK_SERVICES)
+    tried[target[pairs.answered[often]]] = False
+    asked = np.flatnonzero(tried)
+    tried[asked[np.isin(targets[asked], sources)]] = False
     if not tried.any():
-        return np.zeros(len(target), np.bool_)
-    tried[target[pairs.answered]] = False
-    tried &= ~np.isin(targets, pairs.source)
+        return dark
     mine = np.flatnonzero(tried[target])
     for column, least in ((pairs.source, DARK_SOURCES), (pairs.service, DARK_SERVICES)):
-        distinct = np.unique(target[mine] << 32 | column[mine].astype(np.int64))
+        distinct = np.unique(target[mine] << 32 | column[often[mine]].astype(np.int64))
         tried &= np.bincount(distinct >> 32, minlength=len(targets)) >= least
-    return tried[target]
+    dark[often[tried[target]]] = True
+    return dark
+
+
+def _often(values: NDArray[np.uint32], times: int) -> NDArray[np.intp]:
+    """Return the places of all values that occur so many times, and of a few others: by a hash, without sorting."""
+    bits = min(max(10, len(values).bit_length()), 16)
+    place = (values * np.uint32(0x9E3779B1)) >> np.uint32(32 - bits)
+    return np.flatnonzero((np.bincount(place, minlength=1 << bits) >= times)[place])
 
 
 def _per_source(
@@ -176,7 +188,7 @@ def _services_by_target(pairs: Pairs, order: NDArray[np.intp], start: NDArray[np
     route = (service >= TRACEROUTE_FIRST) & (service <= TRACEROUTE_LAST)
     unanswered = np.add.reduceat(silent & ~route, start, dtype=np.int64)
     unanswered += np.logical_or.reduceat(silent & route, start)
-    return np.diff(start, append=len(service)), unanswered
+    return lengths(start, len(service)), unanswered
 
 
 def _samples(target: NDArray[np.uint32], targets: Ints, hosts: HostTable) -> TargetSamples:

@@ -128,7 +128,12 @@ class Shed:
     """Attempts that a sample of their source's pairs stands for."""
 
     def __add__(self, other: Shed) -> Shed:
-        return Shed(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+        return Shed(
+            self.sources + other.sources,
+            self.pairs + other.pairs,
+            self.attempts + other.attempts,
+            self.sampled + other.sampled,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,6 +61,7 @@ class PairTable:
         self._heavy = np.zeros((1, 2), dtype=np.int64)
         self._sampled: NDArray[np.uint32] = np.empty(0, np.uint32)
         self._halvings: NDArray[np.int64] = np.empty(0, np.int64)
+        self._packed = False
         self.shed = Shed()
 
     def __len__(self) -> int:
@@ -68,6 +69,7 @@ class PairTable:
 
     def add(self, attempts: AttemptBatch) -> None:
         """Count attempts and their outcomes."""
+        self._unpack()
         at = 0
         while at < len(attempts):
             at, self._used, sampled, _ = kernels.count(
@@ -83,23 +85,51 @@ class PairTable:
                 self._budget.pairs,
                 self._heavy,
             )
-            self.shed += Shed(sampled=sampled)
+            if sampled:
+                self.shed += Shed(sampled=sampled)
             if at < len(attempts):
                 self._make_room()
 
     def merge(self, other: PairTable) -> None:
         """Add what another window counted, and what it shed."""
+        self._unpack()
         self.shed += other.shed
         self._sample_as(other)
         rows = other._rows()
+        self._make_place(self._used + len(rows))
         at = 0
         while at < len(rows):
             at, self._used, sampled = kernels.merge(
                 at, rows, self._table, self._used, self._budget.pairs, self._heavy
             )
-            self.shed += Shed(sampled=sampled)
+            if sampled:
+                self.shed += Shed(sampled=sampled)
             if at < len(rows):
                 self._make_room()
+
+    def within(self, budget: Budget) -> PairTable:
+        """Return this table if it is within a budget, which it keeps to from now on, or one that is."""
+        if self._used <= budget.pairs:
+            self._budget = budget
+            return self
+        smaller = PairTable(budget)
+        smaller.merge(self)
+        return smaller
+
+    def copy(self) -> PairTable:
+        """Return a table that holds the same."""
+        other = PairTable(self._budget)
+        other.merge(self)
+        return other
+
+    def pack(self) -> None:
+        """Take no more memory than the pairs need, until more are added."""
+        self._table, self._packed = self._rows(), True
+
+    def _unpack(self) -> None:
+        if self._packed:
+            self._rebuild(self._table, min(max(_SMALLEST, _room(self._used)), _places(self._budget)))
+            self._packed = False
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
@@ -142,6 +172,8 @@ class PairTable:
         )
 
     def _rows(self) -> NDArray[np.int64]:
+        if self._packed:
+            return self._table
         rows = np.empty((self._used, 4), np.int64)
         kernels.gather(self._table, rows)
         return rows
@@ -156,7 +188,13 @@ class PairTable:
         if self._used == self._budget.pairs:
             self._relieve()
         else:
-            larger = np.zeros((min(4 * len(self._table), _places(self._budget)), 4), dtype=np.int64)
+            self._make_place(2 * len(self._table) - 1)
+
+    def _make_place(self, pairs: int) -> None:
+        """Have a table that is at most half full with so many pairs, or with all that the budget allows."""
+        places = min(1 << (2 * pairs).bit_length(), _places(self._budget))
+        if places > len(self._table):
+            larger = np.zeros((places, 4), dtype=np.int64)
             kernels.move(self._table, larger)
             self._table = larger
 
@@ -174,7 +212,7 @@ class PairTable:
 
     def _sample_as(self, other: PairTable) -> None:
         """Halve the samples of sources as often as another window has halved them."""
-        if not len(other._sampled):
+        if (self._halvings_of(other._sampled) >= other._halvings).all():
             return
         sources = np.union1d(self._sampled, other._sampled)
         self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))

@@ -55,11 +55,11 @@ def usual_scales(length: int) -> tuple[Scale, ...]:
 
 
 @dataclass(slots=True)
-class _Pane:
-    """The pairs of one step."""
+class Part:
+    """The pairs of some shorter windows."""
 
     first: int
-    """Start of the first shorter window in it, ns since the epoch, ..."""
+    """Start of the first of them, ns since the epoch, ..."""
     last: int
     """... and of the last one."""
     table: PairTable
@@ -81,18 +81,23 @@ class ScaledWindows:
         slides = scale.step < scale.length
         self._pane_budget = Budget(max(2, budget.pairs // _PANES_SHARE)) if slides else budget
         self._hosts = hosts
-        self._panes: dict[int, _Pane] = {}
+        self._panes: dict[int, Part] = {}
+        self.over: list[Part] = []
+        """What windows that were closed held, for the next longer scale to take; nothing if they overlap."""
         self._closed_before = 0
         """End of the latest window that was closed."""
 
-    def add(self, start: int, part: PairTable) -> None:
-        """Add the pairs of a shorter window that begins at `start` and crosses no border of this scale."""
-        begin = start // self._scale.step * self._scale.step
+    def add(self, part: Part) -> None:
+        """Add the pairs of shorter windows that lie within one step; what is handed over belongs to this scale."""
+        begin = part.first // self._scale.step * self._scale.step
         pane = self._panes.get(begin)
         if pane is None:
-            pane = self._panes[begin] = _Pane(start, start, PairTable(self._pane_budget))
-        pane.first, pane.last = min(pane.first, start), max(pane.last, start)
-        pane.table.merge(part)
+            pane = self._panes[begin] = Part(part.first, part.last, part.table.within(self._pane_budget))
+        else:
+            pane.first, pane.last = min(pane.first, part.first), max(pane.last, part.last)
+            pane.table.merge(part.table)
+        if self._scale.step < self._scale.length:
+            pane.table.pack()
 
     def so_far(self, parts: Mapping[int, PairTable]) -> Iterator[tuple[WindowName, PairTable]]:
         """Yield the pairs of windows that began and that parts still open, by their start, would go on with.
@@ -135,9 +140,9 @@ class ScaledWindows:
             counts = close_window(WindowName(self._sensor, start, end), pairs, self._hosts, table.shed)
             yield _with_hours(counts, pairs, panes) if self._scale.step < self._scale.length else counts
         if self._scale.step == self._scale.length:
-            del self._panes[start]
+            self.over.append(self._panes.pop(start))
 
-    def _united(self, panes: list[_Pane]) -> PairTable:
+    def _united(self, panes: list[Part]) -> PairTable:
         if len(panes) == 1:
             return panes[0].table
         table = PairTable(self._budget)
@@ -146,7 +151,7 @@ class ScaledWindows:
         return table
 
 
-def _with_hours(counts: WindowCounts, pairs: Pairs, panes: list[_Pane]) -> WindowCounts:
+def _with_hours(counts: WindowCounts, pairs: Pairs, panes: list[Part]) -> WindowCounts:
     """Return the counts of pairs with the number of panes in which each row's source tried its service."""
     tried = np.concatenate([np.unique(_keys(pane.table.pairs())) for pane in panes])
     keys, panes_of = np.unique(tried, return_counts=True)

@@ -41,6 +41,7 @@ _MAGIC = b"YOW\x01"
 # Columns compress well at any level; the higher ones take most of the time.
 _LEVEL = 1
 _LONGEST_HEAD = 1 << 16
+_TARGET_BYTES = 16
 _WIDTHS = (0, 1, 2, 4, 8)
 _LATEST = (1 << 63) - 1
 _MOST_HOURS = 24
@@ -134,6 +135,8 @@ def read_window(document: bytes, limits: WireLimits | None = None) -> WindowCoun
         raise InputError(
             "window", f"has {head.rows} rows and {head.sources} sources; at most {limits.rows} are taken"
         )
+    if head.targets * _TARGET_BYTES > limits.bytes:  # columns of equal numbers take no bytes in the document
+        raise InputError("targets", f"{head.targets} take more than {limits.bytes} bytes; send shorter windows")
     return _assemble(head, _Columns(head, content, 4 + length))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,8 @@ def _put(name: str, value: Any) -> Callable[[dict[str, NDArray[Any]]], None]:
         (_put("rows", [1.5]), "rows"),
         (_put("observed", [1]), "incidents"),
         (_put("keys", [b"x"]), "incidents"),
+        (_put("ids", 1), "ids"),
+        (_put("counts", np.array([1 << 63], np.uint64)), "counts"),
     ],
 )
 def test_damage_is_named(damage: Callable[[dict[str, NDArray[Any]]], None], field: str) -> None:
@@ -81,4 +84,36 @@ def test_bytes_that_are_none_of_ours_are_refused(monkeypatch: pytest.MonkeyPatch
         from_bytes(pickled.getvalue(), SPEC)
     monkeypatch.setattr(memory, "LARGEST", 100)
     with pytest.raises(InputError, match="more than 100 bytes"):
+        from_bytes(data, SPEC)
+
+
+def _archive(compression: int, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("ids.npy", content)
+    return buffer.getvalue()
+
+
+def _claims(shape: str) -> bytes:
+    header = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _archive(zipfile.ZIP_DEFLATED, _claims("(0,)")),
+        _archive(zipfile.ZIP_STORED, _claims("(1 << 40,)")),
+        _archive(zipfile.ZIP_STORED, _claims("(1099511627776,)")),
+        _archive(zipfile.ZIP_STORED, b"\x93NUMPY\x03\x00"),
+        _archive(zipfile.ZIP_STORED, b"no array"),
+        *(
+            _archive(zipfile.ZIP_STORED, _claims("(0,)")).replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", changed)
+            for changed in (b"PK\x01\x02\x14\x03\xff\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
+        ),
+    ],
+    ids=["compressed", "no-shape", "huge", "version", "no-array", "too-new", "encrypted"],
+)
+def test_an_archive_that_is_not_ours_is_refused(data: bytes) -> None:
+    with pytest.raises(InputError, match="history: is"):
         from_bytes(data, SPEC)

@@ -1,129 +1,168 @@
-"""What `service.store.sources` and `service.store.overview` promise, held against every database."""
+"""What `service.capture.source` promises, held against every reader of files: captures and logs."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from sqlalchemy import insert
 
-from service.errors import NotFoundError
-from service.store import sources, tables
-from service.store.overview import SensorFigures
-from service.store.sources import Incidents, WindowQuery
-from tests.builders import MINUTE, START, a_pattern, a_record, an_alert
+from service.capture import chunks, records
+from service.capture.formats import open_traffic
+from service.capture.hosts import HostTable
+from service.capture.inputs import Input
+from service.capture.logs import lines
+from service.errors import CaptureError
+from service.pipeline import PipelineSpec, Reading, read_windows
+from tests.capture.frames import ETHER, V4, built
+from tests.capture.wrapping import TUNNELS
+from tests.conformance.test_readers import STYLES, many
+from tests.packets import START, Frame, pcap, pcapng, squeezed, zipped
 
 if TYPE_CHECKING:
-    from service.store.sql import SqlStore
+    from collections.abc import Callable
+    from pathlib import Path
 
-SOURCE = "192.0.2.1"
-LATEST = START + 9 * MINUTE
+    from service.capture.source import Losses, TrafficFile
+    from service.windows.counts import WindowCounts
 
-
-@pytest.fixture(autouse=True)
-def _stored(database: SqlStore) -> None:
-    with database.begin() as unit:
-        unit.save_patterns([a_pattern(), a_pattern(id="p2", members=(("192.0.2.10", 1.0),), member_count=1)])
-        unit.save_patterns([a_pattern(id="p3", last_seen=LATEST)])
-        for minute in range(10):
-            unit.add_window(a_record("core" if minute % 2 else "edge", START + minute * MINUTE))
+MANY = 240
+SECOND = 10**9
 
 
-def starts(database: SqlStore, query: WindowQuery) -> list[int]:
-    with database.read() as unit:
-        page = unit.sources.windows(query)
-    return [(found.counts.start - START) // MINUTE for found in page.items]
+def frames() -> list[Frame]:
+    """Probes, a second apart; one in ten in a tunnel, one in ten is nothing that can be followed."""
+    from scapy.layers.inet import TCP  # noqa: PLC0415  (slow to import)
+
+    found = []
+    for i in range(MANY):
+        packet = V4 / TCP(sport=40000, dport=1000 + i, flags="S")
+        wrapped = ETHER / (TUNNELS["gre"][1](packet) if i % 10 == 3 else packet)
+        found.append(Frame(START + i * SECOND, built(wrapped)[: 30 if i % 10 == 7 else None]))
+    return found
 
 
-def test_incidents_in_sum(database: SqlStore) -> None:
-    with database.begin() as unit:
-        assert unit.sources.incidents(SOURCE) == Incidents(0, None, None)
-        unit.save_alerts([an_alert(), an_alert(id="a2", first_seen=START - 5, allowed_by="192.0.2.1")])
-        unit.save_alerts([an_alert(id="a3", sources=("192.0.2.10",), last_seen=LATEST)])
-        assert unit.sources.incidents(SOURCE) == Incidents(2, START - 5, START + 5 * MINUTE)
+FILES: dict[str, Callable[[], bytes]] = {
+    "pcap": lambda: pcap(frames()),
+    "pcap big-endian": lambda: pcap(frames(), big=True, nanoseconds=True),
+    "pcapng": lambda: pcapng(frames()),
+    "pcap in gzip": lambda: zipped(pcap(frames())),
+    "pcapng in zstd": lambda: squeezed(pcapng(frames())),
+    **{
+        name: lambda style=style: style.text(many(MANY)).encode()  # type: ignore[misc]  # bound early
+        for name, (_, style) in STYLES.items()
+    },
+}
 
 
-def test_patterns_by_member(database: SqlStore) -> None:
-    with database.read() as unit:
-        assert [(pattern.id, share) for pattern, share in unit.sources.patterns(SOURCE)] == [
-            ("p3", 0.9),
-            ("p1", 0.9),
-        ]
-        assert list(unit.sources.patterns("192.0.2.100")) == []
+@pytest.fixture(params=FILES)
+def path(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a file that is read in many small pieces."""
+    for module, name, value in ((chunks, "CHUNK", 1 << 12), (records, "BLOCK", 50), (lines, "BLOCK", 1 << 12)):
+        monkeypatch.setattr(module, name, value)
+    found = tmp_path / "traffic"
+    found.write_bytes(FILES[request.param]())
+    return found
 
 
-@pytest.mark.parametrize(
-    ("query", "wanted"),
-    [
-        (WindowQuery(SOURCE), [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
-        (WindowQuery("2001:db8::1", sensor="edge"), [8, 6, 4, 2, 0]),
-        (WindowQuery(SOURCE, since=START + 7 * MINUTE), [9, 8, 7]),
-        (WindowQuery(SOURCE, until=START + 2 * MINUTE), [1, 0]),
-        (WindowQuery(SOURCE, limit=3), [9, 8, 7]),
-        (WindowQuery("192.0.2.2"), []),
-    ],
-)
-def test_windows_of_a_source(database: SqlStore, query: WindowQuery, wanted: list[int]) -> None:
-    assert starts(database, query) == wanted
+def opened(path: Path) -> TrafficFile:
+    return open_traffic(path, HostTable(64))
 
 
-@pytest.mark.parametrize(("examined", "size", "limit"), [(3, 1 << 20, 100), (100, 1, 100), (100, 1 << 20, 4)])
-def test_pages_of_windows_join(
-    database: SqlStore, monkeypatch: pytest.MonkeyPatch, examined: int, size: int, limit: int
-) -> None:
-    with database.begin() as unit:
-        unit.add_window(a_record("third", LATEST))
-    monkeypatch.setattr(sources, "MOST_EXAMINED", examined)
-    monkeypatch.setattr(sources, "MOST_BYTES", size)
-    found, cursor, pages = [], None, 0
-    while pages == 0 or cursor is not None:
-        with database.read() as unit:
-            page = unit.sources.windows(WindowQuery(SOURCE, limit=limit, cursor=cursor))
-        found += [(activity.counts.sensor, activity.counts.start) for activity in page.items]
-        cursor, pages = page.next, pages + 1
-    assert pages > 2
-    assert len(found) == len(set(found)) == 11
+def taken(source: TrafficFile, most: int = MANY) -> tuple[list[list[bytes]], list[int]]:
+    """Return the columns of the next batches, and the position after each."""
+    columns, positions = [], []
+    for _, batch in zip(range(most), source.batches(), strict=False):
+        columns.append([np.array(getattr(batch, column.name)).tobytes() for column in fields(batch)])
+        positions.append(source.position())
+    return columns, positions
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "YWxlcnRzOjE3", "d2luZG93cy1vZi1zb3VyY2U6MTp3"[:-2]])
-def test_a_bad_cursor_is_named(database: SqlStore, cursor: str) -> None:
-    with database.read() as unit, pytest.raises(NotFoundError, match="windows-of-source"):
-        unit.sources.windows(WindowQuery(SOURCE, cursor=cursor))
+def joined(batches: list[list[bytes]]) -> list[bytes]:
+    return [b"".join(column) for column in zip(*batches, strict=True)]
 
 
-def test_sensors_without_a_row_are_known_by_their_windows(database: SqlStore) -> None:
-    with database.begin() as unit:
-        unit.save_alerts([an_alert(last_seen=LATEST), an_alert(id="allowed", last_seen=LATEST, allowed_by="x")])
-        assert list(unit.overview.names()) == ["core", "edge"]
-        assert unit.overview.sensor("none") is None
-        assert unit.overview.sensor("edge") == SensorFigures(
-            name="edge",
-            windows=5,
-            attempts=60,
-            shed=0,
-            dropped=None,
-            started=START,
-            latest_end=START + 9 * MINUTE,
-            heard=None,
-            open_alerts=1,
-        )
+def windows(path: Path) -> tuple[list[WindowCounts], Losses]:
+    source = opened(path)
+    return list(read_windows([source], "edge", PipelineSpec(), Reading())), source.losses()
 
 
-def test_a_sensor_s_own_row_counts(database: SqlStore) -> None:
-    row = {
-        "name": "edge",
-        "revision": 1,
-        "first_ns": 1,
-        "last_ns": 2,
-        "latest_end_ns": 3,
-        "windows": 4,
-        "attempts": 5,
-        "shed": 6,
-        "dropped": 7,
-        "leased_until_ns": 0,
-    }
-    with database.begin() as unit:
-        unit._connection.execute(insert(tables.sensors), [row, row | {"name": "silent", "latest_end_ns": None}])
-        assert list(unit.overview.names()) == ["core", "edge", "silent"]
-        assert unit.overview.sensor("edge") == SensorFigures("edge", 4, 5, 6, 7, START, 3, 2, 0)
-        assert unit.overview.sensor("silent") == SensorFigures("silent", 4, 5, 6, 7, None, None, 2, 0)
+def test_all_that_is_read_is_followed_or_counted(path: Path) -> None:
+    source = opened(path)
+    rows = [len(batch) for batch in source.batches()]
+    losses = source.losses()
+    assert len(rows) > 1
+    assert losses.flows + losses.packets == MANY
+    assert sum(rows) + sum(losses.unparsed.values()) == MANY
+    assert (losses.packets == 0) == source.is_log
+    assert (losses.damage, losses.dropped, losses.bad_lines) == (None, 0, ())
+    assert losses.tunnelled == ({} if source.is_log else {"gre": 24})
+
+
+def test_the_position_only_goes_on_and_ends_with_the_file(path: Path) -> None:
+    _, positions = taken(opened(path))
+    assert positions == sorted(positions)
+    assert positions[0] > 0
+    assert positions[-1] == path.stat().st_size
+
+
+def test_the_first_time_is_that_of_the_first_batch_and_takes_nothing_away(path: Path) -> None:
+    source = opened(path)
+    first = source.first_time()
+    assert first == min(int(batch.time.min()) for batch in opened(path).batches())
+    assert joined(taken(source)[0]) == joined(taken(opened(path))[0])
+
+
+def test_a_reading_that_was_given_up_does_no_harm_to_the_next_one(path: Path) -> None:
+    given_up = opened(path)
+    begun, _ = taken(given_up, 2)
+    given_up.close()
+    given_up.close()
+    again, _ = taken(opened(path))
+    assert again[:2] == begun
+    assert len(again) > 2
+
+
+def test_going_on_at_a_position_gives_the_same_counts(path: Path) -> None:
+    """After a restart a file is read again; windows up to the position, in event time, are there already."""
+    whole, losses = windows(path)
+    assert len(whole) > 2
+    for stopped in range(1, len(whole)):
+        position = whole[stopped - 1].end
+        again, told = windows(path)
+        rest = [counts for counts in again if counts.end > position]
+        assert [(c.start, c.digest()) for c in whole[:stopped] + rest] == [(c.start, c.digest()) for c in whole]
+        assert told == losses
+
+
+def test_what_was_closed_before_it_was_read_can_be_closed_again(path: Path) -> None:
+    source = opened(path)
+    source.close()
+    source.close()
+
+
+def test_a_file_that_is_cut_keeps_what_came_before(path: Path) -> None:
+    whole, _ = taken(opened(path))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    if data.startswith(b"\x28\xb5\x2f\xfd"):  # so little is one block of zstd, which is there wholly or not at all
+        with pytest.raises(CaptureError, match="the packed data is damaged"):
+            opened(path)
+        return
+    source = opened(path)
+    columns, _ = taken(source)
+    assert columns[0] == whole[0]
+    losses = source.losses()
+    assert MANY // 3 < losses.packets + losses.flows < MANY
+    told = [losses.damage, *losses.bad_lines]
+    assert any(told), "the cut went unnoticed"
+
+
+def test_an_empty_file_is_refused_with_one_line(tmp_path: Path) -> None:
+    empty = tmp_path / "a.pcap"
+    empty.write_bytes(b"")
+    for kind in (None, Input.CAPTURE):
+        with pytest.raises(CaptureError, match=r"a\.pcap: ") as caught:
+            list(open_traffic(empty, HostTable(), kind).batches())
+        assert "\n" not in str(caught.value)

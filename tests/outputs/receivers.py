@@ -32,9 +32,9 @@ VERSION = "1.2.3"
 _PATIENCE = 5.0
 
 
-def a_notice(number: int = 1, kind: EventKind = EventKind.OPENED, **details: Any) -> Notice:
+def a_notice(number: int = 1, what: EventKind = EventKind.OPENED, **details: Any) -> Notice:
     alert: Alert = an_alert(**details)
-    return Notice(Event(number, START, kind, alert.id, write_alert(alert)), alert)
+    return Notice(Event(number, START, what, alert.id, write_alert(alert)), alert)
 
 
 def eventually(check: Callable[[], bool]) -> None:
@@ -71,10 +71,12 @@ class Hook:
     port: int = 0
     _server: ThreadingHTTPServer | None = None
     _connections: list[socket.socket] = field(default_factory=list)
+    outputs: list[Webhook] = field(default_factory=list)
 
     def output(self, **details: Any) -> Webhook:
         spec = {"url": self.url, "secret": SECRET, "timeout": 5.0} | details
-        return Webhook(WebhookSpec(**spec), VERSION)
+        self.outputs.append(Webhook(WebhookSpec(**spec), VERSION))
+        return self.outputs[-1]
 
     @property
     def url(self) -> str:

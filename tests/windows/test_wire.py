@@ -162,6 +162,13 @@ def test_what_is_packed_small_and_opens_large_is_refused() -> None:
         read_window(bomb, WireLimits(bytes=100_000))
 
 
+def test_more_targets_than_there_is_room_for_are_refused() -> None:
+    """Columns of equal numbers have no bytes, whatever their length."""
+    head, columns = content(write_window(a_window()))
+    with pytest.raises(InputError, match="targets: 3221225472 take more than 268435456 bytes"):
+        read_window(document(head | {"targets": 3 << 30}, columns))
+
+
 def test_what_comes_after_the_end_is_refused() -> None:
     with pytest.raises(InputError, match="goes on after its end"):
         read_window(write_window(a_window()) + b"more")

@@ -68,7 +68,8 @@ def times(texts: Sequence[str]) -> Column:
     """Read times as ns since the epoch.
 
     Accepted are seconds, milliseconds, microseconds or nanoseconds since the epoch, told apart by their size, and
-    dates with a time of day (``2026-03-01T12:00:00.5Z``, ``2026/03/01 12:00:00``), without a zone in UTC.
+    dates with a time of day (``2026-03-01T12:00:00.5Z``, ``2026/03/01 12:00:00``), without a zone in UTC; from 1970
+    to 2262.
     """
     if texts and any(sign in texts[0] for sign in "-/:") and len(texts[0]) > 1:
         values = np.zeros(len(texts), dtype=np.int64)
@@ -133,7 +134,8 @@ def _time(text: str) -> int | None:
     seconds = _seconds(*(int(match[group]) for group in range(1, 7)))
     if seconds is None:
         return None
-    return (seconds - _offset(zone)) * _PER_SECOND + int(fraction[:9].ljust(9, "0"))
+    value = (seconds - _offset(zone)) * _PER_SECOND + int(fraction[:9].ljust(9, "0"))
+    return value if 0 <= value <= _LARGEST else None
 
 
 @lru_cache(maxsize=1 << 12)

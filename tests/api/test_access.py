@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.access.rates import RateSpec
+from service.access.token import Scope, Token, hash_of, new_secret
+from service.api.access import AccessSpec, Gate, needed
+from service.api.app import create_app
+from service.api.spec import ApiSpec
+from service.errors import StoreError
+from service.store.sql import SqlStore
+from tests.api.client import Client
+from tests.api.fakes import FakeIngest
+from tests.builders import a_pattern, an_alert
+
+SECRETS = {scope: new_secret() for scope in Scope}
+JUDGED = {"status": "benign"}
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def seconds(self) -> float:
+        return self.now
+
+    def ns(self) -> int:
+        return int(self.now * 1e9)
+
+
+@dataclass
+class Visit:
+    """Sends requests with a token."""
+
+    app: Client
+    headers: dict[str, str]
+
+    def get(self, path: str, **details: Any) -> httpx.Response:
+        return self.app.get(path, **{"headers": self.headers} | details)
+
+    def patch(self, path: str, **details: Any) -> httpx.Response:
+        return self.app.request("PATCH", path, **{"headers": self.headers} | details)
+
+
+@dataclass
+class House:
+    """A running app with its store and clock."""
+
+    store: SqlStore
+    clock: Clock = field(default_factory=Clock)
+    spec: AccessSpec = field(default_factory=AccessSpec)
+
+    def client(self, secret: str | None = None) -> Visit:
+        gate = Gate(self.store, self.spec, self.clock.ns, self.clock.seconds)
+        app = create_app(ApiSpec(), FakeIngest(self.store), self.store, "1.2.3", gate=gate)
+        return Visit(Client(app), {"Authorization": f"Bearer {secret}"} if secret else {})
+
+    def admit(self, *scopes: Scope, secret: str | None = None, sensors: frozenset[str] | None = None) -> str:
+        secret = secret or new_secret()
+        hashed = hash_of(secret)
+        assert hashed is not None
+        name = "-".join(scopes)
+        with self.store.begin() as unit:
+            unit.tokens.add(Token(f"t-{name}", name, frozenset(scopes), 1, sensors), hashed)
+        return secret
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with closing(SqlStore(f"sqlite:///{tmp_path / 'yocho.db'}")) as store:
+        with store.begin() as unit:
+            unit.save_patterns([a_pattern()])
+        yield House(store)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/v1/alerts", Scope.READ),
+        ("HEAD", "/", Scope.READ),
+        ("GET", "/docs", Scope.READ),
+        ("GET", "/metrics", Scope.READ),
+        ("POST", "/v1/windows", Scope.INGEST),
+        ("GET", "/v1/windows/w1", Scope.READ),
+        ("GET", "/v1/jobs/j1", Scope.INGEST),
+        ("PATCH", "/v1/alerts/a1", Scope.ADMIN),
+        ("DELETE", "/v1/allow-rules/1", Scope.ADMIN),
+        ("POST", "/v1/windows/", Scope.ADMIN),
+        ("GET", "/v1/audit", Scope.ADMIN),
+        ("BREW", "/v1/alerts", Scope.ADMIN),
+    ],
+)
+def test_each_request_takes_a_scope(method: str, path: str, scope: Scope) -> None:
+    assert needed(method, path) is scope
+
+
+def test_nobody_comes_in_without_a_token(house: House) -> None:
+    for path in ("/v1/patterns", "/openapi.json", "/docs", "/nowhere"):
+        answer = house.client().get(path)
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert answer.json()["detail"].startswith("a token is needed")
+
+
+def test_health_needs_no_token(house: House) -> None:
+    assert house.client().get("/healthz").status_code == 200
+
+
+def test_on_the_loopback_everything_is_open_until_there_is_a_token(house: House) -> None:
+    house.spec = AccessSpec(open_without_tokens=True)
+    client = house.client()
+    assert client.patch("/v1/patterns/p1", json=JUDGED).status_code == 200
+    secret = house.admit(Scope.READ)
+    house.clock.now += 6
+    assert client.get("/v1/patterns").status_code == 401
+    assert client.get("/v1/patterns", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+
+def test_a_token_is_good_for_its_scopes(house: House) -> None:
+    client = house.client(house.admit(Scope.READ))
+    assert client.get("/v1/patterns").status_code == 200
+    refused = client.patch("/v1/patterns/p1", json=JUDGED)
+    assert (refused.status_code, refused.json()["detail"]) == (403, "token 'read' lacks the scope admin")
+    assert house.client(house.admit(Scope.INGEST)).get("/v1/patterns").status_code == 403
+    admin = house.client(house.admit(Scope.ADMIN))
+    assert admin.get("/v1/patterns").status_code == 200
+    assert admin.patch("/v1/patterns/p1", json=JUDGED).status_code == 200
+
+
+def test_browsers_send_it_as_a_password(house: House) -> None:
+    secret = house.admit(Scope.READ)
+    answer = house.client().get("/v1/patterns", auth=("whoever", secret))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer " + "x" * 5000,
+        "Bearer yo_" + "a" * 42,
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"\xff\xfe").decode(),
+        "Digest a=b",
+        "\x00",
+    ],
+)
+def test_what_is_no_token_is_refused(house: House, header: str) -> None:
+    house.admit(Scope.READ)
+    answer = house.client().get("/v1/patterns", headers={"Authorization": header})
+    assert answer.status_code == 401
+    assert "holds no token" in answer.json()["detail"]
+
+
+def test_an_unknown_token_is_refused_like_a_revoked_one(house: House) -> None:
+    secret = house.admit(Scope.READ)
+    client = house.client(secret)
+    assert client.get("/v1/patterns").status_code == 200
+    with house.store.begin() as unit:
+        unit.tokens.revoke("read", 2)
+    house.clock.now += 6
+    revoked, unknown = client.get("/v1/patterns"), house.client(new_secret()).get("/v1/patterns")
+    assert revoked.status_code == unknown.status_code == 401
+    assert revoked.json() == unknown.json()
+
+
+def test_a_token_that_has_expired_is_refused(house: House) -> None:
+    secret, hashed = SECRETS[Scope.READ], hash_of(SECRETS[Scope.READ])
+    assert hashed is not None
+    with house.store.begin() as unit:
+        unit.tokens.add(Token("t", "short", frozenset({Scope.READ}), 1, expires=house.clock.ns() + 10**9), hashed)
+    client = house.client(secret)
+    assert client.get("/v1/patterns").status_code == 200
+    house.clock.now += 6
+    assert client.get("/v1/patterns").status_code == 401
+
+
+def test_who_asks_too_often_waits(house: House) -> None:
+    house.spec = AccessSpec(rates=RateSpec(per_second=0.5, burst=2))
+    first, second = house.client(house.admit(Scope.READ)), house.client()
+    assert [first.get("/v1/patterns").status_code for _ in range(3)] == [200, 200, 429]
+    answer = first.get("/v1/patterns")
+    assert answer.headers["retry-after"] == "2"
+    assert second.get("/healthz").status_code == 200
+    house.clock.now += 2
+    assert first.get("/v1/patterns").status_code == 200
+
+
+def test_writes_are_in_the_audit_log(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    secret = house.admit(Scope.ADMIN)
+    client = house.client(secret)
+    with caplog.at_level("INFO", "service.api.access"):
+        client.get("/v1/patterns")
+        client.patch("/v1/patterns/p1", json=JUDGED)
+        client.patch("/v1/patterns/unknown", json=JUDGED)
+    with house.store.read() as reader:
+        changes = reader.audit.before(None, 10)
+    assert [(change.actor, change.action, change.target, change.status) for change in changes] == [
+        ("admin", "PATCH", "/v1/patterns/unknown", 404),
+        ("admin", "PATCH", "/v1/patterns/p1", 200),
+    ]
+    assert [record.message for record in caplog.records] == ["write", "write"]
+    assert secret not in caplog.text
+
+
+def test_a_store_that_is_away_lets_nobody_in_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = house.admit(Scope.READ)
+    client = house.client(secret)
+
+    def away() -> object:
+        raise StoreError("gone")
+
+    monkeypatch.setattr(house.store, "read", away)
+    answer = client.get("/v1/patterns")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_every_answer_has_the_usual_headers(house: House) -> None:
+    for answer in (house.client().get("/v1/sensors"), house.client(house.admit(Scope.READ)).get("/v1/sensors")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["cache-control"] == "no-store"
+        assert "strict-transport-security" not in answer.headers
+
+
+def test_what_a_person_says_bears_the_name_of_the_token(house: House) -> None:
+    with house.store.begin() as unit:
+        unit.save_alerts([an_alert()])
+    client = house.client(house.admit(Scope.ADMIN))
+    assert client.patch("/v1/alerts/a1", json={"acknowledged": True}).json()["acknowledged_by"] == "admin"
