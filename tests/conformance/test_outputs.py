@@ -39,7 +39,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "2",
     ]
     named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", folder / "key", "-out", folder / "certificate"]
+    files = ["-keyout", str(folder / "key"), "-out", str(folder / "certificate")]
     subprocess.run([*made, *named, *files], check=True, capture_output=True)
     both = folder / "both"
     both.write_text((folder / "key").read_text() + (folder / "certificate").read_text())

@@ -74,7 +74,7 @@ class Hook:
     outputs: list[Webhook] = field(default_factory=list)
 
     def output(self, **details: Any) -> Webhook:
-        spec = {"url": self.url, "secret": SECRET, "timeout": 5.0} | details
+        spec: dict[str, Any] = {"url": self.url, "secret": SECRET, "timeout": 5.0} | details
         self.outputs.append(Webhook(WebhookSpec(**spec), VERSION))
         return self.outputs[-1]
 

@@ -61,8 +61,7 @@ def test_an_output_that_is_down_or_hangs_holds_up_no_other(tmp_path: Path) -> No
     eventually(lambda: len(well.taken) == 3)
     assert (well.taken, hanging.taken) == (["a0", "a1", "a2"], [])
     dispatcher.stop(0.1)
-    assert well.closed
-    assert not hanging.closed
+    assert [each.closed for each in (well, hanging)] == [True, False]
     hanging.free.set()
     dispatcher.stop()
     assert hanging.closed
