@@ -16,6 +16,7 @@ from service.commands import (
     demo,
     doctor,
     outputs,
+    replay,
     scan,
     selfcheck,
     serve,
@@ -78,10 +79,13 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     screen = Screen()
     for command in (
+        alerts,
+        outputs,
         scan,
         watch,
         serve,
         worker,
+        replay,
         collect,
         demo,
         selfcheck,
@@ -91,8 +95,6 @@ def build_cli(parts: Parts) -> typer.Typer:
         database,
         token,
     ):
-        command.add(app, parts, screen)
-    for command in (alerts, outputs):
         command.add(app, parts, screen)
     return app
 

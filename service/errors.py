@@ -4,6 +4,7 @@ YochoError
 ├── CaptureError        a file that is no capture, or one that can't be opened
 ├── InputError          values from outside that make no sense; names the field
 ├── WindowConflictError a window of the same sensor, start and length, with other content
+├── BusyError           so much waits already that no more is taken; says when to come again
 ├── NotFoundError       an id or cursor that the store doesn't hold
 ├── StoreError          a database that can't be opened or is not ours
 ├── RemoteError         an installation that can't be reached, or refuses
@@ -34,6 +35,17 @@ class InputError(YochoError):
 
 class WindowConflictError(YochoError):
     """The window was accepted before with other content."""
+
+
+class BusyError(YochoError):
+    """More waits to be done than there is room for.
+
+    `retry_after` is in how many seconds there should be room.
+    """
+
+    def __init__(self, retry_after: int, message: str) -> None:
+        super().__init__(f"{message}; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class NotFoundError(YochoError):

@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.alerts.allow import AllowList, read_allow_list
-from service.alerts.groups import SHORTEST, CoordinationSpec, groups_of
-from service.alerts.history import History
-from service.alerts.memory import from_bytes, to_bytes
-from service.alerts.sources import judge
-from service.alerts.suppress import begin, follow
+from service.alerts.groups import CoordinationSpec
 from service.alerts.threshold import Thresholds
-from service.capture.address import format_addresses
+from service.analysis import Analyst
 from service.capture.batch import FlowBatch
 from service.capture.direction import Conversations, ConversationSpec
 from service.capture.flow_direction import FlowDirection
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
-from service.errors import WindowConflictError
-from service.observe import SILENT, Observer, Processed, identified
-from service.patterns.factorize import FactorizationSpec, PatternFinder
+from service.observe import SILENT, Observer, identified
+from service.patterns.factorize import FactorizationSpec
 from service.receipts import CaptureReceipt, Receipt
-from service.store.repository import Memory, MemoryKey, Part, Store, Tuning, Unit, WindowRecord
 from service.windows.assign import Windows, WindowSpec
 from service.windows.clock import LOG_JUMP, SteadyClock
-from service.windows.matrix import count_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from service.alerts.alert import Alert
-    from service.alerts.sources import Verdict
     from service.capture.batch import PacketBatch
     from service.capture.live import LiveCapture
     from service.capture.source import BadLines, Damage, TrafficFile, TrafficSource
-    from service.patterns.catalogue import Followers
+    from service.store.findings import Findings
+    from service.store.repository import Store, Tuning, Unit
     from service.windows.counts import WindowCounts
 
 
-_ASKED_BY_NAME = 256
-"""Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
-
-_HISTORIES = 256
-"""Histories of sensors and lengths that are kept at hand; others are read from the store."""
-
 _LOOK = 250_000_000
 """ns between two looks at open windows."""
-
-_FINDERS = 256
-"""Sensors whose patterns are kept warm; of others the next window begins cold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,26 +188,14 @@ def _note_losses(reading: Reading, source: TrafficSource) -> None:
         reading.damage.append(losses.damage)
 
 
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What became of a window; `processed` only if it was analysed now."""
-
-    receipt: Receipt
-    processed: Processed | None = None
-    opened: tuple[str, ...] = ()
-    """Kinds of the alerts that it opened."""
-
-
 class Pipeline:
     """Takes windows and captures in, and keeps what is found in the store."""
 
     def __init__(self, spec: PipelineSpec, store: Store, observer: Observer = SILENT) -> None:
         self._spec = spec
-        self._tuned = Tuning(), spec
         self._store = store
         self._observer = observer
-        self._finders: OrderedDict[tuple[str, int], PatternFinder] = OrderedDict()
-        self._histories: OrderedDict[MemoryKey, tuple[str, History]] = OrderedDict()
+        self._analyst = Analyst(spec, observer, durable=store.durable)
 
     def accept(self, counts: WindowCounts) -> Receipt:
         """Analyse and store a window; an identical one that is stored already is left as it is.
@@ -241,26 +211,26 @@ class Pipeline:
                 news = [self._take(unit, counts) for counts in windows]
         except BaseException:
             # What these windows taught is not in the store.
-            self._finders.clear()
-            self._histories.clear()
+            self._analyst.forget()
             raise
-        for one in news:
-            self._tell(one)
-        return [one.receipt for one in news]
+        for _, findings in news:
+            if findings is not None:
+                findings.tell(self._observer)
+        return [receipt for receipt, _ in news]
 
     def look(self, counts: WindowCounts) -> tuple[str, ...]:
         """Store the scans that show in a window that is still open; return the ids of their alerts."""
-        with self._observer.stage("look"):
-            verdicts = judge(counts, self._spec.thresholds)
-        if not verdicts:
-            return ()
+        with self._store.read() as reader:
+            if self._analyst.look(reader, counts)[1] is None:
+                return ()
+        # Most looks show nothing, and wait for no writer; what shows is looked at again beside nobody else.
         with self._store.begin() as unit:
-            known = _known(unit, counts)
-            alerts = begin(counts, verdicts, known, self._tuned_spec(unit).allowed)
-            unit.save_alerts(alerts)
-        for kind in _opened(alerts, known):
-            self._observer.opened(kind)
-        return tuple(alert.id for alert in alerts)
+            receipt, findings = self._analyst.look(unit, counts)
+            if findings is not None:
+                findings.save(unit)
+        if findings is not None:
+            findings.tell(self._observer)
+        return receipt.alerts
 
     def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
         """Read a capture or a log of flows, and analyse and store its windows, all or none.
@@ -292,127 +262,9 @@ class Pipeline:
             damage=damage[0] if damage else None,
         )
 
-    def _take(self, unit: Unit, counts: WindowCounts) -> _News:
-        digest = counts.digest()
-        stored = unit.window_digest(counts.id)
-        if stored is not None and stored != digest:
-            raise WindowConflictError(
-                f"sensor {counts.sensor!r} has such a window at {counts.start} ns with other content; "
-                "send a correction under another sensor name"
-            )
-        if stored is not None:
-            record = unit.window(counts.id)
-            assert record is not None  # noqa: S101  (its digest was read in the same transaction)
-            return _News(Receipt(counts.id, repeated=True, patterns=record.patterns, alerts=record.alerts))
-        with identified(window=counts.id):
-            return self._analyse(unit, counts, digest)
-
-    def _analyse(self, unit: Unit, counts: WindowCounts, digest: str) -> _News:
-        stage, spec = self._observer.stage, self._tuned_spec(unit)
-        with stage("patterns"):
-            followers = self._followers(unit, counts)
-        with stage("sources"):
-            verdicts = judge(counts, self._spec.thresholds)
-            known = _known(unit, counts)
-            alerts = follow(counts, verdicts, known, _main_patterns(followers), spec.allowed)
-        if counts.end - counts.start >= SHORTEST:
-            with stage("groups"):
-                alerts += self._groups(unit, counts, spec.coordination, verdicts, known)
-        patterns = tuple(found.pattern.id for found in followers)
-        alert_ids = tuple(alert.id for alert in alerts)
-        with stage("save"):
-            unit.save_alerts(alerts)
-            unit.add_window(WindowRecord(counts, digest, patterns, alert_ids))
-        receipt = Receipt(counts.id, repeated=False, patterns=patterns, alerts=alert_ids)
-        return _News(receipt, _processed(counts), tuple(_opened(alerts, known)))
-
-    def _tell(self, news: _News) -> None:
-        """Let the observer hear of a window once it is stored."""
-        if news.processed is not None:
-            self._observer.processed(news.processed)
-        for kind in news.opened:
-            self._observer.opened(kind)
-
-    def _tuned_spec(self, unit: Unit) -> PipelineSpec:
-        """Return what holds for a window: the rules are read in its transaction, and parsed when they change."""
-        tuning = unit.tuning()
-        if tuning != self._tuned[0]:
-            self._tuned = tuning, self._spec.tuned(tuning)
-        return self._tuned[1]
-
-    def _followers(self, unit: Unit, counts: WindowCounts) -> list[Followers]:
-        # Windows that slide over a day show the same patterns again and again: one of them is enough.
-        slides = counts.rows.hours.any() and counts.start % (counts.end - counts.start)
-        if slides or counts.rows.targets.sum() < self._spec.factorization.pairs:
-            return []
-        catalogue = unit.catalogue(counts.sensor, counts.end - counts.start)
-        shapes = self._finder(counts).find(count_matrix(counts), catalogue.known())
-        update = catalogue.update(counts, shapes)
-        unit.save_catalogue(update)
-        return update.followers
-
-    def _groups(
-        self,
-        unit: Unit,
-        counts: WindowCounts,
-        spec: CoordinationSpec,
-        verdicts: Sequence[Verdict],
-        known: Sequence[Alert],
-    ) -> list[Alert]:
-        """Return the alerts of groups; the history that they rest on goes on with this window."""
-        key = MemoryKey(counts.sensor, counts.end - counts.start, Part.GROUPS)
-        history = self._history(unit, key)
-        alerts = groups_of(counts, history, spec, verdicts, known)
-        self._histories[key] = counts.id, history
-        if len(self._histories) > _HISTORIES:
-            self._histories.popitem(last=False)
-        if self._store.durable:
-            unit.save_memory(key, Memory(counts.id, to_bytes(history)))
-        return alerts
-
-    def _history(self, unit: Unit, key: MemoryKey) -> History:
-        """Return what is remembered of windows: as it is at hand, if no other process has gone on with it."""
-        held = self._histories.pop(key, None)
-        if held is not None and (not self._store.durable or unit.memory_window(key) == held[0]):
-            return held[1]
-        memory = unit.memory(key)
-        spec = self._spec.coordination.history
-        return History(spec) if memory is None else from_bytes(memory.document, spec)
-
-    def _finder(self, counts: WindowCounts) -> PatternFinder:
-        """Return what is known of the patterns of a sensor's windows of this length."""
-        key = counts.sensor, counts.end - counts.start
-        finder = self._finders.pop(key, None) or PatternFinder(self._spec.factorization, self._observer)
-        self._finders[key] = finder
-        if len(self._finders) > _FINDERS:
-            self._finders.popitem(last=False)
-        return finder
-
-
-def _processed(counts: WindowCounts) -> Processed:
-    shed = counts.shed
-    return Processed(counts.start, counts.end, counts.attempts, shed.attempts, shed.sources)
-
-
-def _opened(alerts: Sequence[Alert], known: Sequence[Alert]) -> Iterator[str]:
-    """Yield the kinds of the alerts that were not known before, and are told."""
-    before = {alert.id for alert in known}
-    for alert in alerts:
-        if alert.id not in before and alert.allowed_by is None:
-            yield alert.kind.value
-
-
-def _known(unit: Unit, counts: WindowCounts) -> Sequence[Alert]:
-    """Return the alerts that a window may go on with."""
-    names = format_addresses(counts.sources) if len(counts.sources) <= _ASKED_BY_NAME else None
-    return unit.open_alerts(counts.sensor, counts.start, names)
-
-
-def _main_patterns(followers: Sequence[Followers]) -> dict[int, str]:
-    """Return the id of the pattern that explains most of a source's row, by the source's index in the window."""
-    most: dict[int, tuple[float, str]] = {}
-    for found in followers:
-        for source, share in found.shares.items():
-            if share > most.get(source, (0.0, ""))[0]:
-                most[source] = share, found.pattern.id
-    return {source: pattern for source, (_, pattern) in most.items()}
+    def _take(self, unit: Unit, counts: WindowCounts) -> tuple[Receipt, Findings | None]:
+        receipt, findings = self._analyst.take(unit, counts)
+        if findings is not None:
+            with identified(window=counts.id), self._observer.stage("save"):
+                findings.save(unit)
+        return receipt, findings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,30 @@ class CaptureReceipt:
     """Records of flows that were read, followed or not; of a log, in place of packets."""
     tunnelled: dict[str, int] = field(default_factory=dict)
     """Packets that were read through a tunnel, by the kind of the outermost one."""
+
+
+class Reason(StrEnum):
+    """Why work that was accepted could not be done."""
+
+    CONFLICT = "conflict"
+    """A window of the same sensor, start and length, with other content, came before it."""
+    INPUT = "input"
+    """It makes no sense."""
+    CAPTURE = "capture"
+    """It is no capture or log that can be read."""
+    CRASHED = "crashed"
+    """Whoever works on it breaks down, takes too long, or runs out of memory, again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Work that was accepted and can't be done."""
+
+    reason: Reason
+    message: str
+    field: str = "body"
+    """Path of the value that makes no sense."""
+
+
+Outcome = Receipt | CaptureReceipt | Refusal
+"""What became of work that was accepted."""

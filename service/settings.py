@@ -72,6 +72,8 @@ class Settings(BaseModel):
     outputs: str = Field(
         "", description="TOML file of outputs of alerts; without it, alerts go nowhere by themselves"
     )
+    queue_jobs: int = Field(20_000, ge=1, description="most jobs that wait; more are refused")
+    queue_bytes: int = Field(1 << 30, ge=1, description="most bytes of payload that wait")
     metrics: str = Field(
         "", description="where a worker shows its metrics: HOST:PORT, or file:PATH; without it, nowhere"
     )

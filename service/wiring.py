@@ -9,18 +9,19 @@ import socket
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
-from service.settings import effective_settings, load_settings, sudo_caller
+from service.settings import PREFIX, effective_settings, load_settings, sudo_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,16 +171,31 @@ class Yocho:
             signal.signal(number, lambda *_: capture.stop())
         return capture
 
-    def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
+    def serve(
+        self,
+        database: str | None,
+        host: str | None,
+        port: int | None,
+        ready: Callable[[str], None],
+        *,
+        worker: bool = True,
+    ) -> None:
         """See `service.commands.parts.Parts`."""
+        import gc
+
         import uvicorn
 
         self._log_to_stderr()
         self._outlets()  # what is wrong with them is said at once, not by the worker
         instruments = self._instruments()
         host = host or self._settings.host
-        app = self.app(database, instruments, host)
-        with _listen(host, self._settings.port if port is None else port) as listener:
+        with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
+            app = self.app(database, instruments, host, Path(figures))
+            # What is loaded now stays: looking at it again and again would take most of the time of a request.
+            gc.freeze()
+            listener = stack.enter_context(_listen(host, self._settings.port if port is None else port))
+            if worker:
+                stack.enter_context(self._worker_beside(database, Path(figures)))
 
             class Server(uvicorn.Server):
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -198,22 +214,45 @@ class Yocho:
             finally:
                 instruments.close()
 
-    def work(self, folder: Path, database: str | None, *, once: bool) -> None:
+    def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
+        """See `service.commands.parts.Parts`."""
+        from service.analysis import Analyst
+        from service.store.sql import SqlStore
+        from service.work.parser import Parser
+        from service.work.parsing import Limits
+        from service.work.worker import Worker, WorkSpec
+
+        stop = _stop_signals()
+        if with_parent:
+            threading.Thread(target=_stop_with_input, args=(stop,), daemon=True).start()
+        self._log_to_stderr()
+        instruments = self._instruments()
+        spec, observer = self._pipeline_spec(None), instruments.observer
+        store = SqlStore(_database_url(database or self._settings.database), observer=observer)
+        worker = Worker(WorkSpec(), store, Analyst(spec, observer), Parser(spec, Limits()), observer)
+        try:
+            with instruments.shown(self._settings.metrics), self._dispatching(store, observer):
+                worker.run_once() if once else worker.run(stop)
+        finally:
+            store.close()
+            instruments.close()
+
+    def replay(self, folder: Path, database: str | None, *, once: bool) -> None:
         """See `service.commands.parts.Parts`."""
         from service.pipeline import Pipeline
+        from service.replay import Replay, ReplaySpec
         from service.store.sql import SqlStore
-        from service.worker import Worker, WorkerSpec
 
         if not folder.is_dir():
             raise SettingsError(f"{folder}: no such folder; make it, or give another one")
         self._log_to_stderr()
         instruments = self._instruments()
         store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
-        worker = Worker(WorkerSpec(folder), Pipeline(self._pipeline_spec(None), store, instruments.observer))
+        replay = Replay(ReplaySpec(folder), Pipeline(self._pipeline_spec(None), store, instruments.observer))
         stop = _stop_signals()
         try:
-            with instruments.shown(self._settings.metrics), self._dispatching(store, instruments.observer):
-                worker.replay_all() if once else worker.run(stop)
+            with instruments.shown(self._settings.metrics):
+                replay.replay_all() if once else replay.run(stop)
         finally:
             store.close()
             instruments.close()
@@ -339,14 +378,21 @@ class Yocho:
         return SqlStore(_database_url(database or self._settings.database))
 
     def app(
-        self, database: str | None = None, instruments: Instruments | None = None, host: str = "127.0.0.1"
+        self,
+        database: str | None = None,
+        instruments: Instruments | None = None,
+        host: str = "127.0.0.1",
+        figures: Path | None = None,
     ) -> FastAPI:
-        """Return the web application: the API and the page, for an address that is to be listened on."""
+        """Return the web application: the API and the page, for an address that is to be listened on.
+
+        In the folder `figures` other processes write their metrics.
+        """
         from service.api.app import create_app
         from service.api.seen import Outside
         from service.api.spec import ApiSpec
         from service.doctor import database_folder
-        from service.pipeline import Pipeline
+        from service.intake import Intake, IntakeSpec
         from service.readiness import Readiness, ReadinessSpec, StoreGauges
         from service.relay import Exposition
         from service.store.sql import SqlStore
@@ -358,7 +404,7 @@ class Yocho:
         ready = ReadinessSpec(database_folder(url), self._settings.min_free_bytes, self._settings.stuck_seconds)
         instruments.registry.register(StoreGauges(store))
         outside = Outside(
-            instruments.observer, Readiness(ready, store).failures, Exposition(instruments.registry).page
+            instruments.observer, Readiness(ready, store).failures, Exposition(instruments.registry, figures).page
         )
         spec = ApiSpec(
             max_json_bytes=self._settings.max_json_bytes,
@@ -367,28 +413,32 @@ class Yocho:
             false_alarms=self._settings.false_alarms,
             allow_rules=tuple(rule.text for rule in _read_allow_list(self._settings.allow_list).rules),
         )
-        pipeline = Pipeline(self._pipeline_spec(None), store, instruments.observer)
-        app = create_app(spec, pipeline, store, version("yocho"), outside, self._gate(store, host))
+        queue = IntakeSpec(self._settings.queue_jobs, self._settings.queue_bytes)
+        intake = Intake(queue, store, observer=instruments.observer)
+        app = create_app(spec, intake, store, version("yocho"), outside, self._gate(store, host))
         app.include_router(page_routes(store, version("yocho")))
         app.include_router(docs_routes())
         return app
 
-    def _outlets(self) -> Sequence[Outlet]:
-        from service.outputs.configuration import read_outlets
-
-        return read_outlets(Path(self._settings.outputs), version("yocho")) if self._settings.outputs else ()
-
     @contextmanager
-    def _dispatching(self, store: SqlStore, observer: Observer) -> Iterator[None]:
-        """Hand events to the outputs during the block."""
-        from service.outputs.dispatcher import Dispatcher
+    def _worker_beside(self, database: str | None, figures: Path) -> Iterator[None]:
+        """Keep a worker running on the same database, which writes its metrics into a folder."""
+        from service.work.supervisor import Supervisor
 
-        dispatcher = Dispatcher(self._outlets(), store, observer=observer)
-        dispatcher.start()
+        code = "from service.wiring import main; main()"
+        command = [sys.executable, "-c", code, "worker", "--with-parent"]
+        # All that is set, by flag, file or variable, as variables: it gets no other ones of ours.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        given = self._settings.model_copy(update={"metrics": f"file:{figures}/worker.prom", "admin_token": ""})
+        supervisor = Supervisor(
+            command + (["--database", database] if database else []),
+            inherited | given.as_environment(),
+        )
+        supervisor.start()
         try:
             yield
         finally:
-            dispatcher.stop()
+            supervisor.stop()
 
     def _gate(self, store: SqlStore, host: str) -> Gate:
         """Return who lets visitors in; raises SettingsError if all the network could come in."""
@@ -454,6 +504,13 @@ def _stop_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _stop_with_input(stop: threading.Event) -> None:
+    """Set an event when standard input ends: with the process that holds its other end."""
+    while os.read(0, 1024):
+        pass
+    stop.set()
 
 
 def _sensor_names(sensors: Sequence[str]) -> dict[str, str]:

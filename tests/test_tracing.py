@@ -8,16 +8,21 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from service.analysis import Analyst
 from service.api.app import create_app
 from service.api.examples import WINDOW
 from service.api.seen import Outside
 from service.api.spec import ApiSpec
 from service.observe import Work, identified
-from service.pipeline import Pipeline, PipelineSpec
+from service.pipeline import PipelineSpec
 from service.store.sql import SqlStore
 from service.tracing import Traces
+from service.work.parser import Parser
+from service.work.parsing import Limits
+from service.work.worker import Worker, WorkSpec
 from tests.api.client import Client
 from tests.api.fakes import BrokenIngest
+from tests.work.traffic import Worked
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -53,7 +58,9 @@ def parent_of(span: ReadableSpan) -> int | None:
 def test_a_request_goes_on_with_its_caller_s_trace_down_to_the_stages_of_its_window(
     traces: Traces, spans: Callable[[], dict[str, ReadableSpan]], store: SqlStore
 ) -> None:
-    app = create_app(ApiSpec(), Pipeline(PipelineSpec(), store, traces), store, "1", Outside(traces))
+    spec = PipelineSpec()
+    worker = Worker(WorkSpec(), store, Analyst(spec, traces), Parser(spec, Limits()), traces)
+    app = create_app(ApiSpec(), Worked(store, worker), store, "1", Outside(traces))
     headers = {"traceparent": PARENT, "X-Request-ID": "r1"}
     assert Client(app).post("/v1/windows", json=WINDOW, headers=headers).status_code == 201
     found = spans()
@@ -67,8 +74,12 @@ def test_a_request_goes_on_with_its_caller_s_trace_down_to_the_stages_of_its_win
         "http.route": "/v1/windows",
         "yocho.request": "r1",
     }
-    for stage in ("patterns", "sources", "save"):
-        assert parent_of(found[stage]) == request.context.span_id
+    store.close()
+    job = found["job window"]
+    assert job.context is not None
+    assert parent_of(job) == parent_of(found["save"]) == request.context.span_id
+    for stage in ("patterns", "sources"):
+        assert parent_of(found[stage]) == job.context.span_id
         assert str((found[stage].attributes or {})["yocho.window"]).startswith("w")
 
 

@@ -37,8 +37,10 @@ class CaptureAccepted(BaseModel):
         {
             "windows": [examples.ACCEPTED],
             "packets": 4112,
+            "flows": 0,
             "attempts": 388,
             "unparsed": {"ether type 0x88cc": 3},
+            "tunnelled": {"vxlan": 12},
             "damage": None,
         }
     )
@@ -46,9 +48,13 @@ class CaptureAccepted(BaseModel):
     windows: list[WindowAccepted]
     """In the order of time; none if the capture holds no traffic."""
     packets: int
+    flows: int
+    """Of a log of flows."""
     attempts: int
     unparsed: dict[str, int]
-    """Packets that were not understood, by reason."""
+    """Packets and flows that were not understood, by reason."""
+    tunnelled: dict[str, int]
+    """Packets that were read out of tunnels, by kind of tunnel."""
     damage: str | None
     """Where and why reading ended early."""
 

@@ -8,13 +8,14 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api import answers, problems, resources
+from service.api import answers, job_answers, problems, resources
 from service.api.access import AccessMiddleware
 from service.api.headers import HeadersMiddleware
 from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.allow import AllowRoutes
 from service.api.routes.health import HealthRoutes, MetricRoutes
+from service.api.routes.jobs import JobRoutes
 from service.api.routes.patterns import PatternRoutes
 from service.api.routes.sensors import SensorRoutes
 from service.api.routes.settings import SettingRoutes
@@ -85,6 +86,7 @@ def create_app(
         app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(HeadersMiddleware)
     app.include_router(WindowRoutes(spec, ingest, store).router())
+    app.include_router(JobRoutes(ingest).router())
     streams = AlertStreams(store, spec.streams)
     app.state.streams = streams
     patterns, alerts = PatternRoutes(store), AlertRoutes(store, version)
@@ -137,7 +139,7 @@ def _sent() -> list[type[BaseModel]]:
     """Return the models of all documents that go out."""
     return [
         value
-        for module in (answers, problems, resources)
+        for module in (answers, job_answers, problems, resources)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
     ]

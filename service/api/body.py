@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from http import HTTPStatus
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from starlette.requests import Request
-
-# Written to the disk at once: pieces come in some 64 KiB, and each write waits for a thread.
-_WRITE_BYTES = 1 << 20
 
 
 def media_type(request: Request) -> str:
@@ -55,25 +48,11 @@ def check_encoding(request: Request, accepted: tuple[str, ...]) -> None:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """Return the body; raises HTTPException 413 as soon as it has more than `limit` bytes."""
-    return b"".join([piece async for piece in _pieces(request, limit)])
+    return b"".join([piece async for piece in pieces(request, limit)])
 
 
-@asynccontextmanager
-async def spool_body(request: Request, limit: int, folder: Path | None) -> AsyncIterator[Path]:
-    """Write the body to a file that is gone after the block; raises HTTPException 413 as `read_body` does."""
-    with NamedTemporaryFile(prefix="yocho-", suffix=".capture", dir=folder) as file:
-        waiting = bytearray()
-        async for piece in _pieces(request, limit):
-            waiting += piece
-            if len(waiting) >= _WRITE_BYTES:
-                await run_in_threadpool(file.write, bytes(waiting))
-                waiting.clear()
-        await run_in_threadpool(file.write, bytes(waiting))
-        await run_in_threadpool(file.flush)
-        yield Path(file.name)
-
-
-async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; raises HTTPException 413 as `read_body` does."""
     declared = request.headers.get("content-length", "")
     # Longer than any length that could be allowed, and than Python likes to convert.
     absurd = len(declared) > 19

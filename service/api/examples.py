@@ -25,6 +25,12 @@ ACCEPTED: Example = {
     "patterns": [REFERENCE],
     "alerts": [ALERT_REFERENCE],
 }
+JOB: Example = {
+    "id": "j0123456789abcdef0123",
+    "url": "/v1/jobs/j0123456789abcdef0123",
+    "window": ACCEPTED["id"],
+    "window_url": ACCEPTED["url"],
+}
 TELNET: list[Example] = [{"service": "tcp/23", "share": 0.9}, {"service": "tcp/2323", "share": 0.1}]
 PATTERN: Example = {
     "id": REFERENCE["id"],

@@ -5,26 +5,47 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from service.receipts import CaptureReceipt, Receipt
+    from service.store.jobs import Added, Job
     from service.windows.counts import WindowCounts
 
 
+class Receiving(Protocol):
+    """A capture on its way in; called from one thread at a time."""
+
+    def write(self, data: bytes) -> None:
+        """Take what follows."""
+        ...
+
+    def finish(self) -> Added:
+        """Accept what was written: it is stored then."""
+        ...
+
+    def drop(self) -> None:
+        """Forget what was written."""
+        ...
+
+
 class Ingest(Protocol):
-    """Takes traffic in; called from several threads at once."""
+    """Accepts traffic; called from several threads at once. `service.intake.Intake` is the one.
 
-    def accept(self, counts: WindowCounts) -> Receipt:
-        """Take in one window, with all that is found in it or not at all.
+    What is accepted is stored, and will be done. All may raise StoreError.
+    """
 
-        Raises InputError for a window that can't be used, and WindowConflictError if other content was
-        accepted for its sensor and start.
+    def check_room(self) -> None:
+        """Raise BusyError if nothing would be accepted now."""
+        ...
+
+    def add_window(self, counts: WindowCounts) -> Added:
+        """Accept a window; one that came before gets the first answer.
+
+        Raises WindowConflictError if other content came before for its sensor, start and length, and BusyError.
         """
         ...
 
-    def accept_capture(self, path: Path, sensor: str) -> CaptureReceipt:
-        """Take in a capture file, window by window; the file is gone after the call.
+    def upload(self, sensor: str) -> Receiving:
+        """Begin to accept a capture; raises BusyError."""
+        ...
 
-        Raises CaptureError if it is no capture, and WindowConflictError as `accept` does.
-        """
+    def job(self, job_id: str) -> Job | None:
+        """Return work that was accepted, or None."""
         ...

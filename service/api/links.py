@@ -20,6 +20,7 @@ SENSORS = "/v1/sensors"
 ALLOW_RULES = "/v1/allow-rules"
 SETTINGS = "/v1/settings"
 STATUS = "/v1/status"
+JOBS = "/v1/jobs"
 
 
 def references(folder: str, ids: Iterable[str]) -> list[Reference]:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.errors import CaptureError, InputError, NotFoundError, StoreError, WindowConflictError
+from service.errors import BusyError, CaptureError, InputError, NotFoundError, StoreError, WindowConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +28,9 @@ MAX_ERRORS = 20
 """Faulty fields that are listed; one mistake is often made in every row."""
 
 _LONGEST_FIELD = 200
+
+_STORE_RETRY = "5"
+"""Seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +100,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(CaptureError)(_on_capture)
     app.exception_handler(NotFoundError)(_on_missing)
     app.exception_handler(WindowConflictError)(_on_conflict)
+    app.exception_handler(BusyError)(_on_busy)
     app.exception_handler(StoreError)(_on_store)
     app.exception_handler(ClientDisconnect)(_on_disconnect)
     app.exception_handler(Exception)(_on_defect)
@@ -186,7 +190,13 @@ def _on_conflict(request: Request, error: WindowConflictError) -> Response:
 def _on_store(request: Request, error: StoreError) -> Response:
     # The message may name files of this machine; it is for the log.
     _record(request, HTTPStatus.SERVICE_UNAVAILABLE, error)
-    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, "the store can't be used now; try again later")
+    detail = "the store can't be used now; try again later"
+    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _STORE_RETRY})
+
+
+def _on_busy(request: Request, error: BusyError) -> Response:
+    headers = {"Retry-After": str(error.retry_after)}
+    return _problem(request, HTTPStatus.TOO_MANY_REQUESTS, str(error), headers=headers)
 
 
 def _on_disconnect(request: Request, _error: ClientDisconnect) -> Response:

@@ -17,9 +17,12 @@ from service.patterns.pattern import State, Status
 from service.store.desk import Progress
 from service.store.span import canonical_source
 from service.windows.counts import SAMPLE_SIZE
-from service.windows.posted import MAX_COUNT, MAX_SENSOR_LENGTH, PostedRow, PostedTotals
+from service.windows.posted import MAX_SENSOR_LENGTH, PostedTotals
+from service.windows.posted_rows import MAX_COUNT, PostedRow
 
 MAX_PAGE = 1000
+MAX_ADDRESS_LENGTH = 64
+MAX_SERVICE_LENGTH = 32
 
 _TIME_FORMS: dict[str, Any] = {
     "anyOf": [
@@ -63,8 +66,10 @@ _SERVICE_FORMS: dict[str, Any] = {
 }
 
 Time = Annotated[int, BeforeValidator(parse_time), WithJsonSchema(_TIME_FORMS)]
-Address = Annotated[str, Field(max_length=64), WithJsonSchema(_ADDRESS_FORMS)]
-Service = Annotated[str, Field(max_length=32, examples=["tcp/23", "udp/53", "icmp/echo", "arp/request"])]
+Address = Annotated[str, Field(max_length=MAX_ADDRESS_LENGTH), WithJsonSchema(_ADDRESS_FORMS)]
+Service = Annotated[
+    str, Field(max_length=MAX_SERVICE_LENGTH, examples=["tcp/23", "udp/53", "icmp/echo", "arp/request"])
+]
 Positive = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 TimeText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 
 from service.api.streams import StreamSpec
 
@@ -16,8 +15,6 @@ class ApiSpec:
     max_capture_bytes: int = 1 << 30
     max_rows: int = 100_000
     """Rows of a posted window, and sources with totals."""
-    upload_folder: Path | None = None
-    """Where captures lie while they are read; None: the system's folder for temporary files."""
 
     false_alarms: float = 1.0
     """What is configured, where nobody has changed it."""

@@ -82,11 +82,23 @@ class Parts(Protocol):
         """Follow a live interface until interrupted, and send its windows to a service."""
         ...
 
-    def serve(self, database: str | None, host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
-        """Serve until interrupted; `ready` hears the URL."""
+    def serve(
+        self,
+        database: str | None,
+        host: str | None,
+        port: int | None,
+        ready: Callable[[str], None],
+        *,
+        worker: bool = True,
+    ) -> None:
+        """Serve until interrupted, with a worker beside it if wanted; `ready` hears the URL."""
         ...
 
-    def work(self, folder: Path, database: str | None, *, once: bool) -> None:
+    def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
+        """Do what was accepted: until nothing waits, or standard input ends, or interrupted."""
+        ...
+
+    def replay(self, folder: Path, database: str | None, *, once: bool) -> None:
         """Replay the captures that are in a folder and those that come to it."""
         ...
 

@@ -21,6 +21,7 @@ def add(app: typer.Typer, parts: Parts, screen: Screen) -> None:
         port: Annotated[
             int | None, typer.Option(min=0, max=65535, help="Port; 0: any free one.", show_default="8000")
         ] = None,
+        worker: Annotated[bool, typer.Option(help="Do what is posted; else run `yocho worker` beside it.")] = True,
     ) -> None:
-        """Serve the API and a page that shows what was found."""
-        parts.serve(database, host, port, screen.serving)
+        """Serve the API and a page that shows what was found, and do what is posted."""
+        parts.serve(database, host, port, screen.serving, worker=worker)

@@ -1,8 +1,7 @@
-"""`yocho worker`: replays a folder of captures."""
+"""`yocho worker`: does what was accepted."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,9 +16,9 @@ def add(app: typer.Typer, parts: Parts, _screen: Screen) -> None:
 
     @app.command()
     def worker(
-        folder: Annotated[Path, typer.Argument(help="Folder of captures; each file is a sensor of its own.")],
         database: Annotated[str | None, typer.Option(help="SQLite file.", show_default="yocho.db")] = None,
-        once: Annotated[bool, typer.Option("--once", help="Stop when all files are replayed.")] = False,
+        once: Annotated[bool, typer.Option("--once", help="Stop when nothing waits.")] = False,
+        with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
     ) -> None:
-        """Replay the captures that are in a folder, and those that come to it."""
-        parts.work(folder, database, once=once)
+        """Do what was posted to the API; any number of workers may run."""
+        parts.work(database, once=once, with_parent=with_parent)

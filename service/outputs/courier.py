@@ -97,7 +97,7 @@ class Courier:
         with self._store.read() as unit:
             state = unit.deliveries.of(self._outlet.name)
         if state is None:
-            self._enrol()
+            self.enrol()
             return 0.0
         waits = 0 if state.until == self._leased else state.waits(self._clock())
         if waits:
@@ -112,8 +112,8 @@ class Courier:
         """Let go of what the output holds."""
         self._outlet.output.close()
 
-    def _enrol(self) -> None:
-        """Begin with what happens from now on."""
+    def enrol(self) -> None:
+        """Let the output begin with what happens from now on, unless it has begun; raises StoreError."""
         with self._store.begin() as unit:
             unit.deliveries.enrol(self._outlet.name, unit.events.latest())
 

@@ -35,18 +35,17 @@ class Dispatcher:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._stop = threading.Event()
+        couriers = [(outlet.name, Courier(outlet, store, spec, observer, clock)) for outlet in outlets]
+        self._couriers = [courier for _, courier in couriers]
         self._threads = [
-            threading.Thread(
-                target=self._run,
-                args=(outlet.name, Courier(outlet, store, spec, observer, clock)),
-                name=f"output {outlet.name}",
-                daemon=True,
-            )
-            for outlet in outlets
+            threading.Thread(target=self._run, args=each, name=f"output {each[0]}", daemon=True)
+            for each in couriers
         ]
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Begin; what happens from now on reaches new outputs, too. Raises StoreError."""
+        for courier in self._couriers:
+            courier.enrol()
         for thread in self._threads:
             thread.start()
 

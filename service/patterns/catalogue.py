@@ -86,13 +86,16 @@ class Catalogue:
         )
 
 
-def remembered(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
-    """Return what a catalogue has room for, in the order given: of both kinds those that were seen last."""
+def remembered(patterns: Iterable[Pattern], spare: int = 0) -> tuple[Pattern, ...]:
+    """Return what a catalogue has room for, in the order given: of both kinds those that were seen last.
+
+    And of both `spare` more.
+    """
     listed = list(patterns)
     latest = sorted(range(len(listed)), key=lambda i: -listed[i].last_seen)
     kept = [
-        *[i for i in latest if listed[i].windows > 1][:MOST_RECURRING],
-        *[i for i in latest if listed[i].windows == 1][:MOST_SINGLE],
+        *[i for i in latest if listed[i].windows > 1][: MOST_RECURRING + spare],
+        *[i for i in latest if listed[i].windows == 1][: MOST_SINGLE + spare],
     ]
     return tuple(listed[i] for i in sorted(kept))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 import lnmf_core
+from service.errors import InputError
 from service.observe import SILENT, Observer
 from service.patterns.forms import Form
 from service.windows.matrix import CountMatrix
@@ -27,6 +29,9 @@ _SMALLEST_SHARE = 0.1
 """A source belongs to a pattern that explains at least this share of its row."""
 _ASKED = 1 << 14
 """Rows that new patterns are looked for in, at most; of more, evenly spaced ones."""
+_LEVEL = 1
+_LARGEST = 1 << 29
+"""Bytes of what the next window begins with, before compression."""
 _BLOCK = 1 << 13
 """Rows that are compared with all patterns at a time: that product is dense."""
 
@@ -92,9 +97,30 @@ class PatternFinder:
     def __init__(self, spec: FactorizationSpec, observer: Observer = SILENT) -> None:
         self._spec = spec
         self._components = Components(spec, observer)
+        self.learned = False
+        """Whether the last window changed what the next begins with."""
+
+    def to_bytes(self) -> bytes:
+        """Return what the next window begins with, compressed."""
+        factorizer = self._components.factorizer
+        return b"" if factorizer is None else zlib.compress(factorizer.to_bytes(), _LEVEL)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, spec: FactorizationSpec, observer: Observer = SILENT) -> PatternFinder:
+        """Return the finder that `to_bytes` was called on; raises InputError if the bytes are damaged."""
+        finder = cls(spec, observer)
+        if data:
+            stream = zlib.decompressobj()
+            try:
+                content = stream.decompress(data, _LARGEST)
+                finder._components.factorizer = lnmf_core.Factorizer.from_bytes(content)
+            except (zlib.error, ValueError) as error:
+                raise InputError("components", f"are damaged ({error}); restore a backup") from error
+        return finder
 
     def find(self, matrix: CountMatrix, known: Sequence[Form] = ()) -> list[Shape]:
         """Return the rows of C that have followers, those with most first; `known` is what C begins with."""
+        self.learned = False
         if not matrix.values.nnz:
             return []
         matrix, places = _heaviest(matrix, self._spec.sources)
@@ -102,6 +128,7 @@ class PatternFinder:
         parts, left = _alike(units, _aligned(known, matrix.services), self._spec)
         found = [_shape(part, matrix.services, places) for part in parts]
         if len(left):
+            self.learned = True
             rest = _without_empty_columns(CountMatrix(matrix.values[left], matrix.services))
             found += [_shape(part, rest.services, places[left]) for part in self._components.find(rest)]
         kept = [shape for shape in found if len(shape.sources)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _DAY = 86_400 * SECOND
-_PCAP = {"content-type": "application/vnd.tcpdump.pcap"}
+_PCAP = {"content-type": "application/vnd.tcpdump.pcap", "prefer": "wait=50"}
 _TIMEOUT = 60.0
 
 
@@ -52,7 +52,9 @@ def check(client: httpx.Client, now: int, progress: Callable[[int], None] = lamb
     for number, example in enumerate(EXAMPLES, 1):
         sensor = f"selfcheck-{run}-{number}"
         frames = list(example.frames((now - 5 * _DAY) // (3600 * SECOND) * 3600 * SECOND))
-        _asked(client.post, "/v1/windows", params={"sensor": sensor}, content=capture(frames), headers=_PCAP)
+        job = _asked(client.post, "/v1/windows", params={"sensor": sensor}, content=capture(frames), headers=_PCAP)
+        if job.get("state") == "waiting":
+            raise RemoteError(f"{job['url']}: still waits; is a worker running, and is there much to do?")
         alerts = _asked(client.get, "/v1/alerts", params={"sensor": sensor, "limit": "100"})["items"]
         yield _finding(example, alerts)
         progress(number)

@@ -90,15 +90,15 @@ class _MemoryUnit:
         record = self.stored.get(window_id)
         return None if record is None else record.digest
 
-    def add_window(self, record: WindowRecord) -> None:
+    def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:  # noqa: ARG002
         if record.counts.id in self.stored:
             raise WindowConflictError(f"window {record.counts.id}: stored already")
         self.stored[record.counts.id] = record
 
-    def catalogue(self, sensor: str, length: int) -> Catalogue:
+    def catalogue(self, sensor: str, length: int, spare: int = 0) -> Catalogue:
         patterns = self.shelved_patterns.items.values()
         ours = [pattern for pattern in patterns if (pattern.sensor, pattern.length) == (sensor, length)]
-        return Catalogue(sensor, length, self.catalogued.get((sensor, length), 0), remembered(ours))
+        return Catalogue(sensor, length, self.catalogued.get((sensor, length), 0), remembered(ours, spare))
 
     def save_catalogue(self, update: Update) -> None:
         catalogue = update.catalogue
@@ -117,6 +117,11 @@ class _MemoryUnit:
             places = sorted({place for source in sources for place in self.alerts_of.get(source, ())})
             alerts = (self.shelved_alerts.items[alert] for _, alert in places)
         return [alert for alert in alerts if alert.sensor == sensor and alert.open_until >= since]
+
+    def alert_places(self, alert_ids: Collection[str]) -> dict[str, int]:
+        return {
+            alert_id: place for place, alert_id in enumerate(self.shelved_alerts.items) if alert_id in alert_ids
+        }
 
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         for alert in alerts:

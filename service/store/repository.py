@@ -134,8 +134,8 @@ class Tuning:
     """Rules, as `service.alerts.allow` reads them, beside those that are configured."""
 
 
-class Reader(Protocol):
-    """Reads of one transaction: all of them see the store as it was at one moment."""
+class Known(Protocol):
+    """What the analysis of a window reads."""
 
     def window(self, window_id: str) -> WindowRecord | None:
         """Return a stored window, or None."""
@@ -168,6 +168,22 @@ class Reader(Protocol):
         """Return what people have changed."""
         ...
 
+
+class Placed(Known, Protocol):
+    """The same, and what is needed to go on with writes that the store has not heard of."""
+
+    def catalogue(self, sensor: str, length: int, spare: int = 0) -> Catalogue:
+        """Return as `Known.catalogue` does, and of recurring patterns and others `spare` more than it remembers."""
+        ...
+
+    def alert_places(self, alert_ids: Collection[str]) -> dict[str, int]:
+        """Return the places, in the order of first saving, of those of these alerts that are stored."""
+        ...
+
+
+class Reader(Placed, Protocol):
+    """Reads of one transaction: all of them see the store as it was at one moment."""
+
     def alert(self, alert_id: str) -> Alert | None:
         """Return an alert, or None."""
         ...
@@ -192,8 +208,11 @@ class Reader(Protocol):
 class Unit(Reader, Protocol):
     """Reads and writes of one transaction; its reads see its writes."""
 
-    def add_window(self, record: WindowRecord) -> None:
-        """Store a window; raises WindowConflictError if one of the same id is stored already."""
+    def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:
+        """Store a window; raises WindowConflictError if one of the same id is stored already.
+
+        `document` is what `service.windows.wire.write_window` makes of its counts, if that is at hand already.
+        """
         ...
 
     def save_catalogue(self, update: Update) -> None:

@@ -21,6 +21,7 @@ from service.store.deliveries import SqlDeliveries
 from service.store.desk import SqlDesk, alert_conditions
 from service.store.events import SqlEvents
 from service.store.gauges import SqlGauges
+from service.store.jobs import SqlJobs
 from service.store.overview import SqlOverview
 from service.store.paging import page_of
 from service.store.repository import (
@@ -34,6 +35,7 @@ from service.store.repository import (
     WindowRecord,
 )
 from service.store.schema import Schema
+from service.store.sensors import SqlSensors
 from service.store.settings import SqlSettings
 from service.store.sources import SqlSources
 from service.store.span import address_key
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item", Alert, Pattern)
 
+_ASKED_TOGETHER = 500
+"""Ids in one query, at most: databases bound the number of parameters."""
+
 _STORED = WireLimits(rows=1 << 25, bytes=1 << 32)
 """What is stored was accepted: whatever memory holds."""
 
@@ -68,8 +73,11 @@ class _SqlUnit:
         self.allow_rules = SqlAllowRules(connection)
         self.sources = SqlSources(connection, _read_counts)
         self.overview = SqlOverview(connection)
+        self._written: set[str] = set()
         self.gauges = SqlGauges(connection)
         self.deliveries = SqlDeliveries(connection)
+        self.jobs = SqlJobs(connection)
+        self.sensors = SqlSensors(connection)
         self.tokens = SqlTokens(connection)
         self.audit = SqlAudit(connection)
 
@@ -83,7 +91,7 @@ class _SqlUnit:
         query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
         return self._connection.execute(query).scalar_one_or_none()
 
-    def add_window(self, record: WindowRecord) -> None:
+    def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:
         counts = record.counts
         row = {
             "id": counts.id,
@@ -97,19 +105,21 @@ class _SqlUnit:
             "services": len(np.unique(counts.rows.service)),
             "attempts": counts.attempts,
             "shed": counts.shed.attempts,
-            "counts": write_window(counts),
+            "counts": document or write_window(counts),
         }
         if not self._connection.execute(add_new(tables.windows, "id"), row).rowcount:
             raise WindowConflictError(f"window {counts.id}: stored already")
+        self.sensors.count(counts)
+        self._touch({counts.sensor: counts.end})
         self.events.note_time(counts.sensor, counts.end)
 
-    def catalogue(self, sensor: str, length: int) -> Catalogue:
+    def catalogue(self, sensor: str, length: int, spare: int = 0) -> Catalogue:
         table = tables.catalogues
         query = select(table.c.windows).where(table.c.sensor == sensor, table.c.length_ns == length)
         windows = self._connection.execute(query).scalar_one_or_none() or 0
         rows = [
-            *self._seen_last(sensor, length, MOST_RECURRING, recurring=True),
-            *self._seen_last(sensor, length, MOST_SINGLE, recurring=False),
+            *self._seen_last(sensor, length, MOST_RECURRING + spare, recurring=True),
+            *self._seen_last(sensor, length, MOST_SINGLE + spare, recurring=False),
         ]
         patterns = tuple(documents.read_pattern(row.document) for row in sorted(rows, key=lambda row: row.sequence))
         return Catalogue(sensor, length, windows, patterns)
@@ -121,6 +131,8 @@ class _SqlUnit:
         self.save_patterns(update.patterns, update.versions)
 
     def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
+        patterns = list(patterns)
+        self._touch({pattern.sensor: pattern.last_seen for pattern in patterns})
         rows = {
             pattern.id: {
                 "id": pattern.id,
@@ -153,6 +165,7 @@ class _SqlUnit:
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
         before = self.events.standings(latest)
+        self._touch({alert.sensor: alert.last_seen for alert in latest.values()})
         rows = [
             {
                 "id": alert.id,
@@ -178,6 +191,15 @@ class _SqlUnit:
     def tuning(self) -> Tuning:
         rules = tuple(kept.rule for kept in self.allow_rules.all())
         return Tuning(self.settings.false_alarms(), rules)
+
+    def alert_places(self, alert_ids: Collection[str]) -> dict[str, int]:
+        table = tables.alerts
+        found: dict[str, int] = {}
+        ids = list(alert_ids)
+        for start in range(0, len(ids), _ASKED_TOGETHER):
+            query = select(table.c.id, table.c.sequence).where(table.c.id.in_(ids[start : start + _ASKED_TOGETHER]))
+            found.update((row.id, row.sequence) for row in self._connection.execute(query))
+        return found
 
     def memory(self, key: MemoryKey) -> Memory | None:
         table = tables.memories
@@ -243,6 +265,12 @@ class _SqlUnit:
             stale = delete(table).where(table.c.pattern == bindparam("replaced"), old)
             ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
             self._connection.execute(stale, ends)
+
+    def _touch(self, sensors: dict[str, int]) -> None:
+        """Raise the revision of sensors of which something is written: once in a transaction is enough."""
+        for sensor in sorted(sensors.keys() - self._written):
+            self.sensors.touch(sensor, sensors[sensor])
+        self._written |= sensors.keys()
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:

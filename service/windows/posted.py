@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.capture.address import Addresses, format_address, parse_address
-from service.capture.services import Means, means, parse_service
+from service.capture.address import Addresses
+from service.capture.services import Means, means
 from service.errors import InputError
 from service.windows.close import TRACEROUTE_FIRST, TRACEROUTE_LAST
 from service.windows.counts import (
@@ -26,35 +26,29 @@ from service.windows.counts import (
     TargetSamples,
     WindowCounts,
 )
+from service.windows.posted_rows import (
+    MAX_COUNT,
+    Keys,
+    PostedColumns,
+    PostedRow,
+    Words,
+    parse_address_of,
+    parse_keys,
+    parse_source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = ["MAX_COUNT", "MAX_LENGTH", "PostedColumns", "PostedRow", "PostedTotals", "check_sensor", "posted_window"]
+
 MAX_SENSOR_LENGTH = 100
 """Characters of a sensor's name."""
-
-MAX_COUNT = 10**12
-"""The largest count of a row: sums of a million rows still fit into int64."""
 
 MAX_LENGTH = 24 * 3600 * 10**9
 """The longest window, ns."""
 
 _LATEST = (1 << 63) - 1
-
-Words = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class PostedRow:
-    """What one source tried of one service."""
-
-    source: str
-    service: str
-    attempts: int
-    targets: int
-    """Distinct targets."""
-    answered: int
-    """Distinct targets that took part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +69,7 @@ class _Sources:
     """The sources of a window in the order of their addresses, and what their rows say of them."""
 
     place: dict[Words, int]
+    """Empty if there are no totals that need it."""
     most_targets: Ints
     all_targets: Ints
     services: Ints
@@ -109,21 +104,29 @@ def posted_window(
     The order of rows and totals means nothing. Raises InputError naming the field, such as
     ``rows[3].service`` or ``sources[0].targets``.
     """
+    return window_of_columns(sensor, start, end, PostedColumns.of(rows), totals)
+
+
+def window_of_columns(
+    sensor: str, start: int, end: int, rows: PostedColumns, totals: Sequence[PostedTotals] = ()
+) -> WindowCounts:
+    """Return what `posted_window` does, and raise as it does, for rows that are given as columns."""
     check_sensor(sensor)
     _check_interval(start, end)
-    keys = _parse_keys(rows)
-    place = {words: number for number, words in enumerate(sorted({source for source, _ in keys}))}
-    columns = _columns(start, end, [(place[source], service) for source, service in keys], rows)
-    sources = _describe(place, columns)
+    keys = parse_keys(rows)
+    columns = _columns(start, end, keys, rows)
+    places = zip(*keys.sources.T.tolist(), strict=True) if totals else ()
+    place = {words: number for number, words in enumerate(places)}
+    sources = _describe(place, len(keys.sources), columns)
     stated = _place_totals(totals, sources)
     return WindowCounts(
         sensor=sensor,
         start=start,
         end=end,
-        sources=_addresses(list(place)),
+        sources=keys.sources,
         rows=columns,
         totals=_totals(sources, stated),
-        samples=_samples(len(place), stated),
+        samples=_samples(len(keys.sources), stated),
         exact=len(stated) == int((sources.services > 0).sum()),
     )
 
@@ -139,97 +142,27 @@ def _check_interval(start: int, end: int) -> None:
         raise InputError("end", "is more than 24 hours after the start; send shorter windows")
 
 
-def _parse_keys(rows: Sequence[PostedRow]) -> list[tuple[Words, int]]:
-    """Return each row's source and service; raises InputError for those that are none, or come twice."""
-    parsed: dict[str, Words] = {}
-    seen: dict[tuple[Words, int], int] = {}
-    for index, row in enumerate(rows):
-        field = f"rows[{index}]"
-        source = parsed.get(row.source)
-        if source is None:
-            source = parsed[row.source] = _parse_source(f"{field}.source", row.source)
-        key = source, _parse_service(f"{field}.service", row.service)
-        earlier = seen.setdefault(key, index)
-        if earlier != index:
-            raise InputError(
-                field,
-                f"repeats rows[{earlier}] ({format_address(*source)}, {row.service}); "
-                "add their counts up in one row",
-            )
-        _check_counts(field, row)
-    return list(seen)
-
-
-def _check_counts(field: str, row: PostedRow) -> None:
-    if row.attempts < 1:
-        raise InputError(f"{field}.attempts", f"{row.attempts} is less than 1; leave the row out")
-    if row.attempts > MAX_COUNT:
-        raise InputError(f"{field}.attempts", f"is more than {MAX_COUNT}; no link carries that many in a day")
-    if row.targets < 1:
-        raise InputError(f"{field}.targets", f"{row.targets} is less than 1; an attempt has a target")
-    if row.targets > row.attempts:
-        raise InputError(
-            f"{field}.targets",
-            f"{row.targets} is more than the {row.attempts} attempts; count distinct targets",
-        )
-    if row.answered < 0:
-        raise InputError(f"{field}.answered", f"{row.answered} is negative; count distinct targets")
-    if row.answered > row.targets:
-        raise InputError(
-            f"{field}.answered",
-            f"{row.answered} is more than the {row.targets} targets; count distinct targets",
-        )
-
-
-def _parse_service(field: str, text: str) -> int:
-    try:
-        return parse_service(text)
-    except ValueError as error:
-        raise InputError(field, str(error)) from error
-
-
-def _parse_source(field: str, text: str) -> Words:
-    high, low = words = _parse_address(field, text)
-    mapped = high == 0 and low >> 32 == 0xFFFF
-    first_byte = low >> 24 & 0xFF if mapped else high >> 56
-    multicast = 224 <= first_byte <= 239 if mapped else first_byte == 0xFF
-    broadcast = mapped and low & 0xFFFFFFFF == 0xFFFFFFFF
-    if multicast or broadcast:
-        raise InputError(field, f"{text!r} is a multicast or broadcast address: no host sends from it")
-    if words == (0, 0) or (mapped and low & 0xFFFFFFFF == 0):
-        raise InputError(field, f"{text!r} is the unspecified address; leave the row out")
-    return words
-
-
-def _parse_address(field: str, text: str) -> Words:
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise InputError(field, f"{error}; write an IPv4 or IPv6 address") from error
-
-
-def _columns(start: int, end: int, keys: list[tuple[int, int]], rows: Sequence[PostedRow]) -> ServiceCounts:
+def _columns(start: int, end: int, keys: Keys, rows: PostedColumns) -> ServiceCounts:
     """Return the rows sorted by (place of the source, service)."""
-    source, service = np.array(keys, dtype=np.int32).reshape(-1, 2).T
-    counts = np.array([(row.attempts, row.targets, row.answered) for row in rows], dtype=np.int64)
-    order = np.lexsort((service, source))
-    attempts, targets, answered = np.ascontiguousarray(counts.reshape(-1, 3)[order].T)
+    order = keys.order
+    attempts, targets, answered = (
+        np.array(column, np.int64)[order] for column in (rows.attempts, rows.targets, rows.answered)
+    )
     return ServiceCounts(
-        source=source[order],
-        service=service[order],
+        source=keys.source[order],
+        service=keys.service[order],
         attempts=attempts,
         targets=targets,
         answered=answered,
         probed=np.where(attempts <= PROBE_TRIES * targets, targets - answered, 0),
-        dark=np.zeros(len(rows), dtype=np.int64),
-        hours=np.zeros(len(rows), dtype=np.int64),
-        first=np.full(len(rows), start, dtype=np.int64),
-        last=np.full(len(rows), end - 1, dtype=np.int64),
+        dark=np.zeros(len(order), dtype=np.int64),
+        hours=np.zeros(len(order), dtype=np.int64),
+        first=np.full(len(order), start, dtype=np.int64),
+        last=np.full(len(order), end - 1, dtype=np.int64),
     )
 
 
-def _describe(place: dict[Words, int], rows: ServiceCounts) -> _Sources:
-    count = len(place)
+def _describe(place: dict[Words, int], count: int, rows: ServiceCounts) -> _Sources:
     ports = means(rows.service) == Means.PORTS
     source, service, targets = rows.source[ports], rows.service[ports], rows.targets[ports]
     most_targets = np.zeros(count, dtype=np.int64)
@@ -259,7 +192,7 @@ def _place_totals(totals: Sequence[PostedTotals], sources: _Sources) -> dict[int
     stated: dict[int, _Stated] = {}
     for index, total in enumerate(totals):
         field = f"sources[{index}]"
-        place = sources.place.get(_parse_source(f"{field}.source", total.source))
+        place = sources.place.get(parse_source(f"{field}.source", total.source))
         if place is None:
             raise InputError(f"{field}.source", f"{total.source!r} has no rows; add them or leave it out")
         if not sources.services[place]:
@@ -301,7 +234,7 @@ def _parse_sample(field: str, total: PostedTotals) -> list[Words]:
         raise InputError(field, f"has {len(total.targets_sample)} addresses; this source may have {most}")
     seen: dict[Words, int] = {}
     for index, text in enumerate(total.targets_sample):
-        earlier = seen.setdefault(_parse_address(f"{field}[{index}]", text), index)
+        earlier = seen.setdefault(parse_address_of(f"{field}[{index}]", text), index)
         if earlier != index:
             raise InputError(f"{field}[{index}]", f"repeats {field}[{earlier}] ({text}); leave one out")
     return sorted(seen)
@@ -325,12 +258,12 @@ def _totals(sources: _Sources, stated: dict[int, _Stated]) -> SourceTotals:
 
 def _samples(count: int, stated: dict[int, _Stated]) -> TargetSamples:
     """Return the samples: what is stated belongs to TCP and UDP, the first of a source's `Means`."""
-    samples: list[list[Words]] = [[] for _ in range(len(Means) * count)]
+    lengths = np.zeros(len(Means) * count + 1, np.int64)
     for place, given in stated.items():
-        samples[len(Means) * place + Means.PORTS] = given.sample
+        lengths[len(Means) * place + Means.PORTS + 1] = len(given.sample)
     return TargetSamples(
-        start=np.cumsum([0, *map(len, samples)], dtype=np.int64),
-        targets=_addresses([words for sample in samples for words in sample]),
+        start=np.cumsum(lengths),
+        targets=_addresses([words for place in sorted(stated) for words in stated[place].sample]),
     )
 
 

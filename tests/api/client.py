@@ -29,7 +29,9 @@ class Client:
         return self.request("GET", url, **details)
 
     def post(self, url: str, **details: Any) -> httpx.Response:
-        return self.request("POST", url, **details)
+        """Send something, and wait until it is done unless another preference is given."""
+        given = dict(details.pop("headers", {}))
+        return self.request("POST", url, headers={"Prefer": "wait=10"} | given, **details)
 
 
 def the_problem(answer: httpx.Response, status: int) -> dict[str, Any]:

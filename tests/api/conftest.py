@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> ApiSpec:
-    return ApiSpec(max_json_bytes=10_000, max_capture_bytes=5_000_000, max_rows=5, upload_folder=tmp_path)
+def spec() -> ApiSpec:
+    return ApiSpec(max_json_bytes=10_000, max_capture_bytes=5_000_000, max_rows=5)
 
 
 @pytest.fixture(scope="session")

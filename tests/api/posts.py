@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.store.repository import AlertQuery, PatternQuery
+from sqlalchemy import func, select
+
+from service.store import tables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,12 +34,11 @@ def with_row(**changes: Any) -> dict[str, Any]:
 
 
 def holds_nothing(store: SqlStore) -> bool:
+    """Return whether neither work nor anything found is stored."""
+    kept = (tables.windows, tables.patterns, tables.alerts, tables.payloads)
     with store.read() as reader:
-        return (
-            reader.alerts(AlertQuery()).items == ()
-            and reader.patterns(PatternQuery()).items == ()
-            and list(reader.overview.names()) == []
-        )
+        rows = [reader._connection.execute(select(func.count()).select_from(table)).scalar_one() for table in kept]
+        return not any(rows) and reader.jobs.backlog().jobs == 0
 
 
 async def in_pieces(content: bytes, size: int = 1000) -> AsyncIterator[bytes]:

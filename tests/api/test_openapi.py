@@ -18,6 +18,7 @@ Operation = dict[str, Any]
 
 OPERATIONS = {
     "post /v1/windows",
+    "get /v1/jobs/{job_id}",
     "get /v1/windows/{window_id}",
     "get /v1/patterns",
     "get /v1/patterns/{pattern_id}",

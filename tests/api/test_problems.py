@@ -6,7 +6,7 @@ import anyio
 
 from service.api.app import create_app
 from tests.api.client import Client, the_problem
-from tests.api.fakes import BrokenIngest, BrokenStore, FakeIngest, UnprintableIngest
+from tests.api.fakes import AwayIngest, BrokenIngest, BrokenStore, FakeIngest, UnprintableIngest
 from tests.api.posts import PCAP, WINDOW, holds_nothing
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_any_message_can_be_told(spec: ApiSpec, store: SqlStore) -> None:
 
 def test_a_failing_store_is_temporary(spec: ApiSpec, caplog: pytest.LogCaptureFixture) -> None:
     store = BrokenStore()
-    client = Client(create_app(spec, FakeIngest(store), store, "1"))
+    client = Client(create_app(spec, AwayIngest(), store, "1"))
     for answer in (
         client.post("/v1/windows", json=WINDOW),
         client.get("/v1/windows/w1"),

@@ -11,6 +11,7 @@ from service.api.app import create_app
 from service.api.examples import WINDOW
 from service.api.seen import Outside
 from service.observe import Exchange, Silent, current_ids
+from service.store.sql import SqlStore
 from tests.api.client import Client
 from tests.api.fakes import BrokenIngest, FakeIngest
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,16 +39,27 @@ def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate(timeout=30)
 
 
+def worked(client: httpx.Client) -> str:
+    """Return the page of metrics, once it has those of the worker too: it writes them now and then."""
+    for _ in range(300):
+        page = client.get("/metrics").text
+        if 'yocho_windows_processed_total{length="60"} 1.0' in page:
+            return page
+        threading.Event().wait(0.1)
+    raise AssertionError(page)
+
+
 def test_a_running_service_counts_says_that_it_is_ready_and_logs_what_it_works_on(
     server: subprocess.Popen[str],
 ) -> None:
     with httpx.Client(base_url=url_of(server)) as client:
-        assert client.post("/v1/windows", json=WINDOW).status_code == 201
+        headers = {"prefer": "wait=60"}
+        assert client.post("/v1/windows", json=WINDOW, headers=headers, timeout=90).status_code == 201
         assert client.post("/v1/windows", json=WINDOW | {"sensor": ""}).status_code == 422
         refused = client.get("/v1/alerts/yo_" + "a" * 43, headers={"authorization": "Bearer yo_" + "a" * 43})
         assert refused.status_code < 500
         assert client.get("/readyz").json()["status"] == "ready"
-        page = client.get("/metrics").text
+        page = worked(client)
     families = {family.name: family for family in text_string_to_metric_families(page)}
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value

@@ -47,7 +47,7 @@ def test_a_capture_is_posted_found_and_kept_over_a_restart(
     server: subprocess.Popen[str], example: Path, tmp_path: Path
 ) -> None:
     url = url_of(server)
-    headers = {"content-type": "application/vnd.tcpdump.pcap"}
+    headers = {"content-type": "application/vnd.tcpdump.pcap", "prefer": "wait=50"}
     posted = httpx.post(f"{url}/v1/windows?sensor=lab", content=example.read_bytes(), headers=headers, timeout=60)
     assert posted.status_code == 201
     assert posted.json()["packets"] == 29705

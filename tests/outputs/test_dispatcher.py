@@ -49,12 +49,6 @@ def test_an_output_that_is_down_or_hangs_holds_up_no_other(tmp_path: Path) -> No
     outlets = [Outlet("down", down), Outlet("hanging", hanging), Outlet("well", well)]
     dispatcher = Dispatcher(outlets, store, CourierSpec(pause=0.01))
     dispatcher.start()
-
-    def all_began() -> bool:
-        with store.read() as unit:
-            return len(unit.deliveries.standings()) == 3
-
-    eventually(all_began)
     for number in range(3):
         with store.begin() as unit:
             unit.save_alerts([an_alert(id=f"a{number}")])

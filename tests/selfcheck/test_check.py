@@ -6,14 +6,19 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.analysis import Analyst
 from service.api.app import create_app
 from service.api.spec import ApiSpec
 from service.errors import RemoteError
-from service.pipeline import Pipeline, PipelineSpec
+from service.pipeline import PipelineSpec
 from service.selfcheck.check import Finding, check
 from service.selfcheck.scans import EXAMPLES
 from service.store.sql import SqlStore
 from service.windows.assign import WindowSpec
+from service.work.parser import Parser
+from service.work.parsing import Limits
+from service.work.worker import Worker, WorkSpec
+from tests.work.traffic import Worked
 
 NOW = 1_700_000_000_000_000_000
 
@@ -36,7 +41,8 @@ class Direct(httpx.BaseTransport):
 def findings(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
     store = SqlStore(f"sqlite:///{tmp_path_factory.mktemp('selfcheck')}/yocho.db")
     spec = PipelineSpec(windows=WindowSpec.usual())
-    app = create_app(ApiSpec(), Pipeline(spec, store), store, "0")
+    worker = Worker(WorkSpec(), store, Analyst(spec), Parser(spec, Limits()))
+    app = create_app(ApiSpec(), Worked(store, worker), store, "0")
     done: list[int] = []
     with httpx.Client(base_url="http://yocho.test", transport=Direct(app)) as client:
         found = list(check(client, NOW, done.append))

@@ -1,31 +1,44 @@
 """Windows: traffic comes in here, as counts or as a capture."""
 
-import pathlib
+import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from service.api.access import ANYBODY, Visitor
 from service.api.answers import CaptureAccepted, WindowAccepted, WindowOut
-from service.api.body import check_encoding, media_type, read_body, refuse_type, spool_body
+from service.api.body import check_encoding, media_type, pieces, read_body, refuse_type
+from service.api.fast_window import read_usual_window
 from service.api.ingest import Ingest
-from service.api.links import ALERTS, PATTERNS, WINDOWS, references
+from service.api.job_answers import JobOut, job_document, receipt_document, refuse, windows_of
+from service.api.links import JOBS, WINDOWS
+from service.api.prefer import LONGEST_WAIT, preferred_wait
 from service.api.problems import problem_responses
 from service.api.schemas import WindowIn
 from service.api.spec import ApiSpec
 from service.api.strict_json import parse_json, validated
 from service.api.window_page import window_page
-from service.errors import CaptureError, NotFoundError
-from service.receipts import CaptureReceipt, Receipt
+from service.errors import NotFoundError
+from service.receipts import Refusal
+from service.store.jobs import Added, Job, JobState
 from service.store.repository import Store
+from service.windows.counts import WindowCounts
 from service.windows.posted import check_sensor, posted_window
 
 JSON = "application/json"
 CAPTURES = ("application/vnd.tcpdump.pcap", "application/x-pcapng", "application/vnd.tcpdump.pcapng")
 
 MAX_ROWS_SHOWN = 10_000
+
+# Between two looks at a job that is waited for; each is half as long again as the one before.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
+
+Take = Callable[[Request, str], Awaitable[Added]]
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -34,7 +47,15 @@ _BODY: dict[str, Any] = {
             JSON: {"schema": {"$ref": "#/components/schemas/WindowIn"}},
             **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in CAPTURES},
         },
-    }
+    },
+    "parameters": [
+        {
+            "name": "Prefer",
+            "in": "header",
+            "description": f"`wait=N`: answer when it is done, or after N s, at most {LONGEST_WAIT} (RFC 7240)",
+            "schema": {"type": "string", "examples": ["wait=30"]},
+        }
+    ],
 }
 
 
@@ -45,6 +66,8 @@ class WindowRoutes:
         self._spec = spec
         self._ingest = ingest
         self._store = store
+        self._takes: dict[str, Take] = {JSON: self._take_json, **dict.fromkeys(CAPTURES, self._take_capture)}
+        """How each type of body is taken in."""
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -54,12 +77,16 @@ class WindowRoutes:
             self.accept,
             methods=["POST"],
             summary="Take in a window of counts, or a capture",
-            status_code=HTTPStatus.CREATED,
-            response_description="Taken in; Location leads to the window, or the first window of a capture",
+            status_code=HTTPStatus.ACCEPTED,
+            response_description="Stored, and waits to be done; Location leads to the job",
             responses={
                 200: {
-                    "model": WindowAccepted | CaptureAccepted,
+                    "model": WindowAccepted | CaptureAccepted | JobOut,
                     "description": "All of it was accepted before: the first answer again",
+                },
+                201: {
+                    "model": WindowAccepted | CaptureAccepted,
+                    "description": "Done, for a client that waits; Location leads to the first window",
                 },
                 **problem_responses(
                     HTTPStatus.BAD_REQUEST,
@@ -67,6 +94,7 @@ class WindowRoutes:
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                     HTTPStatus.UNPROCESSABLE_ENTITY,
+                    HTTPStatus.TOO_MANY_REQUESTS,
                     HTTPStatus.SERVICE_UNAVAILABLE,
                 ),
             },
@@ -89,29 +117,30 @@ class WindowRoutes:
         sensor: Annotated[
             str, Query(description="Where a capture was taken; counts say it themselves")
         ] = "default",
-    ) -> WindowAccepted | CaptureAccepted:
+    ) -> JobOut | WindowAccepted | CaptureAccepted:
         """Take in the counts of one window (JSON), or a capture (pcap or pcapng; plain, gzip or zstd).
 
-        The answer names what was found. The same window again gets the same answer with status 200; a window
-        of the same sensor, start and length with other content is refused. Nothing is stored of a
-        window that is refused.
+        What is answered with 202 is stored, and will be done once, in the order in which a sensor sends it. With
+        `Prefer: wait=N` the answer waits until then, and names what was found. The same window again gets
+        the first answer with status 200; a window of the same sensor, start and length with other content is
+        refused. Nothing is stored of a window that is refused.
         """
-        kind = media_type(request)
-        if kind == JSON:
-            check_encoding(request, ("identity",))
-            body = await read_body(request, self._spec.max_json_bytes)
-            receipt = await run_in_threadpool(self._accept_counts, body)
-            _announce(response, (receipt,))
-            return _accepted(receipt)
-        if kind in CAPTURES:
-            check_encoding(request, ("identity", "gzip"))
-            check_sensor(sensor)
-            limit, folder = self._spec.max_capture_bytes, self._spec.upload_folder
-            async with spool_body(request, limit, folder) as path:
-                read = await run_in_threadpool(self._accept_capture, path, sensor)
-            _announce(response, read.windows)
-            return _capture_accepted(read)
-        raise refuse_type(kind, (JSON, *CAPTURES))
+        take = self._takes.get(media_type(request))
+        if take is None:
+            raise refuse_type(media_type(request), self._takes)
+        seconds = preferred_wait(request)
+        added = await take(request, sensor)
+        job = added.job
+        if seconds is not None:
+            response.headers["Preference-Applied"] = f"wait={seconds}"
+            job = await self._waited(job, seconds)
+            if job.state is not JobState.WAITING:
+                return _outcome(response, job, repeated=added.repeated)
+        if added.repeated:
+            response.status_code = HTTPStatus.OK
+        else:
+            response.headers["Location"] = f"{JOBS}/{job.id}"
+        return job_document(job)
 
     def show(
         self,
@@ -126,16 +155,53 @@ class WindowRoutes:
             raise NotFoundError("window: none has this id; POST /v1/windows answers with ids")
         return window_page(record, offset, rows)
 
-    def _accept_counts(self, body: bytes) -> Receipt:
+    async def _take_json(self, request: Request, _sensor: str) -> Added:
+        check_encoding(request, ("identity",))
+        await run_in_threadpool(self._ingest.check_room)
+        body = await read_body(request, self._spec.max_json_bytes)
+        return await run_in_threadpool(self._accept_counts, body, _visitor(request))
+
+    async def _take_capture(self, request: Request, sensor: str) -> Added:
+        check_encoding(request, ("identity", "gzip"))
+        check_sensor(sensor)
+        _visitor(request).check_sensor(sensor)
+        upload = await run_in_threadpool(self._ingest.upload, sensor)
+        try:
+            async for piece in pieces(request, self._spec.max_capture_bytes):
+                await run_in_threadpool(upload.write, piece)
+            return await run_in_threadpool(upload.finish)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(upload.drop)
+            raise
+
+    async def _waited(self, job: Job, seconds: int) -> Job:
+        """Return a job when it is done, or after so many seconds."""
+        end, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        while job.state is JobState.WAITING:
+            found = await run_in_threadpool(self._ingest.job, job.id)
+            job = job if found is None else found
+            left = end - time.monotonic()
+            if job.state is not JobState.WAITING or left <= 0:
+                break
+            await anyio.sleep(min(pause, left))
+            pause = min(1.5 * pause, _LONGEST_PAUSE)
+        return job
+
+    def _accept_counts(self, body: bytes, visitor: Visitor) -> Added:
+        counts = read_usual_window(body, self._spec.max_rows) or self._read_window(body)
+        visitor.check_sensor(counts.sensor)
+        return self._ingest.add_window(counts)
+
+    def _read_window(self, body: bytes) -> WindowCounts:
         window = self._parse(body)
-        counts = posted_window(
+        return posted_window(
             window.sensor,
             window.start,
             window.end,
             [row.posted() for row in window.rows],
             [totals.posted() for totals in window.sources],
         )
-        return self._ingest.accept(counts)
 
     def _parse(self, body: bytes) -> WindowIn:
         document = parse_json(body)
@@ -148,36 +214,24 @@ class WindowRoutes:
                 )
         return validated(WindowIn, document)
 
-    def _accept_capture(self, path: pathlib.Path, sensor: str) -> CaptureReceipt:
-        try:
-            return self._ingest.accept_capture(path, sensor)
-        except CaptureError as error:
-            # The file has a name on this machine only.
-            raise CaptureError(str(error).replace(str(path), "body")) from error
+
+def _visitor(request: Request) -> Visitor:
+    """Return who asks: anybody, where nobody is asked for a token."""
+    visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
+    return visitor
 
 
-def _announce(response: Response, receipts: tuple[Receipt, ...]) -> None:
-    """Set the status of the answer, and the Location of the first window."""
-    if receipts and all(receipt.repeated for receipt in receipts):
+def _outcome(response: Response, job: Job, *, repeated: bool) -> WindowAccepted | CaptureAccepted:
+    """Return the receipt of a job that is done, with status and Location; raises why it failed."""
+    outcome = job.outcome
+    if isinstance(outcome, Refusal):
+        refuse(outcome)
+    assert outcome is not None  # noqa: S101  (of a job that is done there is one)
+    windows = windows_of(outcome)
+    if repeated or (windows and all(window.repeated for window in windows)):
         response.status_code = HTTPStatus.OK
-    elif receipts:
-        response.headers["Location"] = f"{WINDOWS}/{receipts[0].window_id}"
-
-
-def _accepted(receipt: Receipt) -> WindowAccepted:
-    return WindowAccepted(
-        id=receipt.window_id,
-        url=f"{WINDOWS}/{receipt.window_id}",
-        patterns=references(PATTERNS, receipt.patterns),
-        alerts=references(ALERTS, receipt.alerts),
-    )
-
-
-def _capture_accepted(read: CaptureReceipt) -> CaptureAccepted:
-    return CaptureAccepted(
-        windows=[_accepted(receipt) for receipt in read.windows],
-        packets=read.packets,
-        attempts=read.attempts,
-        unparsed=dict(read.unparsed),
-        damage=read.damage,
-    )
+    else:
+        response.status_code = HTTPStatus.CREATED
+        if windows:
+            response.headers["Location"] = f"{WINDOWS}/{windows[0].window_id}"
+    return receipt_document(outcome)

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.app import create_app
 from service.api.seen import Outside
 from tests.api.client import Client, the_problem
-from tests.api.fakes import BrokenStore, FakeIngest
+from tests.api.fakes import BrokenIngest, BrokenStore
 
 if TYPE_CHECKING:
     from service.api.spec import ApiSpec
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def app_with(spec: ApiSpec, outside: Outside) -> Client:
     store = BrokenStore()
-    return Client(create_app(spec, FakeIngest(store), store, "1.2.3", outside))
+    return Client(create_app(spec, BrokenIngest(), store, "1.2.3", outside))
 
 
 def test_a_process_that_lives_says_so_whatever_else_is_broken(spec: ApiSpec) -> None:

@@ -9,8 +9,6 @@ from tests.api.posts import PCAP, holds_nothing, in_pieces
 from tests.builders import a_window
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from service.store.sql import SqlStore
     from tests.api.fakes import FakeIngest
 
@@ -37,7 +35,7 @@ def test_a_capture_is_taken_in(client: Client, kind: str) -> None:
 
 def test_a_capture_of_no_named_sensor_is_of_the_default_one(client: Client, ingest: FakeIngest) -> None:
     client.post("/v1/windows", content=b"capture:w", headers=PCAP)
-    assert ingest.captures[0][1] == "default"
+    assert ingest.captures[0][0] == "default"
 
 
 def test_the_same_capture_twice_gets_the_same_answer(client: Client) -> None:
@@ -55,37 +53,38 @@ def test_a_capture_without_windows_has_no_location(client: Client) -> None:
     assert "location" not in answer.headers
 
 
-def test_a_long_capture_goes_through_a_file_that_is_gone_afterwards(
-    client: Client, ingest: FakeIngest, tmp_path: Path
-) -> None:
+def test_a_long_capture_is_kept_in_parts_until_it_is_done(client: Client, ingest: FakeIngest) -> None:
     content = b"capture:w" + b"." * 3_000_000
-    answer = client.post("/v1/windows", content=in_pieces(content, 70_000), headers=PCAP)
-    assert answer.status_code == 201
-    path, _, size = ingest.captures[0]
-    assert path.parent == tmp_path
-    assert size == len(content)
-    assert list(tmp_path.iterdir()) == []
+    ingest.idle = True
+    answer = client.post("/v1/windows", content=in_pieces(content, 70_000), headers=PCAP | {"Prefer": "wait=0"})
+    assert answer.status_code == 202
+    with ingest.store.read() as reader:
+        parts = list(reader.jobs.parts(answer.json()["id"]))
+    assert [len(part) for part in parts] == [1 << 20, 1 << 20, len(content) - (2 << 20)]
+    assert b"".join(parts) == content
+    ingest.idle = False
+    assert client.get(answer.json()["url"]).json()["state"] == "done"
+    assert ingest.captures == [("default", len(content))]
+    with ingest.store.read() as reader:
+        assert list(reader.jobs.parts(answer.json()["id"])) == []
 
 
-def test_what_is_no_capture_is_refused_without_naming_files_of_ours(
-    client: Client, store: SqlStore, tmp_path: Path
-) -> None:
+def test_what_is_no_capture_is_refused_without_naming_files_of_ours(client: Client, store: SqlStore) -> None:
     answer = client.post("/v1/windows", content=b"GIF89a", headers=PCAP)
     detail = the_problem(answer, 400)["detail"]
     assert detail == "body: is no pcap, pcapng or gzip file; send a capture"
-    assert list(tmp_path.iterdir()) == []
     assert holds_nothing(store)
 
 
 @pytest.mark.parametrize("length", [None, "5000001", "10"])
 def test_a_capture_over_the_bound_is_refused(
-    client: Client, ingest: FakeIngest, tmp_path: Path, length: str | None
+    client: Client, ingest: FakeIngest, store: SqlStore, length: str | None
 ) -> None:
     headers = PCAP | ({"Content-Length": length} if length else {})
     answer = client.post("/v1/windows", content=in_pieces(b"." * 5_000_001, 500_000), headers=headers)
     assert "more than 5000000 bytes" in the_problem(answer, 413)["detail"]
     assert ingest.captures == []
-    assert list(tmp_path.iterdir()) == []
+    assert holds_nothing(store)
 
 
 @pytest.mark.parametrize("sensor", ["", "%00", "x" * 101])

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSpec:
+class ReplaySpec:
     """How often a folder is looked at."""
 
     folder: Path
@@ -26,14 +26,14 @@ class WorkerSpec:
     """Seconds between two looks. A file is read when its size stayed the same between them."""
 
 
-class Worker:
+class Replay:
     """Reads each capture of a folder once; windows that are stored already are left as they are.
 
     Each file counts as a sensor of its own, named after it. A file that is neither, or contradicts what is
     stored, is logged and left alone until it changes.
     """
 
-    def __init__(self, spec: WorkerSpec, pipeline: Pipeline) -> None:
+    def __init__(self, spec: ReplaySpec, pipeline: Pipeline) -> None:
         self._spec = spec
         self._pipeline = pipeline
         self._seen: dict[Path, tuple[int, int]] = {}

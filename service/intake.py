@@ -1,0 +1,204 @@
+"""Takes traffic in: what is accepted is stored, and waits for a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.errors import BusyError
+from service.observe import SILENT, Observer
+from service.store.group import GroupCommit
+from service.store.jobs import PART_BYTES, Added, Backlog, JobKind, NewJob
+from service.windows.wire import write_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.store.group import Queues
+    from service.store.jobs import Job
+    from service.store.sql import SqlStore
+    from service.windows.counts import WindowCounts
+
+_SECOND = 1_000_000_000
+_RECOUNTED = _SECOND // 4
+"""The backlog is counted anew after so long, ns; in between, what is added here is added to it."""
+_RATED = 60 * _SECOND
+"""The rate of work is that of so long, ns."""
+_LONGEST_RETRY = 300
+_UNKNOWN_RETRY = 30
+_ROOM = 0.05
+"""Share of the queue that should be free before someone tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeSpec:
+    """How much may wait; raises ValueError unless both are positive."""
+
+    jobs: int = 20_000
+    bytes: int = 1 << 30
+    """Of payload."""
+    looks: float = 0.5
+    """Looks at open windows are refused from this share on: they are of use only if they are timely."""
+
+    def __post_init__(self) -> None:
+        if min(self.jobs, self.bytes) < 1:
+            raise ValueError(f"queue: {self.jobs} jobs of {self.bytes} bytes are not both positive")
+
+
+class Intake:
+    """Accepts windows and uploads; called from several threads at once.
+
+    What it returns is on the disk. `clock` gives ns since the epoch.
+    """
+
+    def __init__(
+        self,
+        spec: IntakeSpec,
+        store: SqlStore,
+        clock: Callable[[], int] = time.time_ns,
+        observer: Observer = SILENT,
+    ) -> None:
+        self._store = store
+        self._observer = observer
+        self._commit = GroupCommit(store)
+        self._clock = clock
+        self._room = _Room(spec, store, clock)
+
+    def add_window(self, counts: WindowCounts) -> Added:
+        """Accept a window, or a look at one that is still open.
+
+        One that came before, with the same content, is answered with its first job. Raises WindowConflictError
+        if other content came before, BusyError if too much waits, and StoreError.
+        """
+        payload = write_window(counts)
+        kind = JobKind.WINDOW if counts.whole else JobKind.LOOK
+        job = NewJob(_new_id(), counts.sensor, kind, counts.digest(), len(payload), self._clock(), window=counts.id)
+        return self._add(job, payload)
+
+    def check_room(self) -> None:
+        """Raise BusyError if nothing would be accepted now: a refusal should cost less than reading a request."""
+        self._room.check(JobKind.UPLOAD, 0)
+
+    def upload(self, sensor: str) -> Upload:
+        """Begin to accept a capture or a log; raises BusyError if too much waits."""
+        self.check_room()
+        return Upload(sensor, self._commit, self._clock, self._add)
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job that was accepted, or None; raises StoreError."""
+        with self._store.read() as reader:
+            return reader.jobs.job(job_id)
+
+    def _add(self, job: NewJob, payload: bytes | None = None) -> Added:
+        def write(unit: Queues) -> Added:
+            first = unit.jobs.earlier(job)
+            if first is not None:
+                unit.jobs.drop_parts(job.id)
+                return Added(first, repeated=True)
+            self._room.check(job.kind, job.size)
+            unit.sensors.heard(job.sensor, job.received)
+            return Added(unit.jobs.add(job, payload), repeated=False)
+
+        added = self._commit.write(write)
+        if not added.repeated:
+            self._room.take(job.size)
+            self._observer.taken(job.kind.value)
+        return added
+
+
+class Upload:
+    """A capture or a log on its way in; in memory is one part of it. `finish` accepts it, `drop` forgets it."""
+
+    def __init__(
+        self,
+        sensor: str,
+        commit: GroupCommit,
+        clock: Callable[[], int],
+        add: Callable[[NewJob], Added],
+    ) -> None:
+        self._sensor = sensor
+        self._commit = commit
+        self._clock = clock
+        self._add = add
+        self._id = _new_id()
+        self._digest = hashlib.sha256()
+        self._held = bytearray()
+        self._parts = self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Take what follows; raises StoreError."""
+        self._digest.update(data)
+        self._size += len(data)
+        self._held += data
+        while len(self._held) >= PART_BYTES:
+            self._keep(bytes(self._held[:PART_BYTES]))
+            del self._held[:PART_BYTES]
+
+    def finish(self) -> Added:
+        """Accept what was written; raises as `Intake.add_window` does."""
+        if self._held:
+            self._keep(bytes(self._held))
+        digest = self._digest.hexdigest()
+        return self._add(NewJob(self._id, self._sensor, JobKind.UPLOAD, digest, self._size, self._clock()))
+
+    def drop(self) -> None:
+        """Forget what was written; raises StoreError."""
+        if self._parts:
+            self._commit.write(lambda unit: unit.jobs.drop_parts(self._id))
+
+    def _keep(self, part: bytes) -> None:
+        number, at = self._parts, self._clock()
+        self._commit.write(lambda unit: unit.jobs.put_part(self._id, number, at, part))
+        self._parts += 1
+
+
+class _Room:
+    """How much may still come. Counted now and then: a refusal costs nothing, and a bound need not be exact."""
+
+    def __init__(self, spec: IntakeSpec, store: SqlStore, clock: Callable[[], int]) -> None:
+        self._spec = spec
+        self._store = store
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._counted = Backlog(0, 0)
+        self._done = 0
+        self._counted_at: int | None = None
+
+    def check(self, kind: JobKind, size: int) -> None:
+        """Raise BusyError if there is no room for a job of this kind and size, bytes."""
+        share = self._spec.looks if kind is JobKind.LOOK else 1.0
+        with self._guard:
+            self._count()
+            waiting = self._counted
+            if waiting.jobs >= share * self._spec.jobs:
+                raise BusyError(self._retry_after(), f"{waiting.jobs} jobs wait, and no more are taken")
+            if waiting.bytes + size > share * self._spec.bytes and waiting.jobs:
+                raise BusyError(self._retry_after(), f"{waiting.bytes} bytes wait, and no more are taken")
+
+    def take(self, size: int) -> None:
+        """Count what was added here."""
+        with self._guard:
+            self._counted = Backlog(self._counted.jobs + 1, self._counted.bytes + size)
+
+    def _count(self) -> None:
+        now = self._clock()
+        if self._counted_at is not None and 0 <= now - self._counted_at < _RECOUNTED:
+            return
+        with self._store.read() as reader:
+            self._counted = reader.jobs.backlog()
+            self._done = reader.jobs.done_since(now - _RATED)
+        self._counted_at = now
+
+    def _retry_after(self) -> int:
+        """Return in how many seconds there should be room, by the rate of the last minute."""
+        wanted = max(_ROOM * self._counted.jobs, 1.0)
+        seconds = wanted * _RATED / _SECOND / self._done if self._done else _UNKNOWN_RETRY
+        return max(1, min(_LONGEST_RETRY, round(seconds)))
+
+
+def _new_id() -> str:
+    return "j" + secrets.token_hex(10)

@@ -1,0 +1,124 @@
+"""Sensors: what was heard of each, which worker has it, and how often something was written of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, func, or_, select, update
+
+from service.store import tables
+from service.store.statements import add_new
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Select, Update
+
+    from service.windows.counts import WindowCounts
+
+_TABLE = tables.sensors
+_JOBS = tables.jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A sensor that one worker has to itself until a time, ns since the epoch."""
+
+    sensor: str
+    worker: str
+    until: int
+
+
+class SqlSensors:
+    """Sensors as one transaction sees them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def heard(self, sensor: str, at: int) -> None:
+        """Note that something came from a sensor at a time, ns since the epoch."""
+        if not self._add(sensor, at):
+            later = update(_TABLE).where(_TABLE.c.name == sensor, _TABLE.c.last_ns < at)
+            self._connection.execute(later.values(last_ns=at))
+
+    def touch(self, sensor: str, at: int) -> None:
+        """Raise the sensor's revision: something is written of it. `at` is kept if it is a new one."""
+        self._add(sensor, at)
+        self._connection.execute(_of(sensor).values(revision=_TABLE.c.revision + 1))
+
+    def count(self, counts: WindowCounts) -> None:
+        """Add a window to what is known of its sensor."""
+        self._add(counts.sensor, counts.end)
+        latest = func.coalesce(_TABLE.c.latest_end_ns, counts.end)
+        later = case((latest > counts.end, latest), else_=counts.end)
+        self._connection.execute(
+            _of(counts.sensor).values(
+                windows=_TABLE.c.windows + 1,
+                attempts=_TABLE.c.attempts + counts.attempts,
+                shed=_TABLE.c.shed + counts.shed.attempts,
+                latest_end_ns=later,
+            )
+        )
+
+    def revision(self, sensor: str) -> int:
+        """Return how often something was written of a sensor; of one that is not known, 0."""
+        query = select(_TABLE.c.revision).where(_TABLE.c.name == sensor)
+        return self._connection.execute(query).scalar_one_or_none() or 0
+
+    def awaited(self, worker: str, now: int) -> bool:
+        """Return whether a sensor has work that this worker could lease."""
+        return self._connection.execute(_free(worker, now)).first() is not None
+
+    def lease(self, worker: str, now: int, until: int) -> Lease | None:
+        """Lease the free sensor whose work waits longest, or return None if there is none."""
+        found = self._connection.execute(_free(worker, now).with_for_update(skip_locked=True, of=_TABLE)).first()
+        if found is None:
+            return None
+        self._connection.execute(_of(found.name).values(leased_by=worker, leased_until_ns=until))
+        return Lease(found.name, worker, until)
+
+    def renew(self, lease: Lease, until: int) -> Lease | None:
+        """Return the lease with a later end, or None if another worker has taken the sensor."""
+        mine = _of(lease.sensor).where(_TABLE.c.leased_by == lease.worker)
+        done = self._connection.execute(mine.values(leased_until_ns=until))
+        return Lease(lease.sensor, lease.worker, until) if done.rowcount else None
+
+    def release(self, lease: Lease) -> None:
+        """Give a sensor back."""
+        mine = _of(lease.sensor).where(_TABLE.c.leased_by == lease.worker)
+        self._connection.execute(mine.values(leased_by=None, leased_until_ns=0))
+
+    def holders(self) -> list[str]:
+        """Return the workers that have sensors."""
+        query = select(_TABLE.c.leased_by).where(_TABLE.c.leased_by.isnot(None)).distinct()
+        return [holder for holder in self._connection.scalars(query) if holder is not None]
+
+    def release_all(self, worker: str) -> None:
+        """Give back all that a worker has: it is gone."""
+        held = update(_TABLE).where(_TABLE.c.leased_by == worker)
+        self._connection.execute(held.values(leased_by=None, leased_until_ns=0))
+
+    def unchanged(self, sensor: str, revision: int) -> bool:
+        """Return whether the sensor's revision is this one, and keep it so until the transaction ends."""
+        query = select(_TABLE.c.revision).where(_TABLE.c.name == sensor).with_for_update()
+        return (self._connection.execute(query).scalar_one_or_none() or 0) == revision
+
+    def _add(self, sensor: str, at: int) -> bool:
+        """Add a sensor unless it is known; return whether it was added."""
+        known = select(_TABLE.c.name).where(_TABLE.c.name == sensor)
+        if self._connection.execute(known).first() is not None:
+            return False
+        numbers = {"revision": 0, "first_ns": at, "last_ns": at, "windows": 0, "attempts": 0, "shed": 0}
+        row = {"name": sensor, "leased_until_ns": 0, **numbers}
+        return bool(self._connection.execute(add_new(_TABLE, "name"), row).rowcount)
+
+
+def _of(sensor: str) -> Update:
+    return update(_TABLE).where(_TABLE.c.name == sensor)
+
+
+def _free(worker: str, now: int) -> Select[str]:
+    """Select the sensor whose work waits longest among those that no other worker has."""
+    waiting = select(func.min(_JOBS.c.sequence)).where(_JOBS.c.state == "waiting", _JOBS.c.sensor == _TABLE.c.name)
+    oldest = waiting.correlate(_TABLE).scalar_subquery()
+    free = or_(_TABLE.c.leased_by.is_(None), _TABLE.c.leased_by == worker, _TABLE.c.leased_until_ns <= now)
+    return select(_TABLE.c.name).where(free, oldest.isnot(None)).order_by(oldest).limit(1)

@@ -1,0 +1,164 @@
+"""Has uploads read by processes of their own, and believes nothing that they say."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from service.errors import InputError, YochoError
+from service.receipts import Reason, Refusal
+from service.windows.wire import WireLimits, read_window
+from service.work import parsing
+from service.work.parsing import DONE, ERROR, WINDOW, Limits, ReadFigures, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+    from service.pipeline import PipelineSpec
+    from service.windows.counts import WindowCounts
+
+_BEAT = 1.0
+"""Seconds between two calls of `beat`."""
+_LENGTH = 4
+_FIGURES = TypeAdapter(ReadFigures)
+
+
+class RefusedError(YochoError):
+    """An upload that can't be read."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class _Failure(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    message: str = Field(max_length=10_000)
+    field: str | None = Field(max_length=200)
+    crashed: bool = False
+
+
+class Parsed:
+    """The windows of an upload, in a file; they may be read again."""
+
+    def __init__(self, file: IO[bytes], sensor: str, limits: Limits) -> None:
+        self._file = file
+        self._sensor = sensor
+        self._limits = limits
+        self.figures = ReadFigures(0, 0, {}, None, 0, {})
+
+    def windows(self) -> Iterator[WindowCounts]:
+        """Yield the windows in order, one at a time in memory; raises InputError for what is none."""
+        self._file.seek(0)
+        while length := int.from_bytes(self._file.read(_LENGTH), "big"):
+            counts = read_window(self._file.read(length), WireLimits(bytes=8 * self._limits.window_bytes))
+            if counts.sensor != self._sensor or not counts.whole:
+                raise InputError("window", f"is one of sensor {counts.sensor!r}, not {self._sensor!r}")
+            yield counts
+
+    def keep(self, document: bytes) -> None:
+        """Add a window."""
+        self._file.write(len(document).to_bytes(_LENGTH, "big") + document)
+
+
+class Parser:
+    """Starts a process for each upload, from one that has loaded what is needed and nothing else."""
+
+    def __init__(self, spec: PipelineSpec, limits: Limits, folder: Path | None = None) -> None:
+        self._spec = spec
+        self._limits = limits
+        self._folder = folder
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([parsing.__name__])
+
+    @contextmanager
+    def parsed(
+        self, parts: Iterable[bytes], sensor: str, beat: Callable[[], object] = lambda: None
+    ) -> Iterator[Parsed]:
+        """Yield the windows of an upload; `beat` is called now and then.
+
+        Raises RefusedError if it can't be read, with `Reason.CRASHED` if another try might go well.
+        """
+        with (
+            tempfile.NamedTemporaryFile(prefix="yocho-", suffix=".upload", dir=self._folder) as upload,
+            tempfile.TemporaryFile(prefix="yocho-", dir=self._folder) as windows,
+        ):
+            for part in parts:
+                upload.write(part)
+            upload.flush()
+            parsed = Parsed(windows, sensor, self._limits)
+            self._run(Path(upload.name), sensor, parsed, beat)
+            yield parsed
+
+    def _run(self, path: Path, sensor: str, parsed: Parsed, beat: Callable[[], object]) -> None:
+        told, out = self._context.Pipe(duplex=False)
+        child = self._context.Process(target=parse, args=(out, path, sensor, self._spec, self._limits), daemon=True)
+        with told:
+            child.start()
+            out.close()
+            try:
+                self._listen(told, child, parsed, beat)
+            finally:
+                child.kill()
+                child.join()
+
+    def _listen(self, told: Connection, child: BaseProcess, parsed: Parsed, beat: Callable[[], object]) -> None:
+        """Take messages up to the last one; raises RefusedError for any that makes no sense."""
+        deadline = time.monotonic() + self._limits.wall_seconds
+        left = self._limits.total_bytes
+        while True:
+            if not told.poll(min(_BEAT, max(0.0, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    raise _crashed(f"it took more than {self._limits.wall_seconds:g} s")
+                beat()
+                continue
+            try:
+                message = told.recv_bytes(self._limits.window_bytes)
+            except EOFError:
+                child.join()
+                raise _crashed(_why(child.exitcode)) from None
+            except OSError:
+                raise _crashed(f"a window has more than {self._limits.window_bytes} bytes") from None
+            kind, rest = message[:1], message[1:]
+            left -= len(rest)
+            if left < 0:
+                raise _crashed(f"its windows have more than {self._limits.total_bytes} bytes")
+            if kind != WINDOW:
+                parsed.figures = _last(kind, rest)
+                return
+            parsed.keep(rest)
+            beat()
+
+
+def _last(kind: bytes, rest: bytes) -> ReadFigures:
+    try:
+        if kind == DONE:
+            return _FIGURES.validate_json(rest)
+        failure = _Failure.model_validate_json(rest)
+    except ValidationError:
+        raise _crashed("its reader says what makes no sense") from None
+    if kind != ERROR:
+        raise _crashed("its reader says what makes no sense")
+    if failure.crashed:
+        raise _crashed("reading it takes more memory than there may be")
+    reason = Reason.CAPTURE if failure.field is None else Reason.INPUT
+    raise RefusedError(Refusal(reason, failure.message, failure.field or "body"))
+
+
+def _crashed(why: str) -> RefusedError:
+    return RefusedError(Refusal(Reason.CRASHED, f"the upload can't be read: {why}; send parts of it"))
+
+
+def _why(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"its reader was ended by signal {-code} (24: too much computing time, 9: too much memory)"
+    return "its reader broke down"
