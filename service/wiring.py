@@ -458,6 +458,23 @@ class Yocho:
         rates = RateSpec(self._settings.rate, burst=4 * self._settings.rate)
         return Gate(store, AccessSpec(open_without_tokens=local, rates=rates))
 
+    def _outlets(self) -> Sequence[Outlet]:
+        from service.outputs.configuration import read_outlets
+
+        return read_outlets(Path(self._settings.outputs), version("yocho")) if self._settings.outputs else ()
+
+    @contextmanager
+    def _dispatching(self, store: SqlStore, observer: Observer) -> Iterator[None]:
+        """Hand events to the outputs during the block."""
+        from service.outputs.dispatcher import Dispatcher
+
+        dispatcher = Dispatcher(self._outlets(), store, observer=observer)
+        dispatcher.start()
+        try:
+            yield
+        finally:
+            dispatcher.stop()
+
     def _instruments(self) -> Instruments:
         from service.instruments import Instruments
 
