@@ -343,6 +343,19 @@ class Yocho:
         finally:
             store.close()
 
+    def forget_output(self, name: str, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        from service.store.sql import SqlStore
+
+        if any(outlet.name == name for outlet in self._outlets()):
+            raise SettingsError(f"output {name}: is configured in {self._settings.outputs}; remove it there first")
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            with store.begin() as unit:
+                unit.deliveries.dismiss(name)
+        finally:
+            store.close()
+
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:
         """See `service.cli.Parts`."""
         from service.store.schema import open_schema

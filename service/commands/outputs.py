@@ -43,6 +43,13 @@ def add(app: typer.Typer, parts: Parts, screen: Screen) -> None:
         """Let an output try again what it gave up, at once; a running worker does so."""
         screen.say(f"{parts.retry_output(name, database)} events are tried again")
 
+    @outputs.command()
+    def forget(
+        name: Annotated[str, typer.Argument(metavar="NAME", help="The output.")], database: _Database = None
+    ) -> None:
+        """Forget an output that is not configured any more: events are kept for it, and its dead letters."""
+        parts.forget_output(name, database)
+
     app.add_typer(outputs, name="outputs")
 
 

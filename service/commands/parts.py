@@ -129,6 +129,10 @@ class Parts(Protocol):
         """Let an output try again what it gave up; return how many events these are."""
         ...
 
+    def forget_output(self, name: str, database: str | None) -> None:
+        """Forget an output, and what it gave up."""
+        ...
+
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:
         """Open the tables of a database as they are."""
         ...

@@ -148,6 +148,12 @@ class SqlDeliveries:
         dead = update(_LETTERS).where(_LETTERS.c.output == output, _LETTERS.c.reason != "")
         return self._connection.execute(dead.values(reason="")).rowcount
 
+    def dismiss(self, output: str) -> None:
+        """Forget an output and what it gave up; raises NotFoundError if there is no such output."""
+        if not self._connection.execute(delete(_TABLE).where(_TABLE.c.output == output)).rowcount:
+            raise NotFoundError(f"output {output}: none of this name has begun; `yocho outputs` lists them")
+        self._connection.execute(delete(_LETTERS).where(_LETTERS.c.output == output))
+
     def forget(self, letter: DeadLetter) -> None:
         """Let go of an event that was told after all."""
         self._connection.execute(delete(_LETTERS).where(_LETTERS.c.sequence == letter.number))

@@ -43,6 +43,11 @@ def test_it_is_shown_how_far_outputs_are_and_dead_letters_are_put_back(yocho: Ru
         assert len(unit.deliveries.returned("eve", 10)) == 1
     done = yocho("outputs", "retry", "nobody")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    done = yocho("outputs", "forget", "eve", outputs="outputs.toml")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert yocho("outputs", "forget", "gone", outputs="outputs.toml").returncode == 0
+    with store.read() as unit:
+        assert [each.delivery.output for each in unit.deliveries.standings()] == ["eve"]
     store.close()
 
 

@@ -80,6 +80,19 @@ def test_putting_back_ends_the_waiting_for_the_next_try(database: SqlStore) -> N
             unit.deliveries.put_back("nobody")
 
 
+def test_an_output_is_forgotten_with_what_it_gave_up(database: SqlStore) -> None:
+    with database.begin() as unit:
+        for name in ("soc", "other"):
+            unit.deliveries.enrol(name, 9)
+            unit.deliveries.bury(name, an_event(1), 70, "no")
+        unit.deliveries.dismiss("soc")
+        assert [each.delivery.output for each in unit.deliveries.standings()] == ["other"]
+        assert list(unit.deliveries.letters("soc", 10)) == []
+        assert len(unit.deliveries.letters("other", 10)) == 1
+        with pytest.raises(NotFoundError, match="output soc"):
+            unit.deliveries.dismiss("soc")
+
+
 def test_a_lease_is_left_alone_by_putting_back(database: SqlStore) -> None:
     with database.begin() as unit:
         unit.deliveries.enrol("soc", 9)
