@@ -18,6 +18,7 @@ from service.store.allow_rules import SqlAllowRules
 from service.store.audit import SqlAudit
 from service.store.backend import failures, open_backend
 from service.store.days import SqlDays
+from service.store.deliveries import SqlDeliveries
 from service.store.desk import SqlDesk, alert_conditions
 from service.store.events import SqlEvents
 from service.store.gauges import SqlGauges
@@ -78,6 +79,7 @@ class _SqlUnit:
         self.overview = SqlOverview(connection)
         self._written: set[str] = set()
         self.gauges = SqlGauges(connection)
+        self.deliveries = SqlDeliveries(connection)
         self.jobs = SqlJobs(connection)
         self.sensors = SqlSensors(connection)
         self.days = SqlDays(connection)
