@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from service.errors import InputError, StoreError, WindowConflictError
+from service.keeper import Keeper, KeeperSpec
 from service.observe import SILENT, Observer, Work, identified
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
 from service.store.buffer import Buffer
@@ -63,6 +64,8 @@ class WorkSpec:
     """Seconds for which parts of an upload are kept whose job has not come."""
     tidy: float = 60.0
     """Seconds between two times of putting things in order."""
+    keeping: KeeperSpec | None = None
+    """How long what is stored is kept; nobody looks after it here if it is None."""
 
     def __post_init__(self) -> None:
         seconds = self.lease, self.turn, self.pause, self.await_rest
@@ -105,9 +108,7 @@ class Worker:
         observer: Observer = SILENT,
         name: str = "",
         clock: Callable[[], int] = time.time_ns,
-        keep: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`keep` is called between jobs, to do a little beside them; it says whether it has more to do."""
         self._spec = spec
         self._store = store
         self._analyst = analyst
@@ -115,8 +116,8 @@ class Worker:
         self._observer = observer
         self._name = name or worker_name()
         self._clock = clock
-        self._keep = keep
         self._tidied = 0
+        self._keeper = Keeper(spec.keeping, store, clock) if spec.keeping else None
         self._lease: Lease | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -125,7 +126,9 @@ class Worker:
             try:
                 self._tidy()
                 busy = self.step(stop.is_set)
-                busy = self._keep() or busy
+                if self._keeper is not None:
+                    # A step at a time: what waits to be analysed goes on in between.
+                    busy |= self._keeper.turn()
             except StoreError as error:
                 _log.warning("the store can't be used; trying again", extra={"reason": str(error)})
                 self._analyst.forget()

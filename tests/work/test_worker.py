@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, update
 
 from service.intake import Intake, IntakeSpec
-from service.keeper import Keeper, KeeperSpec
+from service.keeper import KeeperSpec
 from service.patterns.factorize import PatternFinder
 from service.pipeline import Pipeline, PipelineSpec
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
@@ -293,8 +293,7 @@ def test_it_lets_go_of_what_is_too_old_between_its_work(store: SqlStore, intake:
     for counts in windows:
         intake.add_window(counts)
     stop = threading.Event()
-    keeper = Keeper(KeeperSpec(RetentionSpec(counts=1), interval=1e-9), store, time.time_ns)
-    worker = a_worker(store, keep=keeper.turn)
+    worker = a_worker(store, keeping=KeeperSpec(RetentionSpec(counts=1), interval=1e-9))
     # Whoever sent them did so a week ago; they are older themselves.
     with store._backend.writing(None) as connection:
         connection.execute(update(tables.sensors).values(last_ns=time.time_ns() - 7 * DAY))

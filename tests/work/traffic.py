@@ -17,14 +17,20 @@ from service.work.worker import Worker, WorkSpec
 from tests.traffic import SECOND, START, Try, ports, sweep, window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from service.store.jobs import Job
     from service.store.sql import SqlStore
     from service.windows.counts import WindowCounts
 
 MINUTE = 60 * SECOND
-KEPT = (tables.windows, tables.patterns, tables.pattern_versions, tables.catalogues, tables.alerts, tables.memories)
+KEPT = (
+    tables.events,
+    tables.windows,
+    tables.patterns,
+    tables.pattern_versions,
+    tables.catalogues,
+    tables.alerts,
+    tables.memories,
+)
 
 
 def minutes(sensor: str, count: int, seed: int = 1) -> list[WindowCounts]:
@@ -50,17 +56,17 @@ def kept(store: SqlStore) -> dict[str, list[Any]]:
     with store.read() as reader:
         found: dict[str, list[Any]] = {}
         for table in KEPT:
-            columns = [column for column in table.c if column.name != "sequence"]
+            columns = [column for column in table.c if column.name not in ("sequence", "at_ns")]
             order = [table.c.sequence] if "sequence" in table.c else list(table.primary_key)
             rows = reader._connection.execute(select(*columns).order_by(*order)).all()
             found[table.name] = [tuple(row) for row in rows]
         return found
 
 
-def a_worker(store: SqlStore, name: str = "", keep: Callable[[], bool] = lambda: False, **details: Any) -> Worker:
+def a_worker(store: SqlStore, name: str = "", **details: Any) -> Worker:
     """Return a worker that knows nothing yet."""
     spec = PipelineSpec()
-    return Worker(WorkSpec(**details), store, Analyst(spec), Parser(spec, Limits()), name=name, keep=keep)
+    return Worker(WorkSpec(**details), store, Analyst(spec), Parser(spec, Limits()), name=name)
 
 
 class Worked(Intake):
