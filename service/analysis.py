@@ -54,10 +54,6 @@ class AnalysisSpec(Protocol):
         """How groups are found."""
         ...
 
-    def tuned(self, tuning: Tuning) -> AnalysisSpec:
-        """Return it with what people have changed while the service runs."""
-        ...
-
     @property
     def allowed(self) -> AllowList:
         """Sources whose scans are kept, and not told."""
