@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from service.selfcheck.check import Finding
     from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective, Settings
+    from service.store.retention import Retained, RetentionSpec
     from service.store.schema import Schema
     from service.store.sql import SqlStore
 
@@ -211,6 +212,7 @@ class Yocho:
     def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
         """See `service.commands.parts.Parts`."""
         from service.analysis import Analyst
+        from service.keeper import Keeper, KeeperSpec
         from service.store.sql import SqlStore
         from service.work.parser import Parser
         from service.work.parsing import Limits
@@ -223,7 +225,10 @@ class Yocho:
         instruments = self._instruments()
         spec, observer = self._pipeline_spec(None), instruments.observer
         store = SqlStore(_database_url(database or self._settings.database), observer=observer)
-        worker = Worker(WorkSpec(), store, Analyst(spec, observer), Parser(spec, Limits()), observer)
+        keeper = Keeper(KeeperSpec(self._retention_spec()), store, time.time_ns)
+        worker = Worker(
+            WorkSpec(), store, Analyst(spec, observer), Parser(spec, Limits()), observer, keep=keeper.turn
+        )
         try:
             with instruments.shown(self._settings.metrics):
                 worker.run_once() if once else worker.run(stop)
@@ -310,6 +315,29 @@ class Yocho:
         from service.store.schema import open_schema
 
         return open_schema(_database_url(database or self._settings.database))
+
+    def back_up(self, file: Path, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        from service.store.backup import back_up
+
+        back_up(_database_url(database or self._settings.database), file, self._environment)
+
+    def restore(self, file: Path, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        from service.store.backup import restore
+
+        restore(_database_url(database or self._settings.database), file, self._environment)
+
+    def retain(self, database: str | None) -> Retained:
+        """See `service.commands.parts.Parts`."""
+        from service.keeper import Keeper, KeeperSpec
+        from service.store.sql import SqlStore
+
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            return Keeper(KeeperSpec(self._retention_spec()), store, time.time_ns).run()
+        finally:
+            store.close()
 
     def create_token(
         self,
@@ -430,6 +458,21 @@ class Yocho:
         from service.logs import log_to_stderr
 
         log_to_stderr(self._settings.log_level, self._settings.secrets())
+
+    def _retention_spec(self) -> RetentionSpec:
+        from service.store.retention import RetentionSpec
+
+        kept = self._settings
+        return RetentionSpec(
+            counts=kept.keep_counts_days,
+            windows=kept.keep_windows_days,
+            alerts=kept.keep_alerts_days,
+            events=kept.keep_events_days,
+            jobs=kept.keep_jobs_days,
+            audit=kept.keep_audit_days,
+            patterns=kept.keep_patterns_days,
+            most_bytes=kept.keep_bytes,
+        )
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
         from service.alerts.budget import GroupBudget

@@ -34,6 +34,8 @@ class WindowRecord:
     """Ids of the patterns found in it."""
     alerts: tuple[str, ...]
     """Ids of the alerts that began or went on in it."""
+    kept: bool = True
+    """False where the counts are no longer kept: those given are empty."""
 
 
 @dataclass(frozen=True, slots=True)
