@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean fuzz
+.PHONY: help deploy-check deploy-secrets install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean fuzz
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -108,6 +108,12 @@ constraints: ## Pin every dependency anew (needs uv)
 
 lab: install ## Record examples/lab.pcap again (root; see README)
 	examples/record_lab.sh examples
+
+deploy-check: ## Bring deploy/docker-compose.yml up, try it, take it down (needs a Docker daemon)
+	deploy/check.sh
+
+deploy-secrets: ## Make random secrets in deploy/secrets, for Kubernetes; compose makes its own
+	@MODE=0600 deploy/init/secrets.sh deploy/secrets
 
 clean: ## Remove everything that was built
 	rm -rf .venv .venv-train build .mypy_cache .ruff_cache .pytest_cache .hypothesis
