@@ -53,7 +53,7 @@ say "no service is root, can write to its image, or has a capability; all have b
 
 [ "$(curl -s -o /dev/null -w '%{http_code}' "$api/v1/alerts")" = 401 ] || fail "the API lets anybody in"
 token=$("${compose[@]}" exec -T api cat /run/secrets/admin_token)
-wanted=$(docker run --rm -i --read-only "$IMAGE" yocho scan --format jsonl - < examples/lab.pcap | tail -1 | read_json 'document["summary"]["alerts"]')
+wanted=$(docker run --rm -i --network none "$IMAGE" yocho scan --format jsonl - < examples/lab.pcap | tail -1 | read_json 'document["summary"]["alerts"]')
 job=$(asked -H 'Content-Type: application/vnd.tcpdump.pcap' --data-binary @examples/lab.pcap "$api/v1/windows?sensor=check" | read_json 'document["url"]')
 docker kill --signal KILL "$(container worker)" > /dev/null
 say "a capture was posted; the worker was killed"

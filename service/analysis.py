@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
+from service.alerts import habits, memory
 from service.alerts.groups import SHORTEST, CoordinationSpec, groups_of
+from service.alerts.habits import Habits
 from service.alerts.history import History
-from service.alerts.memory import from_bytes, to_bytes
+from service.alerts.judged import JudgedPatterns
 from service.alerts.sources import judge
 from service.alerts.suppress import begin, follow
 from service.capture.address import format_addresses
@@ -15,6 +17,7 @@ from service.errors import WindowConflictError
 from service.observe import SILENT, Observer, identified
 from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import Receipt
+from service.remembered import Remembered
 from service.store.findings import Findings
 from service.store.repository import Memory, MemoryKey, Part, Tuning, WindowRecord
 from service.windows.matrix import count_matrix
@@ -24,19 +27,13 @@ if TYPE_CHECKING:
 
     from service.alerts.alert import Alert
     from service.alerts.allow import AllowList
-    from service.alerts.sources import Verdict
     from service.alerts.threshold import Thresholds
     from service.patterns.catalogue import Followers, Update
     from service.store.repository import Known
     from service.windows.counts import WindowCounts
 
-Item = TypeVar("Item")
-
 _ASKED_BY_NAME = 256
 """Sources of a window up to which the store is asked for their alerts only; beyond, for all that are open."""
-
-_AT_HAND = 256
-"""Histories and finders, each of a sensor's windows of one length, that are kept; others are read again."""
 
 
 class AnalysisSpec(Protocol):
@@ -67,28 +64,6 @@ class AnalysisSpec(Protocol):
         ...
 
 
-class _AtHand(Generic[Item]):
-    """The things used last, each as it was after a window."""
-
-    def __init__(self) -> None:
-        self._items: OrderedDict[MemoryKey, tuple[str, Item]] = OrderedDict()
-
-    def held(self, key: MemoryKey) -> tuple[str, Item] | None:
-        """Return the window's id and the thing, or None."""
-        return self._items.get(key)
-
-    def keep(self, key: MemoryKey, window: str, item: Item) -> None:
-        """Keep a thing as it is after a window."""
-        self._items[key] = window, item
-        self._items.move_to_end(key)
-        if len(self._items) > _AT_HAND:
-            self._items.popitem(last=False)
-
-    def clear(self) -> None:
-        """Keep nothing."""
-        self._items.clear()
-
-
 class Analyst:
     """Analyses windows. What it keeps at hand is a copy of what is stored: without it, all is the same."""
 
@@ -98,13 +73,25 @@ class Analyst:
         self._tuned: tuple[Tuning, AnalysisSpec] = Tuning(), spec
         self._observer = observer
         self._durable = durable
-        self._finders: _AtHand[PatternFinder] = _AtHand()
-        self._histories: _AtHand[History] = _AtHand()
+        self._finders = Remembered(
+            lambda: PatternFinder(spec.factorization, observer),
+            lambda document: PatternFinder.from_bytes(document, spec.factorization, observer),
+            PatternFinder.to_bytes,
+            durable,
+        )
+        self._histories = Remembered(
+            lambda: History(spec.coordination.history),
+            lambda document: memory.from_bytes(document, spec.coordination.history),
+            memory.to_bytes,
+            durable,
+        )
+        self._habits = Remembered(Habits, habits.from_bytes, habits.to_bytes, durable)
 
     def forget(self) -> None:
         """Let go of what is at hand: findings were not written."""
         self._finders.clear()
         self._histories.clear()
+        self._habits.clear()
 
     def take(self, reader: Known, counts: WindowCounts) -> tuple[Receipt, Findings | None]:
         """Return what is said of a window, and what is to be written: nothing if it is stored already.
@@ -130,10 +117,15 @@ class Analyst:
 
     def look(self, reader: Known, counts: WindowCounts) -> tuple[Receipt, Findings | None]:
         """Return the scans that show in a window that is still open, if any."""
+        alerts: list[Alert] = []
+        known: Sequence[Alert] = ()
         with self._observer.stage("look"):
             verdicts = judge(counts, self._spec.thresholds)
-            known = _known(reader, counts) if verdicts else ()
-            alerts = begin(counts, verdicts, known, self._now(reader).allowed) if verdicts else []
+            if verdicts:
+                known = _known(reader, counts)
+                allowed = _allowed(reader, counts.sensor, self._now(reader))
+                usual = self._habits.get(reader, _key(counts, Part.SOURCES))
+                alerts = begin(counts, verdicts, known, allowed, usual)
         receipt = Receipt(counts.id, repeated=False, patterns=(), alerts=tuple(alert.id for alert in alerts))
         return receipt, Findings(tuple(alerts), opened=_opened(alerts, known)) if alerts else None
 
@@ -146,13 +138,26 @@ class Analyst:
         with stage("sources"):
             verdicts = judge(counts, self._spec.thresholds)
             known = _known(reader, counts)
-            alerts = follow(counts, verdicts, known, _main_patterns(followers), spec.allowed)
+            allowed = _allowed(reader, counts.sensor, spec)
+            usual = self._usual(reader, counts, memories)
+            alerts = follow(counts, verdicts, known, _main_patterns(followers), allowed, usual)
         if counts.end - counts.start >= SHORTEST:
             with stage("groups"):
-                alerts += self._groups(reader, counts, spec.coordination, verdicts, known, memories)
+                key = _key(counts, Part.GROUPS)
+                history = self._histories.get(reader, key)
+                alerts += groups_of(counts, history, spec.coordination, verdicts, known, allowed)
+                memories += self._histories.put(key, counts.id, history)
         patterns = tuple(found.pattern.id for found in followers)
         record = WindowRecord(counts, digest, patterns, tuple(alert.id for alert in alerts))
         return Findings(tuple(alerts), record, update, tuple(memories), _opened(alerts, known))
+
+    def _usual(self, reader: Known, counts: WindowCounts, memories: list[tuple[MemoryKey, Memory]]) -> Habits:
+        """Return what is usual before this window; it goes on with it."""
+        key = _key(counts, Part.SOURCES)
+        usual = self._habits.get(reader, key)
+        if (now := usual.after(counts)) is not usual:
+            memories += self._habits.put(key, counts.id, now)
+        return usual
 
     def _now(self, reader: Known) -> AnalysisSpec:
         """Return what holds for a window: the rules are read in its transaction, and parsed when they change."""
@@ -169,52 +174,21 @@ class Analyst:
         if slides or counts.rows.targets.sum() < self._spec.factorization.pairs:
             return None
         catalogue = reader.catalogue(counts.sensor, counts.end - counts.start)
-        key = MemoryKey(counts.sensor, counts.end - counts.start, Part.COMPONENTS)
-        finder = self._finder(reader, key)
+        key = _key(counts, Part.COMPONENTS)
+        finder = self._finders.get(reader, key)
         shapes = finder.find(count_matrix(counts), catalogue.known())
         if finder.learned:
-            self._finders.keep(key, counts.id, finder)
-            if self._durable:
-                memories.append((key, Memory(counts.id, finder.to_bytes())))
+            memories += self._finders.put(key, counts.id, finder)
         return catalogue.update(counts, shapes)
 
-    def _groups(
-        self,
-        reader: Known,
-        counts: WindowCounts,
-        spec: CoordinationSpec,
-        verdicts: Sequence[Verdict],
-        known: Sequence[Alert],
-        memories: list[tuple[MemoryKey, Memory]],
-    ) -> list[Alert]:
-        """Return the alerts of groups; the history that they rest on goes on with this window."""
-        key = MemoryKey(counts.sensor, counts.end - counts.start, Part.GROUPS)
-        history = self._history(reader, key)
-        alerts = groups_of(counts, history, spec, verdicts, known)
-        self._histories.keep(key, counts.id, history)
-        if self._durable:
-            memories.append((key, Memory(counts.id, to_bytes(history))))
-        return alerts
 
-    def _history(self, reader: Known, key: MemoryKey) -> History:
-        """Return what is remembered of windows: as it is at hand, if no other process has gone on with it."""
-        held = self._histories.held(key)
-        if held is not None and (not self._durable or reader.memory_window(key) == held[0]):
-            return held[1]
-        memory = reader.memory(key)
-        spec = self._spec.coordination.history
-        return History(spec) if memory is None else from_bytes(memory.document, spec)
+def _key(counts: WindowCounts, part: Part) -> MemoryKey:
+    return MemoryKey(counts.sensor, counts.end - counts.start, part)
 
-    def _finder(self, reader: Known, key: MemoryKey) -> PatternFinder:
-        """Return what the factorisation begins with: as it is at hand, if no other process has gone on with it."""
-        held = self._finders.held(key)
-        if held is not None and (not self._durable or reader.memory_window(key) == held[0]):
-            return held[1]
-        memory = reader.memory(key)
-        spec = self._spec.factorization
-        if memory is None:
-            return PatternFinder(spec, self._observer)
-        return PatternFinder.from_bytes(memory.document, spec, self._observer)
+
+def _allowed(reader: Known, sensor: str, spec: AnalysisSpec) -> AllowList:
+    """Return what need not be told: by the allow-list, and by what people said of the sensor's patterns."""
+    return replace(spec.allowed, judged=JudgedPatterns(tuple(reader.hushed_patterns(sensor))))
 
 
 def _known(reader: Known, counts: WindowCounts) -> Sequence[Alert]:

@@ -177,7 +177,7 @@ def _figures(summary: Summary) -> str:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(summary.tunnelled.items()))
         line += f"\nRead through tunnels: {kinds}"
     for what, count in (
-        ("scans by sources on the allow-list, not shown", summary.allowed),
+        ("scans that the allow-list or a judged pattern covers, not shown", summary.allowed),
         ("attempts not counted, a window was full", summary.shed.attempts),
         ("attempts that samples stand for, a window was full", summary.shed.sampled),
         ("attempts later than their window", summary.late),

@@ -46,7 +46,7 @@ class Summary:
     services: int
     alerts: int
     allowed: int
-    """Scans by sources on the allow-list, not among the alerts."""
+    """Scans that the allow-list or a judged pattern covers, not among the alerts."""
     unparsed: dict[str, int]
     """Packets and flows that were read but not followed, by reason."""
     tunnelled: dict[str, int]

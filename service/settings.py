@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.errors import SettingsError
 
@@ -78,6 +78,24 @@ class Settings(BaseModel):
     stuck_seconds: int = Field(
         300, ge=1, description="age of the oldest waiting work, while none gets done, at which it is not ready"
     )
+    keep_counts_days: int = Field(30, ge=0, description="days for which counts of windows are kept; 0: for ever")
+    keep_windows_days: int = Field(
+        365, ge=0, description="days for which windows are kept; then sums of days are left; 0: for ever"
+    )
+    keep_alerts_days: int = Field(
+        365, ge=0, description="days for which alerts that are over are kept; 0: for ever"
+    )
+    keep_events_days: int = Field(
+        30, ge=0, description="days for which it is kept what happened to alerts; 0: for ever"
+    )
+    keep_jobs_days: int = Field(1, ge=0, description="days for which receipts of work are kept; 0: for ever")
+    keep_audit_days: int = Field(365, ge=0, description="days for which the audit log is kept; 0: for ever")
+    keep_patterns_days: int = Field(
+        365, ge=0, description="days for which patterns are kept that are seen no more; 0: for ever"
+    )
+    keep_bytes: int = Field(
+        0, ge=0, description="size of the database above which the oldest goes earlier, 1 MiB or more; 0: any size"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level of what is logged: debug, info, warning or error"
     )
@@ -88,6 +106,13 @@ class Settings(BaseModel):
         json_schema_extra=SECRET,
         repr=False,
     )
+
+    @field_validator("keep_bytes")
+    @classmethod
+    def _has_room(cls, value: int) -> int:
+        if 0 < value < 1 << 20:
+            raise ValueError("an empty database takes more; 0 means any size")
+        return value
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

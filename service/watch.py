@@ -40,7 +40,7 @@ def watch_interface(
         if counts.whole:
             figures.add(counts)
         found = pipeline.accept(counts).alerts if counts.whole else pipeline.look(counts)
-        fresh = [alert for alert in found if alert not in told]
+        fresh = [alert for alert in found if not told.get(alert)]
         with store.read() as unit:
             for alert in filter(None, map(unit.alert, fresh)):
                 told[alert.id] = alert.allowed_by is None

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from service.selfcheck.check import Finding
     from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective, Settings
+    from service.store.retention import Retained, RetentionSpec
     from service.store.schema import Schema
     from service.store.sql import SqlStore
 
@@ -311,6 +312,29 @@ class Yocho:
 
         return open_schema(_database_url(database or self._settings.database))
 
+    def back_up(self, file: Path, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        from service.store.backup import back_up
+
+        back_up(_database_url(database or self._settings.database), file, self._environment)
+
+    def restore(self, file: Path, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        from service.store.backup import restore
+
+        restore(_database_url(database or self._settings.database), file, self._environment)
+
+    def retain(self, database: str | None) -> Retained:
+        """See `service.commands.parts.Parts`."""
+        from service.keeper import Keeper, KeeperSpec
+        from service.store.sql import SqlStore
+
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            return Keeper(KeeperSpec(self._retention_spec()), store, time.time_ns).run()
+        finally:
+            store.close()
+
     def create_token(
         self,
         name: str,
@@ -430,6 +454,21 @@ class Yocho:
         from service.logs import log_to_stderr
 
         log_to_stderr(self._settings.log_level, self._settings.secrets())
+
+    def _retention_spec(self) -> RetentionSpec:
+        from service.store.retention import RetentionSpec
+
+        kept = self._settings
+        return RetentionSpec(
+            counts=kept.keep_counts_days,
+            windows=kept.keep_windows_days,
+            alerts=kept.keep_alerts_days,
+            events=kept.keep_events_days,
+            jobs=kept.keep_jobs_days,
+            audit=kept.keep_audit_days,
+            patterns=kept.keep_patterns_days,
+            most_bytes=kept.keep_bytes,
+        )
 
     def _pipeline_spec(self, window: int | None) -> PipelineSpec:
         from service.alerts.budget import GroupBudget

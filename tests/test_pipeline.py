@@ -9,6 +9,8 @@ import pytest
 from service.alerts.alert import Alert, Kind
 from service.alerts.allow import read_allow_list
 from service.errors import WindowConflictError
+from service.patterns.catalogue import judge
+from service.patterns.pattern import Status
 from service.pipeline import Pipeline, PipelineSpec
 from service.store.allow_rules import KeptRule
 from service.store.memory import MemoryStore
@@ -47,6 +49,24 @@ def test_a_scan_becomes_an_alert_that_names_its_pattern(pipeline: Pipeline, stor
     assert pattern is not None
     assert "10.0.0.66" in dict(pattern.members)
     assert pattern.service_count == 100
+
+
+def test_a_scan_of_a_pattern_that_is_judged_muted_is_kept_apart(pipeline: Pipeline, store: MemoryStore) -> None:
+    pipeline.accept(window(ports("10.0.0.66", "10.0.0.1", 100)))
+    with store.begin() as unit:
+        (told,) = unit.alerts(AlertQuery()).items
+        assert told.pattern is not None
+        pattern = unit.pattern(told.pattern)
+        assert pattern is not None
+        muted, version = judge(pattern, Status.MUTED, START)
+        unit.save_patterns([muted], [version])
+    pipeline.accept(window(ports("10.0.0.77", "10.0.0.1", 100), start=START + HOUR))
+    pipeline.accept(window(ports("10.0.0.88", "10.0.0.1", 120), start=START + 2 * HOUR))
+    with store.read() as reader:
+        (kept,) = reader.alerts(AlertQuery(allowed=True)).items
+        assert (kept.sources, kept.evidence.pairs) == (("10.0.0.77",), 100)
+        assert kept.allowed_by == f"pattern {pattern.id} judged muted"
+        assert [alert.sources for alert in reader.alerts(AlertQuery()).items] == [("10.0.0.88",), told.sources]
 
 
 def test_the_same_window_again_changes_nothing(pipeline: Pipeline, store: MemoryStore) -> None:

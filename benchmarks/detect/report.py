@@ -142,6 +142,14 @@ _MUSTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
+def asked(cell: dict[str, Any]) -> bool:
+    """Tell whether a cell belongs to what was asked for."""
+    spans = {name: wanted.partition("(")[2].rstrip(")") for name, wanted, _ in _MUSTS}
+    return any(_select([cell], **which) and spans[name] in ("", cell["span"]) for name, _, which in _MUSTS) or (
+        cell["kind"] == "mixture" and cell["span"] == "24 h"
+    )
+
+
 def _musts(cells: Sequence[dict[str, Any]]) -> list[str]:
     spans = list(dict.fromkeys(cell["span"] for cell in cells))
     columns = ("surge alone", "surge + breadth", "Yocho, all lengths")
@@ -176,7 +184,8 @@ def _by_kind(cells: Sequence[dict[str, Any]]) -> list[str]:
                 values = [words(pooled(_select(mine, kind=kind), name)) for kind in shown]
                 if any(value != "–" for value in values):
                     rows.append((name, *values))
-            lines += [f"## {span}: {title}", "", *table(("column", *shown), rows), ""]
+            if rows:
+                lines += [f"## {span}: {title}", "", *table(("column", *shown), rows), ""]
     return lines
 
 

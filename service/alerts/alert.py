@@ -107,6 +107,36 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Typical:
+    """What a source does in a window."""
+
+    attempts: float
+    pairs: float
+    """Distinct (target, service) pairs."""
+    services: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What was usual before a source was named, in windows of one length."""
+
+    length: int
+    """Of the windows, ns."""
+    windows: int
+    """So many were seen before, ..."""
+    seen: int
+    """... and the source in so many of them, as far as is known."""
+    complete: bool
+    """False if there were more sources than could be remembered, and this one is not among those that are."""
+    source: Typical
+    """What the source did in a window in which it was seen, on average; windows count half after two weeks."""
+    median: Typical
+    """What half of the sensor's sources do not exceed, ..."""
+    high: Typical
+    """... and 99 % of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """One scan by one source, or by a group of them, from its first to its latest window.
 
@@ -156,8 +186,11 @@ class Alert:
     """What the source scans with, where its packets show it."""
     baseline: Baseline | None = None
     """Of a group: what was to be expected."""
+    usual: Usual | None = None
+    """Of a single source: what it and the sensor's others did before, where windows tell."""
     allowed_by: str | None = None
-    """The rules of the allow-list that let its source do all of this, or None: somebody should be told."""
+    """The rules of the allow-list that let its sources do all of this, or the pattern judged benign or muted that
+    explains it; None: somebody should be told."""
 
     @property
     def rate(self) -> float:

@@ -1,16 +1,26 @@
-"""Sources that may scan: what they do is counted and kept as everybody's, and marked instead of told."""
+"""What may be done: it is counted and kept as everything else, and marked instead of told.
+
+An allow-list names sources and services; beside it, a person judges patterns benign or muted.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
+from service.alerts.judged import JudgedPatterns
 from service.capture.services import Protocol, parse_service
 from service.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from service.alerts.alert import Alert
+    from service.windows.counts import WindowCounts
 
 _V4 = 0xFFFF << 32
 
@@ -37,9 +47,10 @@ class AllowRule:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Rules, any of which allows what it says."""
+    """Rules, any of which allows what it says, and judged patterns, any of which allows what it explains."""
 
     rules: tuple[AllowRule, ...] = ()
+    judged: JudgedPatterns = field(default_factory=JudgedPatterns)
 
     def covering(self, high: int, low: int, services: Iterable[int]) -> str | None:
         """Return the rules that together allow a source all of these services, or None if they don't.
@@ -55,6 +66,46 @@ class AllowList:
             if rule is None:
                 return None
             used[rule.text] = None
+        return ", ".join(used) or None
+
+    def covering_rows(self, window: WindowCounts, mine: NDArray[np.intp]) -> str | None:
+        """Return what allows some rows of a window to their sources: rules for all of them, or else a pattern."""
+        return self._rules_of(window, mine) or self.judged.explaining(
+            window.rows.service[mine], window.rows.targets[mine]
+        )
+
+    def both(self, before: Alert, services: Sequence[str], count: int, found: str | None) -> str | None:
+        """Return what allows an alert that goes on with `count` services, or None if a part of it is not allowed.
+
+        `services` names the first of them, and `found` is what allows them by themselves. A pattern explains a
+        part of what it holds where the whole looks like it, whichever of the two came first.
+        """
+        mine = before.allowed_by
+        if found is None and mine is not None:
+            held = self.judged.holding(services, count)
+            found = next((words for words in held if words in mine.split(", ")), None)
+        elif mine is None and found is not None:
+            held = self.judged.holding(before.services, before.evidence.services.count)
+            mine = found if found in held else None
+        if mine is None or found is None:
+            return None
+        return ", ".join(dict.fromkeys((*mine.split(", "), *found.split(", "))))
+
+    def _rules_of(self, window: WindowCounts, mine: NDArray[np.intp]) -> str | None:
+        if not self.rules:
+            return None
+        services: dict[int, list[int]] = {}
+        for source, service in zip(
+            window.rows.source[mine].tolist(), window.rows.service[mine].tolist(), strict=True
+        ):
+            services.setdefault(source, []).append(service)
+        used: dict[str, None] = {}
+        for source, theirs in services.items():
+            high, low = window.sources[source].tolist()
+            rules = self.covering(high, low, theirs)
+            if rules is None:
+                return None
+            used.update(dict.fromkeys(rules.split(", ")))
         return ", ".join(used) or None
 
 

@@ -20,10 +20,10 @@ class GroupBudget:
     """
 
     per_day: float = 1.0
-    surge: Shares = (0.06, 0.20, 0.03)
-    novelty: Shares = (0.03, 0.10, 0.10)
-    breadth: Shares = (0.02, 0.05, 0.10)
-    pattern: Shares = (0.02, 0.04, 0.25)
+    surge: Shares = (0.05, 0.20, 0.01)
+    novelty: Shares = (0.02, 0.13, 0.16)
+    breadth: Shares = (0.01, 0.05, 0.08)
+    pattern: Shares = (0.01, 0.03, 0.25)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.per_day) and self.per_day >= 0):

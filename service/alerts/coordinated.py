@@ -54,6 +54,8 @@ _SAME_SOURCES = 0.5
 """Two candidates of the pattern channel with this share of the smaller one's sources in common are one."""
 _JOINED = 0.15
 """The same for verdicts of any channel, with two sources in common at least."""
+_LEAST_WEIGHT = 0.05
+"""Of a source that is counted but that the past explains."""
 _LIKELY = 0.5
 """Sources that belong to a group with this probability or more stand for it, if there are enough."""
 
@@ -251,7 +253,7 @@ def _counters(seen: _Window, history: History, strange: Ints) -> list[Candidate]
                 continue
             taken.add(what)
             sources = strange if counter is Counter.STRANGE else surge.members(seen.rows, number)
-            excess = max(0.05, 1 - float(fit.mean[place]) / len(sources))
+            excess = max(_LEAST_WEIGHT, 1 - float(fit.mean[place]) / len(sources))
             found.append(
                 Candidate(
                     channel=channel,
@@ -280,7 +282,7 @@ def _patterns(seen: _Window, history: History, propose: Callable[[Rows], Sequenc
             break
         if any(_shared(sources, other.sources) >= _SAME_SOURCES for other in found):
             continue
-        excess = max(0.05, 1 - each.mean / len(sources))
+        excess = max(_LEAST_WEIGHT, 1 - each.mean / len(sources))
         found.append(
             Candidate(
                 channel=Channel.PATTERN,
@@ -352,16 +354,31 @@ def _one(group: list[GroupVerdict], seen: _Window) -> GroupVerdict:
     members, the others are left to the past that explains them.
     """
     sources = np.unique(np.concatenate([verdict.sources for verdict in group]))
-    doubt = np.ones(len(sources))
-    for verdict in group:
-        doubt[np.searchsorted(sources, verdict.sources)] *= 1 - verdict.weights
-    weights = 1 - doubt
+    weights = np.zeros(len(sources))
+    for verdict in sorted(group, key=lambda verdict: verdict.evidence is not Channel.PATTERN):
+        mine = np.searchsorted(sources, verdict.sources)
+        weights[mine] = 1 - (1 - weights[mine]) * (1 - _left_over(verdict, weights[mine]))
     likely = weights >= _LIKELY
     if likely.sum() >= LEAST:
         sources, weights = sources[likely], weights[likely]
     parts = tuple(verdict.key for verdict in group)
     services = _services(group, sources, seen)
     return replace(group[0], parts=parts, sources=sources, weights=weights, services=services)
+
+
+def _left_over(verdict: GroupVerdict, members: Floats) -> float:
+    """Return the probability of each further source of a verdict to belong to its group.
+
+    `members` are the probabilities that other verdicts, patterns first, have given to its sources already. Whoever
+    is likely to belong explains a part of what is more than usual; of those that are left, the past explains its
+    mean.
+    """
+    own = float(verdict.weights[0])
+    explained = float((members >= _LIKELY).sum())
+    if not explained:
+        return own
+    left = len(members) - explained
+    return min(own, max(_LEAST_WEIGHT, 1 - verdict.mean / left)) if left else own
 
 
 def _services(group: list[GroupVerdict], sources: Ints, seen: _Window) -> tuple[int, ...]:

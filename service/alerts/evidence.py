@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from service.alerts.allow import AllowList
     from service.alerts.coordinated import GroupVerdict
+    from service.alerts.habits import Habits
     from service.alerts.sources import Verdict
     from service.windows.counts import WindowCounts
 
@@ -51,7 +52,9 @@ def channel_of(ground: Ground) -> Channel:
     return {ground: channel for channel, ground in _GROUNDS.items()}[ground]
 
 
-def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowed: AllowList) -> Alert:
+def measured(
+    window: WindowCounts, verdict: Verdict, pattern: str | None, allowed: AllowList, habits: Habits
+) -> Alert:
     """Return the alert of a scan that is known from one window only, but for its reason."""
     rows = window.rows
     mine = verdict.rows
@@ -91,11 +94,12 @@ def measured(window: WindowCounts, verdict: Verdict, pattern: str | None, allowe
         counted_until=window.end,
         told=pairs,
         tool=tool_of(window, verdict.source) if verdict.means is not Means.ARP else None,
-        allowed_by=allowed.covering(high, low, rows.service[mine].tolist()),
+        usual=habits.usual(window, verdict.source),
+        allowed_by=allowed.covering_rows(window, mine),
     )
 
 
-def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
+def measured_group(window: WindowCounts, verdict: GroupVerdict, allowed: AllowList) -> Alert:
     """Return the alert of a group that is known from one window only, but for its reason."""
     rows = window.rows
     # Sources that only have in common that they tried several services share none.
@@ -127,6 +131,7 @@ def measured_group(window: WindowCounts, verdict: GroupVerdict) -> Alert:
         told=evidence.pairs,
         memberships=tuple(verdict.weights[order].tolist()),
         baseline=Baseline(verdict.mean, verdict.spread, verdict.expected, verdict.days),
+        allowed_by=allowed.covering_rows(window, mine),
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from service.alerts.allow import AllowList
     from service.alerts.sources import Verdict
     from service.windows.counts import WindowCounts
 
@@ -50,6 +51,7 @@ def groups_of(
     spec: CoordinationSpec,
     verdicts: Sequence[Verdict],
     known: Iterable[Alert],
+    allowed: AllowList,
 ) -> list[Alert]:
     """Return the alerts of groups that begin or go on in a window, and take the window into the history.
 
@@ -66,13 +68,16 @@ def groups_of(
     if not warm:
         return []
     before = [alert for alert in known if alert.kind is Kind.COORDINATED]
-    found = [_followed(before, measured_group(probing, verdict), verdict.parts) for verdict in judged.verdicts]
+    found = [
+        _followed(before, measured_group(probing, verdict, allowed), verdict.parts, allowed)
+        for verdict in judged.verdicts
+    ]
     named = {alert.id for alert in found}
-    goes_on = (_prolonged(alert, probing) for alert in before if alert.id not in named)
+    goes_on = (_prolonged(alert, probing, allowed) for alert in before if alert.id not in named)
     return found + [alert for alert in goes_on if alert is not None]
 
 
-def _prolonged(alert: Alert, window: WindowCounts) -> Alert | None:
+def _prolonged(alert: Alert, window: WindowCounts, allowed: AllowList) -> Alert | None:
     """Return an alert with what its members do in a later window, or None if they are not there as a group."""
     if alert.counted_until > window.start:
         return None
@@ -81,6 +86,7 @@ def _prolonged(alert: Alert, window: WindowCounts) -> Alert | None:
     mine = rows_of_group(window, np.array(sources, np.int64), [*map(parse_service, alert.services)])
     if len(np.unique(window.rows.source[mine])) < LEAST:
         return None
+    allowed_by = allowed.both(alert, alert.services, len(alert.services), allowed.covering_rows(window, mine))
     return with_reason(
         _enlarged(
             alert,
@@ -88,6 +94,7 @@ def _prolonged(alert: Alert, window: WindowCounts) -> Alert | None:
             last_seen=int(window.rows.last[mine].max()),
             counted_until=window.end,
             evidence=united(alert.evidence, evidence_of_group(window, mine), added=True),
+            allowed_by=allowed_by,
         )
     )
 
@@ -109,11 +116,11 @@ def _loud(window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Ale
     return loud
 
 
-def _followed(before: Sequence[Alert], found: Alert, parts: Iterable[str]) -> Alert:
+def _followed(before: Sequence[Alert], found: Alert, parts: Iterable[str], allowed: AllowList) -> Alert:
     """Return the alert of before that a group goes on with, enlarged, or a new one; `parts` are its keys."""
     ids = {found.id, *(group_id(found.sensor, part) for part in parts)}
     same = next((alert for alert in before if alert.id in ids or _alike(alert, found)), None)
-    return with_reason(found if same is None else _grown(same, found))
+    return with_reason(found if same is None else _grown(same, found, allowed))
 
 
 def _alike(before: Alert, found: Alert) -> bool:
@@ -122,13 +129,14 @@ def _alike(before: Alert, found: Alert) -> bool:
     return enough and bool(set(before.services) & set(found.services))
 
 
-def _grown(before: Alert, found: Alert) -> Alert:
+def _grown(before: Alert, found: Alert, allowed: AllowList) -> Alert:
     """Return an alert with what a later or longer window knows; of two verdicts the surer one stays."""
     later = before.counted_until <= found.counted_until - found.scale
     members = dict(zip(found.sources, found.memberships, strict=True))
     for source, membership in zip(before.sources, before.memberships, strict=True):
         members[source] = max(membership, members.get(source, 0.0))
     ranked = sorted(members.items(), key=lambda member: (-member[1], member[0]))[:LISTED_SOURCES]
+    allowed_by = allowed.both(before, found.services, len(found.services), found.allowed_by)
     surer = found if _alarms(found) < _alarms(before) else before
     before = replace(
         before,
@@ -147,6 +155,7 @@ def _grown(before: Alert, found: Alert) -> Alert:
         last_seen=found.last_seen,
         counted_until=found.counted_until,
         evidence=united(before.evidence, found.evidence, added=later),
+        allowed_by=allowed_by,
     )
 
 
@@ -154,7 +163,15 @@ def _alarms(alert: Alert) -> float:
     return alert.baseline.alarms if alert.baseline else inf
 
 
-def _enlarged(before: Alert, *, first_seen: int, last_seen: int, counted_until: int, evidence: Evidence) -> Alert:
+def _enlarged(
+    before: Alert,
+    *,
+    first_seen: int,
+    last_seen: int,
+    counted_until: int,
+    evidence: Evidence,
+    allowed_by: str | None,
+) -> Alert:
     doubled = evidence.pairs >= 2 * before.told
     return replace(
         before,
@@ -162,6 +179,7 @@ def _enlarged(before: Alert, *, first_seen: int, last_seen: int, counted_until: 
         last_seen=max(before.last_seen, last_seen),
         counted_until=max(before.counted_until, counted_until),
         evidence=evidence,
+        allowed_by=allowed_by,
         updates=before.updates + doubled,
         told=evidence.pairs if doubled else before.told,
     )

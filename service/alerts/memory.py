@@ -83,6 +83,11 @@ def to_bytes(history: History) -> bytes:
 
 def from_bytes(data: bytes, spec: HistorySpec) -> History:
     """Return the history that `to_bytes` wrote; raises InputError if it is damaged or too large."""
+    return unpacked(read_arrays(data), spec)
+
+
+def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an archive by their names; raises InputError if it is damaged or too large."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
@@ -90,10 +95,9 @@ def from_bytes(data: bytes, spec: HistorySpec) -> History:
                 raise InputError("history", f"holds more than {LARGEST} bytes: it was not written by Yocho")
             if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
                 raise InputError("history", "is compressed: it was not written by Yocho")
-            arrays = {part.filename.removesuffix(".npy"): _array(archive.read(part)) for part in parts}
+            return {part.filename.removesuffix(".npy"): _array(archive.read(part)) for part in parts}
     except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError) as error:  # the latter: encrypted, or too new
         raise InputError("history", f"is damaged ({error}): delete it, and it is learned anew") from error
-    return unpacked(arrays, spec)
 
 
 def _array(part: bytes) -> NDArray[Any]:

@@ -8,11 +8,13 @@ from service.alerts.alert import Ground
 from service.alerts.ranges import format_services
 
 if TYPE_CHECKING:
-    from service.alerts.alert import Alert, Baseline, Distinct
+    from service.alerts.alert import Alert, Baseline, Distinct, Usual
 
 _SECOND = 1_000_000_000
 _WORDS = 40
 _NAMED = 2
+_ENOUGH = 10
+"""Windows before from which on it is said what was usual in them."""
 
 _DECIDED = {
     Ground.SERVICES: ("unanswered services of one target", "a scan"),
@@ -42,11 +44,28 @@ def explain(alert: Alert) -> str:
     whom = alert.targets_sample[0] if one else _count(evidence.targets, "target")
     tried, scan = _DECIDED[alert.ground]
     tool = f"; its packets are those of {alert.tool.name}" if alert.tool else ""
+    before = _explain_usual(alert.usual) if alert.usual else ""
     return (
         f"{alert.sources[0]} tried {what} on {whom} in {_time(alert.last_seen - alert.first_seen)}, and "
         f"{about}{evidence.answered} of {evidence.pairs} pairs of target and service answered; "
-        f"{alert.score:.0f} {tried} within {scale(alert.scale)}, from {alert.threshold:.0f} on it is {scan}{tool}."
+        f"{alert.score:.0f} {tried} within {scale(alert.scale)}, from {alert.threshold:.0f} on it is {scan}{tool}"
+        f"{before}."
     )
+
+
+def _explain_usual(usual: Usual) -> str:
+    """Say what was usual before, where enough windows tell."""
+    if usual.windows < _ENOUGH:
+        return ""
+    before = f"{usual.windows} windows of {scale(usual.length)} before"
+    others = f"99 % of this sensor's sources try at most {_pairs(usual.high.pairs)}"
+    if usual.seen:
+        return f"; in {usual.seen} of {before} it tried {_pairs(usual.source.pairs)} on average, and {others}"
+    return f"; in {before} it was not seen, and {others}" if usual.complete else f"; in {before} {others}"
+
+
+def _pairs(count: float) -> str:
+    return f"{count:.3g} pair{'' if count == 1 else 's'}" if count < 1000 else f"{count:.0f} pairs"
 
 
 def _explain_group(alert: Alert, baseline: Baseline) -> str:

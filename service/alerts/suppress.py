@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from service.alerts.allow import AllowList
+    from service.alerts.habits import Habits
     from service.windows.counts import WindowCounts
 
 Whose = tuple[int, Means]
@@ -33,18 +34,21 @@ def follow(
     known: Iterable[Alert],
     patterns: Mapping[int, str],
     allowed: AllowList,
+    habits: Habits,
 ) -> list[Alert]:
     """Return the alerts that begin or go on in a window.
 
     `known` are those that were open when the window began, `patterns` the pattern that each source (its index in
-    the window) follows most.
+    the window) follows most, `habits` what the windows before tell.
     """
     before = _by_source(window, known)
     changed = []
     for verdict in verdicts:
         mine = before.pop((verdict.source, verdict.means), [])
         if not _holds_all(mine, window, verdict):
-            changed.append(_grown(mine, measured(window, verdict, patterns.get(verdict.source), allowed)))
+            changed.append(
+                _grown(mine, measured(window, verdict, patterns.get(verdict.source), allowed, habits), allowed)
+            )
     for (source, by), alerts in before.items():
         latest = alerts[-1]
         if latest.counted_until > window.start and latest.id != alert_id(window, source, by):
@@ -52,12 +56,12 @@ def follow(
         rows = further_rows(window, source, by)
         if len(rows):
             more = Verdict(source, by, latest.kind, latest.ground, int(latest.score), int(latest.threshold), rows)
-            changed.append(_added(latest, measured(window, more, patterns.get(source), allowed)))
+            changed.append(_added(latest, measured(window, more, patterns.get(source), allowed, habits), allowed))
     return changed
 
 
 def begin(
-    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], allowed: AllowList
+    window: WindowCounts, verdicts: Sequence[Verdict], known: Iterable[Alert], allowed: AllowList, habits: Habits
 ) -> list[Alert]:
     """Return the alerts that begin in a look at a window that is still open; `known` as in `follow`.
 
@@ -65,7 +69,7 @@ def begin(
     """
     before = _by_source(window, known)
     return [
-        with_reason(measured(window, verdict, None, allowed))
+        with_reason(measured(window, verdict, None, allowed, habits))
         for verdict in verdicts
         if (verdict.source, verdict.means) not in before
     ]
@@ -99,17 +103,17 @@ def _holds_all(before: Sequence[Alert], window: WindowCounts, verdict: Verdict) 
     return pairs - sum(alert.evidence.pairs for alert in overlapping) < verdict.threshold
 
 
-def _grown(before: Sequence[Alert], found: Alert) -> Alert:
+def _grown(before: Sequence[Alert], found: Alert, allowed: AllowList) -> Alert:
     """Return what a verdict's alert becomes beside those of before, which do not hold all of it."""
     looked_at = [alert for alert in before if alert.id == found.id]
     if looked_at:
-        return _added(looked_at[0], found)
+        return _added(looked_at[0], found, allowed)
     start = found.counted_until - found.scale
     overlapping = [alert for alert in before if alert.counted_until > start]
     if overlapping:
-        return _enlarged(overlapping[-1], found)
+        return _enlarged(overlapping[-1], found, allowed)
     of_same = [alert for alert in before if _goes_on(alert, found)]
-    return _added(of_same[-1], found) if of_same else with_reason(found)
+    return _added(of_same[-1], found, allowed) if of_same else with_reason(found)
 
 
 def _goes_on(before: Alert, found: Alert) -> bool:
@@ -118,21 +122,21 @@ def _goes_on(before: Alert, found: Alert) -> bool:
     return not swept or bool(set(before.services) & set(found.services))
 
 
-def _added(before: Alert, found: Alert) -> Alert:
+def _added(before: Alert, found: Alert, allowed: AllowList) -> Alert:
     """Return an alert with the evidence of a later window, or all of that in which a look has named it."""
     if before.id == found.id:
-        return _joined(before, found, found.evidence, found.tool or before.tool)
+        return _joined(before, found, found.evidence, found.tool or before.tool, allowed)
     evidence = united(before.evidence, found.evidence, added=True)
-    return _joined(before, found, evidence, joined(before.tool, found.tool))
+    return _joined(before, found, evidence, joined(before.tool, found.tool), allowed)
 
 
-def _enlarged(before: Alert, found: Alert) -> Alert:
+def _enlarged(before: Alert, found: Alert, allowed: AllowList) -> Alert:
     """Return an alert with the evidence of a longer window that holds its own, and more."""
     evidence = united(before.evidence, found.evidence, added=False)
-    return _joined(before, found, evidence, found.tool or before.tool)
+    return _joined(before, found, evidence, found.tool or before.tool, allowed)
 
 
-def _joined(before: Alert, found: Alert, evidence: Evidence, tool: Tool | None) -> Alert:
+def _joined(before: Alert, found: Alert, evidence: Evidence, tool: Tool | None, allowed: AllowList) -> Alert:
     listed = dict.fromkeys((*before.services, *found.services))
     kind = Kind.BLOCK if Kind.BLOCK in (before.kind, found.kind) else before.kind
     doubled = evidence.pairs >= 2 * before.told
@@ -152,13 +156,7 @@ def _joined(before: Alert, found: Alert, evidence: Evidence, tool: Tool | None) 
             told=evidence.pairs if doubled else before.told,
             evidence=evidence,
             tool=tool,
-            allowed_by=_both(before.allowed_by, found.allowed_by),
+            usual=before.usual or found.usual,
+            allowed_by=allowed.both(before, found.services, found.evidence.services.count, found.allowed_by),
         )
     )
-
-
-def _both(mine: str | None, more: str | None) -> str | None:
-    """Return the rules that allow two parts of a scan, or None if one is not allowed."""
-    if mine is None or more is None:
-        return None
-    return ", ".join(dict.fromkeys((*mine.split(", "), *more.split(", "))))

@@ -253,6 +253,37 @@ class BaselineOut(BaseModel):
     """Days of history that this rests on."""
 
 
+class TypicalOut(BaseModel):
+    """What a source does in a window."""
+
+    model_config = config({"attempts": 4.0, "pairs": 2.5, "services": 1.5})
+
+    attempts: float
+    pairs: float
+    """Distinct (target, service) pairs."""
+    services: float
+
+
+class UsualOut(BaseModel):
+    """What was usual before a source was named, in windows of one length."""
+
+    model_config = config(examples.USUAL)
+
+    window_seconds: float
+    windows: int
+    """Windows of this length that were seen before, ..."""
+    seen: int
+    """... and those of them in which the source was seen."""
+    complete: bool
+    """False if the sensor has more sources than are remembered, and this one is not among those that are."""
+    source: TypicalOut
+    """What the source did in such a window, on average."""
+    sources_median: TypicalOut
+    """What half of the sensor's sources do not exceed in a window, ..."""
+    sources_99_percent: TypicalOut
+    """... and 99 % of them."""
+
+
 class ToolOut(BaseModel):
     """A scanner's tool."""
 
@@ -323,6 +354,8 @@ class AlertOut(BaseModel):
     """The score at which a scan is named."""
     baseline: BaselineOut | None
     """Of a group: what the sensor's past let expect; else null."""
+    usual: UsualOut | None
+    """Of a single source: what it and others did before; null where nothing is known of before."""
     tool: ToolOut | None
     """The scanner's tool, where its headers give it away, or null."""
     technique: str
@@ -332,7 +365,7 @@ class AlertOut(BaseModel):
     reason: str
     """One sentence that says why."""
     allowed_by: str | None
-    """The rules of the allow-list that cover it, or null."""
+    """The rules of the allow-list that cover it, the pattern judged benign or muted that explains it, or null."""
     excess: float
     """score over threshold: comparable between grounds; the filter min_score is about it."""
     state: str

@@ -67,6 +67,15 @@ VERSION: Example = {
     "others": [],
 }
 SHED: Example = {"sources": 0, "pairs": 0, "attempts": 0, "sampled": 0}
+USUAL: Example = {
+    "window_seconds": 60.0,
+    "windows": 1440,
+    "seen": 12,
+    "complete": True,
+    "source": {"attempts": 4.0, "pairs": 2.5, "services": 1.5},
+    "sources_median": {"attempts": 2.0, "pairs": 1.0, "services": 1.0},
+    "sources_99_percent": {"attempts": 60.0, "pairs": 18.0, "services": 4.0},
+}
 ALERT: Example = {
     "id": ALERT_REFERENCE["id"],
     "sensor": "edge",
@@ -96,6 +105,7 @@ ALERT: Example = {
     "score": 39.0,
     "threshold": 10.0,
     "baseline": None,
+    "usual": USUAL,
     "tool": {"name": "zmap", "pairs": 41, "of": 41, "evidence": "41 of 41 TCP pairs have IP id 54321"},
     "technique": "T1595.001",
     "pattern": REFERENCE["id"],

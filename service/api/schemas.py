@@ -229,7 +229,7 @@ class AlertFilter(Filter):
     state: Progress | None = None
     """open or ended; or acknowledged, or muted for now."""
     allowed: bool = False
-    """Those that the allow-list covers, instead of all others."""
+    """Those that the allow-list or a judged pattern covers, instead of all others."""
     format: Format | None = None
     """What to write them as, instead of what Accept asks for."""
 
@@ -257,7 +257,7 @@ class StreamFilter(BaseModel):
     min_score: Excess | None = None
     """The least evidence, in thresholds: `excess` of the alert."""
     with_allowed: bool = False
-    """Also those that the allow-list covers."""
+    """Also those that the allow-list or a judged pattern covers."""
     after: Annotated[int, Field(ge=0, le=(1 << 63) - 1)] | None = None
     """Id of the event to go on after; 0: all that are kept. The header Last-Event-ID comes first."""
 

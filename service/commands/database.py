@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from service.commands.keeping import add_keeping
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
@@ -36,7 +38,9 @@ class Schema(Protocol):
 
 def add(app: typer.Typer, parts: Parts, _screen: Screen) -> None:
     """Add the commands."""
-    app.add_typer(database_commands(parts.schema), name="database")
+    commands = database_commands(parts.schema)
+    add_keeping(commands, parts)
+    app.add_typer(commands, name="database")
 
 
 def database_commands(open_schema: Callable[[str | None], AbstractContextManager[Schema]]) -> typer.Typer:

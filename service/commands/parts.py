@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.selfcheck.check import Finding
     from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective
+    from service.store.retention import Retained
 
 
 class Parts(Protocol):
@@ -115,6 +116,18 @@ class Parts(Protocol):
 
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:
         """Open the tables of a database as they are."""
+        ...
+
+    def back_up(self, file: Path, database: str | None) -> None:
+        """Write all of a database to a new file, while the service goes on."""
+        ...
+
+    def restore(self, file: Path, database: str | None) -> None:
+        """Make a new database of a backup."""
+        ...
+
+    def retain(self, database: str | None) -> Retained:
+        """Let go of all that is older than the settings say, or for which there is no room; return what went."""
         ...
 
     def create_token(

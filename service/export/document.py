@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.alerts.alert import Alert, Baseline
+    from service.alerts.alert import Alert, Baseline, Typical, Usual
     from service.alerts.tools import Tool
     from service.patterns.pattern import Pattern, PatternVersion, Shares
 
@@ -55,6 +55,7 @@ def alert_document(alert: Alert) -> Document:
         "score": alert.score,
         "threshold": alert.threshold,
         "baseline": _baseline(alert.baseline),
+        "usual": _usual(alert.usual),
         "tool": _tool(alert.tool),
         "technique": alert.technique,
         "pattern": alert.pattern,
@@ -72,6 +73,24 @@ def _baseline(baseline: Baseline | None) -> Document | None:
         "false_alarms_a_day": baseline.alarms,
         "days": baseline.days,
     }
+
+
+def _usual(usual: Usual | None) -> Document | None:
+    if usual is None:
+        return None
+    return {
+        "window_seconds": usual.length / 1e9,
+        "windows": usual.windows,
+        "seen": usual.seen,
+        "complete": usual.complete,
+        "source": _typical(usual.source),
+        "sources_median": _typical(usual.median),
+        "sources_99_percent": _typical(usual.high),
+    }
+
+
+def _typical(typical: Typical) -> Document:
+    return {"attempts": typical.attempts, "pairs": typical.pairs, "services": typical.services}
 
 
 def _tool(tool: Tool | None) -> Document | None:

@@ -107,5 +107,5 @@ def judge(pattern: Pattern, status: Status, time: int) -> tuple[Pattern, Pattern
     """
     if status is Status.NEW:
         raise ValueError("status: a person can't make a pattern new; choose known, benign or muted")
-    judged = replace(pattern, status=status, judged=True)
+    judged = replace(pattern, status=status, judged=True, at_judgement=pattern.services)
     return next_version(judged, Event.JUDGED, time)

@@ -24,6 +24,10 @@ class Status(StrEnum):
     MUTED = "muted"
 
 
+HUSHED = (Status.BENIGN, Status.MUTED)
+"""What a person says of a pattern whose alerts need not be told."""
+
+
 class State(StrEnum):
     """Whether a pattern is looked for."""
 
@@ -107,6 +111,8 @@ class Pattern(_WithForm):
     """Its services when it was born, at most `SKETCHED_SERVICES`."""
     at_version: Shares = ()
     """Its services when it became this version, at most as many."""
+    at_judgement: Shares = ()
+    """Its services when a person said its status: what was meant, however it drifts."""
 
     def __post_init__(self) -> None:
         for field, rows in (("services", self.services), ("members", self.members)):
@@ -120,6 +126,11 @@ class Pattern(_WithForm):
         for field in ("prevalence", "reach", "novelty", "drift"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field}: {getattr(self, field)} is not from 0 to 1")
+
+    @property
+    def hushed(self) -> bool:
+        """Whether what it explained when a person judged it need not be told."""
+        return self.status in HUSHED
 
     @property
     def form(self) -> Form:

@@ -60,6 +60,10 @@ class Buffer:
         for findings, _ in self._findings:
             findings.tell(observer)
 
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        """Return a sensor's patterns of which people want to hear nothing."""
+        return self._reader.hushed_patterns(sensor)
+
     def tuning(self) -> Tuning:
         """Return what people have changed."""
         return self._reader.tuning()

@@ -14,6 +14,7 @@ from service.patterns.catalogue import Catalogue, remembered
 from service.patterns.pattern import Pattern, PatternVersion
 from service.store.cursor import read_cursor, write_cursor
 from service.store.repository import (
+    MOST_HUSHED,
     MOST_VERSIONS,
     AlertQuery,
     Memory,
@@ -179,6 +180,10 @@ class _MemoryUnit:
             )
 
         return self.shelved_patterns.page(matches, query.limit, query.cursor)
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        ours = [each for each in self.shelved_patterns.items.values() if each.sensor == sensor and each.hushed]
+        return sorted(ours, key=lambda pattern: -pattern.last_seen)[:MOST_HUSHED]
 
     def versions(self, pattern_id: str) -> Sequence[PatternVersion]:
         return self.past.get(pattern_id, ())

@@ -20,6 +20,8 @@ Item = TypeVar("Item")
 
 MOST_VERSIONS = 32
 """Versions of a pattern that are kept: the latest."""
+MOST_HUSHED = 256
+"""Judged patterns of a sensor that are asked what they explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class WindowRecord:
     """Ids of the patterns found in it."""
     alerts: tuple[str, ...]
     """Ids of the alerts that began or went on in it."""
+    kept: bool = True
+    """False where the counts are no longer kept: those given are empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class AlertQuery:
     cursor: str | None = None
     """`Page.next` of the page before."""
     allowed: bool = False
-    """Whether alerts are wanted that an allow-list covers: those, or all others."""
+    """Whether alerts are wanted that an allow-list or a judged pattern covers: those, or all others."""
     until: int | None = None
     """Only alerts that began before this time, ns since the epoch."""
     service: str | None = None
@@ -102,6 +106,8 @@ class Part(StrEnum):
 
     GROUPS = "groups"
     """The past that groups of sources are compared with."""
+    SOURCES = "sources"
+    """What sources usually do."""
     COMPONENTS = "components"
     """The factors that the next window begins with."""
 
@@ -162,6 +168,10 @@ class Known(Protocol):
 
     def memory_window(self, key: MemoryKey) -> str | None:
         """Return the window of what was saved last, without reading the rest, or None."""
+        ...
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        """Return the sensor's patterns that are judged benign or muted, seen last first; at most `MOST_HUSHED`."""
         ...
 
     def tuning(self) -> Tuning:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from service.store.backend import Backend
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The states of the tables, oldest first; the files of `service.store.migrations` lead from one to the next."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -28,8 +28,11 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 HEAD = REVISIONS[-1]
 """The state that this Yocho works with: `service.store.tables`."""
 
-# The same as Alembic makes, so that a new database needs none of it; the name tells that a database is ours.
-_marker = Table("yocho_revision", MetaData(), Column("version_num", String(32), primary_key=True))
+MARKER = "yocho_revision"
+"""The table by which a database is known to be ours."""
+
+# The same as Alembic makes, so that a new database needs none of it.
+_marker = Table(MARKER, MetaData(), Column("version_num", String(32), primary_key=True))
 _marker.primary_key.name = "yocho_revision_pkc"
 
 # What told it before there were revisions.

@@ -12,18 +12,21 @@ from service.alerts.alert import Alert
 from service.errors import InputError, StoreError, WindowConflictError
 from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
-from service.patterns.pattern import Pattern
+from service.patterns.pattern import HUSHED, Pattern
 from service.store import documents, tables
 from service.store.allow_rules import SqlAllowRules
 from service.store.audit import SqlAudit
 from service.store.backend import failures, open_backend
+from service.store.days import SqlDays
 from service.store.desk import SqlDesk, alert_conditions
 from service.store.events import SqlEvents
 from service.store.gauges import SqlGauges
 from service.store.jobs import SqlJobs
 from service.store.overview import SqlOverview
 from service.store.paging import page_of
+from service.store.pruning import SqlPruning
 from service.store.repository import (
+    MOST_HUSHED,
     MOST_VERSIONS,
     AlertQuery,
     Memory,
@@ -40,6 +43,7 @@ from service.store.sources import SqlSources
 from service.store.span import address_key
 from service.store.statements import add_new, replace
 from service.store.tokens import SqlTokens
+from service.windows.counts import no_counts
 from service.windows.wire import WireLimits, read_window, write_window
 
 if TYPE_CHECKING:
@@ -76,6 +80,8 @@ class _SqlUnit:
         self.gauges = SqlGauges(connection)
         self.jobs = SqlJobs(connection)
         self.sensors = SqlSensors(connection)
+        self.days = SqlDays(connection)
+        self.pruning = SqlPruning(connection)
         self.tokens = SqlTokens(connection)
         self.audit = SqlAudit(connection)
 
@@ -83,7 +89,8 @@ class _SqlUnit:
         row = self._connection.execute(select(tables.windows).where(tables.windows.c.id == window_id)).one_or_none()
         if row is None:
             return None
-        return WindowRecord(_read_counts(row.id, row.counts), row.digest, tuple(row.patterns), tuple(row.alerts))
+        counts = _read_counts(row.id, row.counts) if row.counts else no_counts(row.sensor, row.start_ns, row.end_ns)
+        return WindowRecord(counts, row.digest, tuple(row.patterns), tuple(row.alerts), kept=bool(row.counts))
 
     def window_digest(self, window_id: str) -> str | None:
         query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
@@ -240,6 +247,16 @@ class _SqlUnit:
         if query.service is not None:
             rows = rows.where(table.c.services.contains(f" {query.service} ", autoescape=True))
         return self._page(table, rows, query, documents.read_pattern)
+
+    def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
+        table = tables.patterns
+        query = (
+            select(table.c.document)
+            .where(table.c.sensor == sensor, table.c.status.in_([status.value for status in HUSHED]))
+            .order_by(table.c.last_seen_ns.desc(), table.c.sequence)
+            .limit(MOST_HUSHED)
+        )
+        return [documents.read_pattern(document) for document in self._connection.scalars(query)]
 
     def _seen_last(self, sensor: str, length: int, most: int, *, recurring: bool) -> Sequence[Row[int, str]]:
         table = tables.patterns

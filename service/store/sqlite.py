@@ -111,6 +111,8 @@ class SqliteBackend:
             cursor = connection.cursor()
             # Asking again would want the whole file for itself.
             if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                # Of a new file only: it can give free pages back. Others get smaller by VACUUM alone.
+                cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 cursor.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()

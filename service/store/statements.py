@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 # SQLite took this clause over from PostgreSQL; the construct of the one compiles for both.
 from sqlalchemy.dialects.postgresql import insert
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Table
     from sqlalchemy.dialects.postgresql import Insert
 
 
@@ -31,6 +33,16 @@ def add_new(table: Table, *key: str) -> Insert:
     A failed insert would end the whole transaction on PostgreSQL.
     """
     return insert(table).on_conflict_do_nothing(index_elements=list(key)).execution_options(preserve_rowcount=True)
+
+
+def add_up(table: Table, key: Sequence[str], sums: Sequence[str], mosts: Sequence[str]) -> Insert:
+    """Return a statement that adds rows, or adds to the sums of those with the same key and keeps the most."""
+    statement = insert(table)
+    added: dict[str, ColumnElement[Any]] = {name: table.c[name] + statement.excluded[name] for name in sums}
+    for name in mosts:
+        before, now = table.c[name], statement.excluded[name]
+        added[name] = case((before > now, before), else_=now)
+    return statement.on_conflict_do_update(index_elements=list(key), set_=added)
 
 
 def in_order(connection: Connection, table: Table) -> None:

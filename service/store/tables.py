@@ -60,6 +60,7 @@ patterns = Table(
     # Names of its services, each between two spaces.
     Column("services", Text, nullable=False),
     Index("patterns_of_sensor", "sensor", "sequence"),
+    Index("patterns_by_status", "sensor", "status", "last_seen_ns"),
     Index("patterns_of_catalogue", "sensor", "length_ns", "recurring", "last_seen_ns"),
     sqlite_autoincrement=True,
 )

@@ -208,3 +208,24 @@ class WindowCounts:
             for column in fields(self.tools):
                 content.update(np.ascontiguousarray(getattr(self.tools, column.name)).tobytes())
         return content.hexdigest()
+
+
+def no_counts(sensor: str, start: int, end: int) -> WindowCounts:
+    """Return a window in which nothing is counted; `start` and `end` are ns since the epoch."""
+    return WindowCounts(
+        sensor=sensor,
+        start=start,
+        end=end,
+        sources=np.empty((0, 2), np.uint64),
+        rows=ServiceCounts(
+            np.empty(0, np.int32),
+            np.empty(0, np.int32),
+            **{
+                column.name: np.empty(0, np.int64)
+                for column in fields(ServiceCounts)
+                if column.name not in ("source", "service")
+            },
+        ),
+        totals=SourceTotals(*(np.empty(0, np.int64) for _ in fields(SourceTotals))),
+        samples=TargetSamples(np.zeros(1, np.int64), np.empty((0, 2), np.uint64)),
+    )

@@ -56,6 +56,15 @@ def test_a_list_of_ports_is_one_verdict_that_names_its_members(history: History)
     assert set(verdict.services) == {parse_service(name) for name in LIST}
 
 
+def test_who_tries_one_usual_service_of_a_list_is_no_member(history: History) -> None:
+    usual = ["tcp/23", "tcp/445", "tcp/22", "tcp/3389", "tcp/80", "tcp/8080"]
+    counts = day_with(campaign(usual, 40, 5, np.random.default_rng(4)))
+    (verdict,) = judged(counts, history).verdicts
+    named, all_members = members(counts, verdict), {f"198.51.100.{i + 1}" for i in range(40)}
+    assert len(named & all_members) >= 38
+    assert len(named - all_members) <= 2
+
+
 def test_one_attempt_of_each_of_many_sources_at_ports_nobody_tried_is_strange(history: History) -> None:
     ports = [f"tcp/{port}" for port in range(50_000, 50_012)]
     counts = day_with(campaign(ports, 12, 1, np.random.default_rng(5)))

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from service.alerts.alert import Alert, Ground, Kind
-from service.alerts.allow import AllowList
+from service.alerts.allow import AllowList, read_allow_list
 from service.alerts.groups import CoordinationSpec, groups_of
+from service.alerts.habits import Habits
 from service.alerts.history import History
+from service.alerts.judged import JudgedPatterns
 from service.alerts.sources import judge
 from service.alerts.suppress import follow
 from service.alerts.threshold import Thresholds
+from service.patterns.pattern import Status
+from tests.builders import a_pattern
 from tests.traffic import SECOND, START, Try, sweep, window
 
 HOUR = 3600 * SECOND
@@ -44,7 +48,7 @@ class Sensor:
         self._chance = np.random.default_rng(3)
         self._hour = 0
 
-    def hour(self, tries: list[Try] | None = None) -> list[Alert]:
+    def hour(self, tries: list[Try] | None = None, allowed: AllowList = AllowList()) -> list[Alert]:  # noqa: B008
         """Return the alerts of groups that begin or go on in the next hour."""
         counts = window(
             noise(self._chance) + (tries or []), start=START // HOUR * HOUR + self._hour * HOUR, length=HOUR
@@ -52,8 +56,8 @@ class Sensor:
         self._hour += 1
         known = [alert for alert in self.alerts.values() if alert.open_until >= counts.start]
         verdicts = judge(counts, Thresholds())
-        alone = follow(counts, verdicts, known, {}, AllowList())
-        found = groups_of(counts, self.history, CoordinationSpec(), verdicts, known)
+        alone = follow(counts, verdicts, known, {}, allowed, Habits())
+        found = groups_of(counts, self.history, CoordinationSpec(), verdicts, known, allowed)
         self.alerts.update((alert.id, alert) for alert in [*alone, *found])
         return found
 
@@ -100,6 +104,22 @@ def test_a_campaign_that_goes_on_is_one_alert(sensor: Sensor) -> None:
     (third,) = sensor.hour(campaign(MEMBERS))
     assert (third.evidence.pairs, third.updates) == (32, 1)
     assert sensor.hour(campaign(MEMBERS[:2])) == []
+
+
+def test_what_a_person_said_of_its_pattern_holds_while_it_lasts(sensor: Sensor) -> None:
+    muted = a_pattern(services=(("tcp/9527", 1.0),), status=Status.MUTED)
+    harmless = AllowList(judged=JudgedPatterns((muted,)))
+    told = [
+        sensor.hour(campaign(MEMBERS), allowed)[0].allowed_by for allowed in (AllowList(), harmless, AllowList())
+    ]
+    assert told == [None, "pattern p1 judged muted", None]
+
+
+def test_a_group_may_do_what_each_of_its_sources_may(sensor: Sensor) -> None:
+    (alert,) = sensor.hour(campaign(MEMBERS), read_allow_list(["203.0.113.0/24 tcp/9527"], "allow"))
+    assert (len(alert.sources), alert.allowed_by) == (12, "203.0.113.0/24 tcp/9527")
+    (alert,) = sensor.hour(campaign(MEMBERS), read_allow_list(["203.0.113.0/29 tcp/9527"], "allow"))
+    assert alert.allowed_by is None
 
 
 def test_another_campaign_at_the_same_time_is_another_alert(sensor: Sensor) -> None:

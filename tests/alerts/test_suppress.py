@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from service.alerts.alert import Alert, Kind
 from service.alerts.allow import AllowList, read_allow_list
+from service.alerts.habits import Habits
 from service.alerts.sources import judge
 from service.alerts.suppress import begin, follow
 from service.alerts.threshold import Thresholds
@@ -23,7 +24,7 @@ def story(windows: list[WindowCounts]) -> list[Alert]:
     alerts: dict[str, Alert] = {}
     for counts in windows:
         known = [alert for alert in alerts.values() if alert.open_until >= counts.start]
-        for alert in follow(counts, judge(counts, Thresholds()), known, {}, AllowList()):
+        for alert in follow(counts, judge(counts, Thresholds()), known, {}, AllowList(), Habits()):
             alerts[alert.id] = alert
     return list(alerts.values())
 
@@ -183,33 +184,33 @@ def test_however_a_sweep_is_spread_all_lengths_together_never_count_twice(
 def test_a_scan_that_a_look_has_named_gets_the_evidence_of_its_window_once() -> None:
     early = replace(slow_sweep(1, 12, 1, 1), seen_until=START + 9 * SECOND)
     whole = slow_sweep(1, 40, 1, 1)
-    (named,) = begin(early, judge(early, Thresholds()), [], AllowList())
+    (named,) = begin(early, judge(early, Thresholds()), [], AllowList(), Habits())
     assert (named.named_at, named.named_after, named.evidence.pairs) == (START + 9 * SECOND, 12, 12)
-    assert begin(early, judge(early, Thresholds()), [named], AllowList()) == []
-    (alert,) = follow(whole, judge(whole, Thresholds()), [named], {0: "p1"}, AllowList())
+    assert begin(early, judge(early, Thresholds()), [named], AllowList(), Habits()) == []
+    (alert,) = follow(whole, judge(whole, Thresholds()), [named], {0: "p1"}, AllowList(), Habits())
     assert (alert.id, alert.named_at, alert.named_after, alert.pattern) == (named.id, START + 9 * SECOND, 12, "p1")
     assert (alert.evidence.pairs, alert.evidence.windows, alert.updates) == (40, 1, 1)
 
 
 def test_a_scan_that_a_look_has_named_stays_named_if_its_window_would_not() -> None:
     early = replace(slow_sweep(1, 12, 1, 1), seen_until=START + 9 * SECOND)
-    (named,) = begin(early, judge(early, Thresholds()), [], AllowList())
+    (named,) = begin(early, judge(early, Thresholds()), [], AllowList(), Habits())
     late_answers = window(sweep(SCANNER, "tcp/23", 12, answered=9))
     assert judge(late_answers, Thresholds()) == []
-    (alert,) = follow(late_answers, [], [named], {}, AllowList())
+    (alert,) = follow(late_answers, [], [named], {}, AllowList(), Habits())
     assert (alert.id, alert.evidence.pairs, alert.evidence.answered) == (named.id, 12, 9)
 
 
 def test_a_look_at_a_longer_window_names_it_before_the_shorter_ones_are_over() -> None:
     early = replace(slow_sweep(1, 11, 10, 10), seen_until=START + 130 * SECOND)
-    (named,) = begin(early, judge(early, Thresholds()), [], AllowList())
+    (named,) = begin(early, judge(early, Thresholds()), [], AllowList(), Habits())
     minutes = [slow_sweep(12 + 2 * i, 2, i + 3, 1) for i in range(8)]
     alerts = [named]
     for counts in minutes:
-        alerts = follow(counts, judge(counts, Thresholds()), alerts, {}, AllowList()) or alerts
+        alerts = follow(counts, judge(counts, Thresholds()), alerts, {}, AllowList(), Habits()) or alerts
     assert alerts[0].evidence.pairs == 11
     whole = slow_sweep(1, 27, 10, 10)
-    (alert,) = follow(whole, judge(whole, Thresholds()), alerts, {}, AllowList())
+    (alert,) = follow(whole, judge(whole, Thresholds()), alerts, {}, AllowList(), Habits())
     assert (alert.id, alert.evidence.pairs) == (named.id, 27)
 
 
@@ -217,7 +218,7 @@ def test_what_a_source_may_do_is_kept_and_marked_until_it_does_more() -> None:
     allowed = read_allow_list([f"{SCANNER} tcp/23", f"{SCANNER} tcp/445"], "allow")
 
     def after(alerts: list[Alert], counts: WindowCounts) -> list[Alert]:
-        return follow(counts, judge(counts, Thresholds()), alerts, {}, allowed)
+        return follow(counts, judge(counts, Thresholds()), alerts, {}, allowed, Habits())
 
     (first,) = after([], slow_sweep(1, 30, 1, 1))
     assert (first.allowed_by, first.evidence.pairs) == (f"{SCANNER} tcp/23", 30)

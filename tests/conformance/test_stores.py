@@ -291,6 +291,21 @@ def test_a_catalogue_holds_the_patterns_of_one_sensor_and_length(store: Store) -
         assert [pattern.id for pattern in reader.catalogue("edge", 60 * MINUTE).patterns] == ["long"]
 
 
+def test_hushed_patterns_are_those_of_the_sensor_that_a_person_said_are_harmless(store: Store) -> None:
+    ours = [
+        a_pattern(id="benign", status=Status.BENIGN, last_seen=START + 1),
+        a_pattern(id="muted", status=Status.MUTED, last_seen=START + 2, length=60 * MINUTE),
+        a_pattern(id="known", status=Status.KNOWN),
+    ]
+    with store.begin() as unit:
+        unit.save_patterns([*ours, a_pattern(id="far", sensor="core", status=Status.MUTED)])
+        assert unit.hushed_patterns("edge") == [ours[1], ours[0]]
+        unit.save_patterns([replace(ours[1], status=Status.KNOWN)])
+    with store.read() as reader:
+        assert reader.hushed_patterns("edge") == [ours[0]]
+        assert reader.hushed_patterns("elsewhere") == []
+
+
 def test_a_catalogue_remembers_so_many_and_those_seen_last(store: Store) -> None:
     recurring = [a_pattern(id=f"r{n}", windows=2, last_seen=START + n) for n in range(MOST_RECURRING + 2)]
     single = [a_pattern(id=f"s{n}", last_seen=START + 10**6 + n) for n in range(MOST_SINGLE + 3)]

@@ -56,6 +56,7 @@ def test_an_alert_says_all_it_knows() -> None:
         "score": 41.5,
         "threshold": 25.0,
         "baseline": None,
+        "usual": None,
         "tool": None,
         "technique": "T1595.001",
         "pattern": "p1",

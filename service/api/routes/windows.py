@@ -153,6 +153,10 @@ class WindowRoutes:
             record = reader.window(window_id)
         if record is None:
             raise NotFoundError("window: none has this id; POST /v1/windows answers with ids")
+        if not record.kept:
+            raise NotFoundError(
+                "window: its counts are no longer kept; YOCHO_KEEP_COUNTS_DAYS says for how long they are"
+            )
         return window_page(record, offset, rows)
 
     async def _take_json(self, request: Request, _sensor: str) -> Added:
