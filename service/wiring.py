@@ -212,6 +212,7 @@ class Yocho:
     def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
         """See `service.commands.parts.Parts`."""
         from service.analysis import Analyst
+        from service.keeper import Keeper, KeeperSpec
         from service.store.sql import SqlStore
         from service.work.parser import Parser
         from service.work.parsing import Limits
@@ -224,7 +225,10 @@ class Yocho:
         instruments = self._instruments()
         spec, observer = self._pipeline_spec(None), instruments.observer
         store = SqlStore(_database_url(database or self._settings.database), observer=observer)
-        worker = Worker(WorkSpec(), store, Analyst(spec, observer), Parser(spec, Limits()), observer)
+        keeper = Keeper(KeeperSpec(self._retention_spec()), store, time.time_ns)
+        worker = Worker(
+            WorkSpec(), store, Analyst(spec, observer), Parser(spec, Limits()), observer, keep=keeper.turn
+        )
         try:
             with instruments.shown(self._settings.metrics):
                 worker.run_once() if once else worker.run(stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -184,10 +185,15 @@ Batch = TypeVar("Batch", PacketBatch, FlowBatch, AttemptBatch)
 
 def take(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
     """Return some rows of a batch; a slice shares its memory."""
-    return type(batch)(**{column.name: getattr(batch, column.name)[which] for column in fields(batch)})
+    return type(batch)(*(getattr(batch, name)[which] for name in _columns(type(batch))))
 
 
 def _check_lengths(batch: PacketBatch | FlowBatch | AttemptBatch) -> None:
-    for column in fields(batch):
-        if len(getattr(batch, column.name)) != len(batch.time):
-            raise ValueError(f"{column.name}: length differs from that of time")
+    for name in _columns(type(batch)):
+        if len(getattr(batch, name)) != len(batch.time):
+            raise ValueError(f"{name}: length differs from that of time")
+
+
+@cache
+def _columns(kind: type[PacketBatch | FlowBatch | AttemptBatch]) -> tuple[str, ...]:
+    return tuple(column.name for column in fields(kind))

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.capture.services import Means, means
-from service.windows import kernels
 from service.windows.counts import ServiceCounts, SourceTotals
-from service.windows.sorting import numbered
+from service.windows.kernels import table as kernels
+from service.windows.kernels.sorting import numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,8 +69,8 @@ class Budget:
 
     @property
     def bytes(self) -> int:
-        """Memory of a window's table when it is full: 32 bytes a place, at most four places a pair."""
-        return 32 * 4 * self.pairs
+        """Memory of a window's table when it is full: 32 bytes a pair, and 4 for each of at most four places."""
+        return (32 + 4 * 4) * self.pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

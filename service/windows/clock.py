@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.windows import kernels
+from service.windows.kernels import clock as kernels
 
 SECOND = 1_000_000_000
 JUMP = 600 * SECOND

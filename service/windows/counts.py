@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,9 +173,9 @@ class WindowCounts:
         if not len(self.tools.tcp):
             object.__setattr__(self, "tools", ToolCounts.none(n))
         for part, length in ((self.rows, r), (self.totals, n), (self.tools, n)):
-            for column in fields(part):
-                if len(getattr(part, column.name)) != length:
-                    raise ValueError(f"{type(part).__name__}.{column.name}: length is not {length}")
+            for name in _columns(type(part)):
+                if len(getattr(part, name)) != length:
+                    raise ValueError(f"{type(part).__name__}.{name}: length is not {length}")
         if len(self.samples.start) != len(Means) * n + 1 or self.samples.start[-1] != len(self.samples.targets):
             raise ValueError(f"samples: do not describe {n} sources")
         if r and (self.rows.source.min() < 0 or self.rows.source.max() >= n):
@@ -221,11 +222,14 @@ def no_counts(sensor: str, start: int, end: int) -> WindowCounts:
             np.empty(0, np.int32),
             np.empty(0, np.int32),
             **{
-                column.name: np.empty(0, np.int64)
-                for column in fields(ServiceCounts)
-                if column.name not in ("source", "service")
+                name: np.empty(0, np.int64) for name in _columns(ServiceCounts) if name not in ("source", "service")
             },
         ),
-        totals=SourceTotals(*(np.empty(0, np.int64) for _ in fields(SourceTotals))),
+        totals=SourceTotals(*(np.empty(0, np.int64) for _ in _columns(SourceTotals))),
         samples=TargetSamples(np.zeros(1, np.int64), np.empty((0, 2), np.uint64)),
     )
+
+
+@cache
+def _columns(kind: type[ServiceCounts | SourceTotals | ToolCounts]) -> tuple[str, ...]:
+    return tuple(column.name for column in fields(kind))

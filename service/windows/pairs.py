@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.capture.batch import AttemptBatch
-from service.windows import kernels
 from service.windows.budget import Budget, relieve, sample_ranks
 from service.windows.counts import Shed
-from service.windows.sorting import numbered
+from service.windows.kernels import table as kernels
+from service.windows.kernels.sorting import numbered
 
 _SMALLEST = 1 << 10
 
@@ -38,6 +38,22 @@ class Pairs:
         if not len(self.tools):
             object.__setattr__(self, "tools", np.zeros(len(self.source), np.uint8))
 
+    @classmethod
+    def room(cls, n: int) -> Pairs:
+        """Return n rows to be filled in, with all of the pairs of their sources."""
+        return cls(
+            source=np.empty(n, np.uint32),
+            target=np.empty(n, np.uint32),
+            service=np.empty(n, np.int32),
+            tries=np.empty(n, np.int64),
+            answered=np.empty(n, np.bool_),
+            expired=np.empty(n, np.bool_),
+            first=np.empty(n, np.int64),
+            last=np.empty(n, np.int64),
+            halvings=np.zeros(n, np.int8),
+            tools=np.empty(n, np.uint8),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -56,7 +72,8 @@ class PairTable:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._table = np.zeros((_SMALLEST, 4), dtype=np.int64)
+        self._places = np.zeros(_SMALLEST, dtype=np.int32)
+        self._rows = np.empty((_rows(_SMALLEST, budget), 4), dtype=np.int64)
         self._used = 0
         self._heavy = np.zeros((1, 2), dtype=np.int64)
         self._sampled: NDArray[np.uint32] = np.empty(0, np.uint32)
@@ -80,7 +97,8 @@ class PairTable:
                 attempts.service,
                 attempts.outcome,
                 attempts.tools,
-                self._table,
+                self._places,
+                self._rows,
                 self._used,
                 self._budget.pairs,
                 self._heavy,
@@ -95,22 +113,31 @@ class PairTable:
         self._unpack()
         self.shed += other.shed
         self._sample_as(other)
-        rows = other._rows()
-        self._make_place(self._used + len(rows))
+        self._make_place(self._used + len(other))
+        places = other._in_places()
         at = 0
-        while at < len(rows):
+        while at < len(places):
             at, self._used, sampled = kernels.merge(
-                at, rows, self._table, self._used, self._budget.pairs, self._heavy
+                at,
+                places,
+                other._rows,
+                self._places,
+                self._rows,
+                self._used,
+                self._budget.pairs,
+                self._heavy,
             )
             if sampled:
                 self.shed += Shed(sampled=sampled)
-            if at < len(rows):
+            if at < len(places):
                 self._make_room()
 
     def within(self, budget: Budget) -> PairTable:
         """Return this table if it is within a budget, which it keeps to from now on, or one that is."""
         if self._used <= budget.pairs:
             self._budget = budget
+            if not self._packed and len(self._rows) < _rows(len(self._places), budget):
+                self._rows = self._with_room(self._rows[: self._used])
             return self
         smaller = PairTable(budget)
         smaller.merge(self)
@@ -124,16 +151,18 @@ class PairTable:
 
     def pack(self) -> None:
         """Take no more memory than the pairs need, until more are added."""
-        self._table, self._packed = self._rows(), True
+        if not self._packed:
+            self._rows, self._places = self._ordered(), np.empty(0, np.int32)
+            self._packed = True
 
     def _unpack(self) -> None:
         if self._packed:
-            self._rebuild(self._table, min(max(_SMALLEST, _room(self._used)), _places(self._budget)))
+            self._rebuild(self._rows, min(max(_SMALLEST, _room(self._used)), _places(self._budget)))
             self._packed = False
 
     def pairs(self) -> Pairs:
         """Return what was counted."""
-        return self._shown(self._rows())
+        return self._pairs(self._rows[: self._used])
 
     def suspects(self, now: int, look: Look) -> Pairs:
         """Return the pairs of sources that have some, all of which are decided, and one since the last look.
@@ -141,7 +170,7 @@ class PairTable:
         `now` is in ns since the epoch. A pair is decided when the target said yes or no, or was silent for
         `look.patience`.
         """
-        rows = self._rows()
+        rows = self._rows[: self._used]
         last = rows[:, kernels.LAST]
         told = rows[:, kernels.COUNTS] & (kernels.ANSWERED | kernels.EXPIRED | kernels.REFUSED)
         rows = rows[(told != 0) | (last <= now - look.patience)]
@@ -149,33 +178,32 @@ class PairTable:
         fresh = rows[:, kernels.LAST] > look.before - look.patience
         wanted = np.bincount(source, minlength=len(sources)) >= look.least
         wanted &= np.bincount(source[fresh], minlength=len(sources)) > 0
-        return self._shown(rows[wanted[source]])
-
-    def _shown(self, rows: NDArray[np.int64]) -> Pairs:
-        """Return pairs with what they show of tools, which a relief need not know."""
-        tools = rows[:, kernels.COUNTS] >> kernels.TOOLS_SHIFT & kernels.TOOLS_MASK
-        return replace(self._pairs(rows), tools=tools.astype(np.uint8))
+        return self._pairs(rows[wanted[source]])
 
     def _pairs(self, rows: NDArray[np.int64]) -> Pairs:
-        ends, counts = rows[:, kernels.ENDS].view(np.uint64), rows[:, kernels.COUNTS]
-        source = (ends >> np.uint64(32)).astype(np.uint32)
-        return Pairs(
-            source=source,
-            target=(ends & np.uint64(0xFFFFFFFF)).astype(np.uint32),
-            service=(counts >> kernels.SERVICE_SHIFT).astype(np.int32),
-            tries=(counts >> kernels.TRIES_SHIFT) & kernels.TRIES_MASK,
-            answered=(counts & kernels.ANSWERED) != 0,
-            expired=(counts & kernels.EXPIRED) != 0,
-            first=rows[:, kernels.FIRST].copy(),
-            last=rows[:, kernels.LAST].copy(),
-            halvings=self._halvings_of(source),
+        pairs = Pairs.room(len(rows))
+        kernels.columns(
+            rows,
+            pairs.source,
+            pairs.target,
+            pairs.service,
+            pairs.tries,
+            pairs.answered,
+            pairs.expired,
+            pairs.first,
+            pairs.last,
+            pairs.tools,
         )
+        return replace(pairs, halvings=self._halvings_of(pairs.source)) if len(self._sampled) else pairs
 
-    def _rows(self) -> NDArray[np.int64]:
-        if self._packed:
-            return self._table
+    def _in_places(self) -> NDArray[np.int32]:
+        """Return the places: what is added to other tables goes in their order."""
+        return np.arange(1, self._used + 1, dtype=np.int32) if self._packed else self._places
+
+    def _ordered(self) -> NDArray[np.int64]:
+        """Return a copy of the rows in the order of their places."""
         rows = np.empty((self._used, 4), np.int64)
-        kernels.gather(self._table, rows)
+        kernels.in_places(self._in_places(), self._rows, rows)
         return rows
 
     def _halvings_of(self, source: NDArray[np.uint32]) -> NDArray[np.int8]:
@@ -188,19 +216,26 @@ class PairTable:
         if self._used == self._budget.pairs:
             self._relieve()
         else:
-            self._make_place(2 * len(self._table) - 1)
+            self._make_place(2 * len(self._places) - 1)
 
     def _make_place(self, pairs: int) -> None:
         """Have a table that is at most half full with so many pairs, or with all that the budget allows."""
-        places = min(1 << (2 * pairs).bit_length(), _places(self._budget))
-        if places > len(self._table):
-            larger = np.zeros((places, 4), dtype=np.int64)
-            kernels.move(self._table, larger)
-            self._table = larger
+        count = min(1 << (2 * pairs).bit_length(), _places(self._budget))
+        if count > len(self._places):
+            larger = np.zeros(count, dtype=np.int32)
+            kernels.move(self._places, self._rows, larger)
+            self._places = larger
+            self._rows = self._with_room(self._rows[: self._used])
+
+    def _with_room(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows with room for as many as the places allow."""
+        roomy = np.empty((_rows(len(self._places), self._budget), 4), np.int64)
+        roomy[: len(rows)] = rows
+        return roomy
 
     def _relieve(self) -> None:
         """Free half of the places, and account for what was in them."""
-        rows = self._rows()
+        rows = self._ordered()
         pairs = self._pairs(rows)
         relief = relieve(pairs, self._budget)
         gone = pairs.tries[~(relief.kept | relief.thinned)]
@@ -208,7 +243,7 @@ class PairTable:
         self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(thinned.sum()))
         heavy = relief.halvings > 0
         self._sample(relief.sources[heavy], relief.halvings[heavy])
-        self._rebuild(rows[relief.kept], len(self._table))
+        self._rebuild(rows[relief.kept], len(self._places))
 
     def _sample_as(self, other: PairTable) -> None:
         """Halve the samples of sources as often as another window has halved them."""
@@ -216,10 +251,11 @@ class PairTable:
             return
         sources = np.union1d(self._sampled, other._sampled)
         self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))
-        pairs = self.pairs()
+        rows = self._ordered()
+        pairs = self._pairs(rows)
         kept = sample_ranks(pairs) >= pairs.halvings
         self.shed += Shed(sampled=int(pairs.tries[~kept].sum()))
-        self._rebuild(self._rows()[kept], len(self._table))
+        self._rebuild(rows[kept], len(self._places))
 
     def _sample(self, sources: NDArray[np.uint32], halvings: NDArray[np.int64]) -> None:
         """Keep only samples of these sources, ascending, from now on."""
@@ -228,14 +264,19 @@ class PairTable:
         kernels.remember(self._sampled, self._halvings, self._heavy)
 
     def _rebuild(self, rows: NDArray[np.int64], places: int) -> None:
-        table = np.zeros((places, 4), dtype=np.int64)
-        kernels.fill(rows, table)
-        self._table, self._used = table, len(rows)
+        self._places = np.zeros(places, dtype=np.int32)
+        self._rows, self._used = self._with_room(rows), len(rows)
+        kernels.fill(self._rows, self._used, self._places)
 
 
 def _places(budget: Budget) -> int:
     """Return the size of a table that has room for the budget's pairs, and is at most half full."""
     return max(_SMALLEST, 1 << (2 * budget.pairs - 1).bit_length())
+
+
+def _rows(places: int, budget: Budget) -> int:
+    """Return the most rows that a table of so many places holds before it has to grow."""
+    return min(places // 2 + 1, budget.pairs)
 
 
 def _room(sources: int) -> int:

@@ -15,7 +15,6 @@ import numpy as np
 from service.capture.address import Addresses
 from service.capture.services import Means, means
 from service.errors import InputError
-from service.windows.close import TRACEROUTE_FIRST, TRACEROUTE_LAST
 from service.windows.counts import (
     PROBE_TRIES,
     SAMPLE_SIZE,
@@ -26,6 +25,7 @@ from service.windows.counts import (
     TargetSamples,
     WindowCounts,
 )
+from service.windows.kernels.closing import TRACEROUTE_FIRST, TRACEROUTE_LAST
 from service.windows.posted_rows import (
     MAX_COUNT,
     Keys,

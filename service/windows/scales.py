@@ -9,12 +9,11 @@ import numpy as np
 
 from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
+from service.windows.kernels.closing import count_hours
 from service.windows.pairs import PairTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from numpy.typing import NDArray
 
     from service.capture.hosts import HostTable
     from service.windows.counts import WindowCounts
@@ -153,14 +152,10 @@ class ScaledWindows:
 
 def _with_hours(counts: WindowCounts, pairs: Pairs, panes: list[Part]) -> WindowCounts:
     """Return the counts of pairs with the number of panes in which each row's source tried its service."""
-    tried = np.concatenate([np.unique(_keys(pane.table.pairs())) for pane in panes])
-    keys, panes_of = np.unique(tried, return_counts=True)
-    hosts = np.unique(pairs.source).astype(np.int64)
     rows = counts.rows
-    place = np.searchsorted(keys, hosts[rows.source] << 24 | rows.service)
-    return replace(counts, rows=replace(rows, hours=panes_of[place].astype(np.int64)))
-
-
-def _keys(pairs: Pairs) -> NDArray[np.int64]:
-    """Return a number for the source and the service of each pair."""
-    return pairs.source.astype(np.int64) << 24 | pairs.service
+    keys = np.unique(pairs.source).astype(np.int64)[rows.source] << 24 | rows.service
+    hours = np.zeros(len(rows), np.int64)
+    for pane in panes:
+        tried = pane.table.pairs()
+        count_hours(keys, tried.source, tried.service, hours)
+    return replace(counts, rows=replace(rows, hours=hours))

@@ -104,7 +104,9 @@ class Worker:
         observer: Observer = SILENT,
         name: str = "",
         clock: Callable[[], int] = time.time_ns,
+        keep: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`keep` is called between jobs, to do a little beside them; it says whether it has more to do."""
         self._spec = spec
         self._store = store
         self._analyst = analyst
@@ -112,6 +114,7 @@ class Worker:
         self._observer = observer
         self._name = name or worker_name()
         self._clock = clock
+        self._keep = keep
         self._tidied = 0
         self._lease: Lease | None = None
 
@@ -121,6 +124,7 @@ class Worker:
             try:
                 self._tidy()
                 busy = self.step(stop.is_set)
+                busy = self._keep() or busy
             except StoreError as error:
                 _log.warning("the store can't be used; trying again", extra={"reason": str(error)})
                 self._analyst.forget()

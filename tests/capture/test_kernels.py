@@ -9,17 +9,22 @@ from pathlib import Path
 import pytest
 
 import service.capture.kernels
+import service.windows.kernels
 
-FOLDER = Path(service.capture.kernels.__file__).parent
-PACKAGE = "service.capture.kernels."
-FILES = {path.stem: path for path in FOLDER.glob("*.py") if path.stem not in {"__init__", "hashing"}}
+PACKAGES = (service.capture.kernels, service.windows.kernels)
+FILES = {
+    f"{package.__name__}.{path.stem}": path
+    for package in PACKAGES
+    for path in sorted(Path(str(package.__file__)).parent.glob("*.py"))
+    if path.stem not in {"__init__", "hashing"}
+}
 
 
 def built_on(name: str) -> list[str]:
     """Return the kernel files that `name` takes compiled code or constants from, and those that they do."""
     tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    parts = {module.removeprefix(PACKAGE) for module in imported if module.startswith(PACKAGE)} & FILES.keys()
+    parts = imported & FILES.keys()
     return sorted(parts.union(*(built_on(part) for part in parts)))
 
 

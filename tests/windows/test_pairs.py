@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.capture.services import parse_service
 from service.windows.budget import Budget
 from service.windows.counts import Shed
-from service.windows.kernels import argsort
+from service.windows.kernels.sorting import PLACE, by_service, by_target, numbered
 from service.windows.pairs import Pairs, PairTable
 from tests.reference import Told
 from tests.windows.counting import attempts_batch
@@ -87,12 +87,12 @@ def test_a_full_table_accounts_for_what_it_leaves_out(most: int) -> None:
     assert table.shed.attempts + table.shed.sampled > 0
 
 
-@pytest.mark.parametrize(("most", "each"), [(512, 64), (1024, 64), (2048, 64), (514, 128), (1500, 128)])
+@pytest.mark.parametrize(("most", "each"), [(512, 40), (1024, 40), (2048, 40), (514, 48), (1500, 48)])
 def test_memory_is_bounded(most: int, each: int) -> None:
     table = PairTable(Budget(most))
     table.add(attempts_batch(told(8000, 5, ["attempt"])))
     assert table.shed.attempts + table.shed.sampled > 0
-    assert table._table.nbytes <= each * most <= table._budget.bytes
+    assert table._places.nbytes + table._rows.nbytes <= each * most <= table._budget.bytes
 
 
 def test_an_outcome_without_its_attempt_counts_nothing() -> None:
@@ -103,13 +103,29 @@ def test_an_outcome_without_its_attempt_counts_nothing() -> None:
     assert table.shed == Shed()
 
 
-@given(st.lists(st.integers(0, 2**62)))
+numbers = st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 5), max_size=60)
+
+
+@given(numbers, st.sampled_from([1, 50]))
 @settings(deadline=None, derandomize=True)
-def test_keys_are_sorted_as_numpy_sorts_them(keys: list[int]) -> None:
-    column = np.array(keys, np.int64)
-    order = np.empty(len(keys), np.int64)
-    argsort(column, order)
-    np.testing.assert_array_equal(order, np.argsort(column, kind="stable"))
+def test_values_are_numbered_as_numpy_does(values: list[int], times: int) -> None:
+    column = np.array(values * times, np.uint32)
+    distinct, number = numbered(column)
+    wanted, inverse = np.unique(column, return_inverse=True)
+    np.testing.assert_array_equal(distinct, wanted)
+    np.testing.assert_array_equal(number, inverse)
+
+
+@given(numbers, st.randoms(use_true_random=False), st.sampled_from([1, 50]))
+@settings(deadline=None, derandomize=True)
+def test_pairs_are_ordered_as_numpy_orders_them(values: list[int], random: Random, times: int) -> None:
+    target = np.array(values * times, np.uint32)
+    number = np.array([random.randrange(5) for _ in target], np.int64)
+    service = np.array([random.randrange(6) << 16 | random.randrange(1 << 16) for _ in target], np.int32)
+    order = by_target(number, target, service, 3) & PLACE
+    np.testing.assert_array_equal(order, np.lexsort((target, service >> 17, number)))
+    order = by_service(number, service, 3) & PLACE
+    np.testing.assert_array_equal(order, np.lexsort((service, number)))
 
 
 def test_an_empty_table() -> None:

@@ -32,6 +32,8 @@ _ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW = 0, 1, 2, 3  # service.
 
 _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation seen from one side
 
+_AHEAD = 32
+
 DONE, ROTATE = 0, 1
 
 HEAD, WAITING, ASKED = 0, 1, 2
@@ -48,6 +50,37 @@ def _find(table: NDArray[np.int64], key: int) -> int:
     while table[at, _KEY] != 0 and table[at, _KEY] != key:
         at = (at + 1) & mask
     return at
+
+
+@compiled
+def _look_ahead(
+    first: int,
+    source: NDArray[np.uint32],
+    target: NDArray[np.uint32],
+    source_port: NDArray[np.uint16],
+    target_port: NDArray[np.uint16],
+    protocol: NDArray[np.uint8],
+    young: NDArray[np.int64],
+    keys: NDArray[np.int64],
+) -> int:
+    """Write the keys of the next packets, and have their places at hand; return the packet up to which that is so.
+
+    The table is larger than the nearer caches: places that are asked for together arrive together.
+    """
+    last = min(first + len(keys) - 1, len(source))
+    mask = len(young) - 1
+    touched = np.int64(0)
+    for i in range(first, last):
+        here = np.int64(source[i]) << 16 | source_port[i]
+        there = np.int64(target[i]) << 16 | target_port[i]
+        mixed = mix64(np.int64(mix64(min(here, there))) + max(here, there))
+        key = np.int64(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)))
+        if key == 0:
+            key = np.int64(1)
+        keys[i - first] = key
+        touched ^= young[key & mask, _KEY]
+    keys[-1] = touched  # nobody asks for it; without it, nothing would be read
+    return last
 
 
 @compiled
@@ -148,8 +181,11 @@ def follow(
     Returns the packet to go on with, used slots of the young table, rows written, and why it ended.
     """
     n = len(time)
-    i = first
+    keys = np.empty(_AHEAD + 1, np.int64)
+    i = begin = end = first
     while i < n:
+        if i == end:
+            begin, end = i, _look_ahead(i, source, target, source_port, target_port, protocol, young, keys)
         if used * 2 > len(young) or time[i] > rotate_after:
             return i, used, rows, ROTATE
         if cursor[WAITING] > 0:
@@ -184,13 +220,7 @@ def follow(
             i += 1
             continue
         low_sends = here <= there
-        if low_sends:
-            mixed = mix64(np.int64(mix64(here)) + there)
-        else:
-            mixed = mix64(np.int64(mix64(there)) + here)
-        key = np.int64(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)))
-        if key == 0:
-            key = np.int64(1)
+        key = keys[i - begin]
         at = _find(young, key)
         known = young[at, _KEY] != 0
         tools = flag >> _MARKS | _SHOWN

@@ -1,0 +1,281 @@
+"""The compiled loops over attempts: counts by (source, target, service).
+
+A table is two arrays. `rows`, of shape (room, 4), has one row for each pair, in the order in which they came:
+source and target; service, tries and marks; first attempt; last attempt. `places`, a power of two of them, tells by
+the hash of a pair which row is its own, counted from 1; 0 is free.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.capture.kernels.hashing import mix64
+from service.compiled import compiled
+
+ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
+
+# COUNTS: 20 bits of service, 32 bits of tries, 12 bits of marks; of those 6 are `service.capture.tools.Marks`.
+SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 4
+TRIES_MASK = (1 << 32) - 1
+USED, ANSWERED, EXPIRED, REFUSED = 1, 2, 4, 8
+TOOLS_MASK = 63
+
+_AHEAD = 32
+
+_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
+
+
+@compiled
+def _hash(ends: int, service: int) -> int:
+    return np.int64(mix64(np.int64(mix64(ends)) + service))
+
+
+@compiled
+def _find(places: NDArray[np.int32], rows: NDArray[np.int64], at: int, ends: int, service: int) -> int:
+    """Return the place of a pair, or the free one where it belongs; `at` is its hash."""
+    mask = len(places) - 1
+    at &= mask
+    while places[at]:
+        row = places[at] - 1
+        if rows[row, ENDS] == ends and rows[row, COUNTS] >> SERVICE_SHIFT == service:
+            return at
+        at = (at + 1) & mask
+    return at
+
+
+@compiled
+def _touch(places: NDArray[np.int32], hashes: NDArray[np.int64], count: int) -> None:
+    """Have the places of some pairs at hand: what is asked for together arrives together.
+
+    The last hash is no pair's. It is written since nothing would be read if nobody cared.
+    """
+    mask = len(places) - 1
+    touched = np.int64(0)
+    for i in range(count):
+        touched ^= places[hashes[i] & mask]
+    hashes[-1] = touched
+
+
+@compiled
+def _zeros(target: int, service: int) -> int:
+    """Return how many trailing zeros the hash of a target's service has, at most 63."""
+    rank = np.uint64(mix64(np.int64(mix64(target)) ^ service)) | np.uint64(1 << 63)
+    zeros = 0
+    while rank & np.uint64(1) == 0:
+        rank >>= np.uint64(1)
+        zeros += 1
+    return zeros
+
+
+@compiled
+def trailing_zeros(target: NDArray[np.uint32], service: NDArray[np.int32], out: NDArray[np.int64]) -> None:
+    """Write how many trailing zeros the hash of each (target, service) has."""
+    for i in range(len(target)):
+        out[i] = _zeros(np.int64(target[i]), np.int64(service[i]))
+
+
+@compiled
+def _halvings(heavy: NDArray[np.int64], source: int) -> int:
+    mask = len(heavy) - 1
+    at = np.int64(mix64(source)) & mask
+    while heavy[at, 0]:
+        if heavy[at, 0] == source + 1:
+            return heavy[at, 1]
+        at = (at + 1) & mask
+    return 0
+
+
+@compiled
+def remember(sources: NDArray[np.uint32], halvings: NDArray[np.int64], heavy: NDArray[np.int64]) -> None:
+    """Fill an empty table: a power of two of rows (source + 1, halvings), more than there are sources."""
+    mask = len(heavy) - 1
+    for i in range(len(sources)):
+        at = np.int64(mix64(np.int64(sources[i]))) & mask
+        while heavy[at, 0]:
+            at = (at + 1) & mask
+        heavy[at, 0] = np.int64(sources[i]) + 1
+        heavy[at, 1] = halvings[i]
+
+
+@compiled
+def count(
+    begin: int,
+    time: NDArray[np.int64],
+    source: NDArray[np.uint32],
+    target: NDArray[np.uint32],
+    service: NDArray[np.int32],
+    outcome: NDArray[np.uint8],
+    tools: NDArray[np.uint8],
+    places: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    used: int,
+    most: int,
+    heavy: NDArray[np.int64],
+) -> tuple[int, int, int, int]:
+    """Count attempts from `begin` on into a table that may hold `most` pairs.
+
+    A pair has the tools' marks that all of its attempts have: one of many tries looks like anything by chance.
+    `heavy` tells of which sources only a sample is kept, see `remember`; of length 1 it is empty. Returns the
+    attempt to go on with (it is the end, or the table should grow, or it is full), the rows used, the attempts
+    that a sample stands for, and the outcomes whose attempt isn't in the table.
+    """
+    sampled = 0
+    strayed = 0
+    hashes = np.empty(_AHEAD + 1, np.int64)
+    for i in range(begin, len(time)):
+        ahead = (i - begin) % _AHEAD
+        if ahead == 0:
+            last = min(i + _AHEAD, len(time))
+            for j in range(i, last):
+                hashes[j - i] = _hash(np.int64(source[j]) << 32 | np.int64(target[j]), np.int64(service[j]))
+            _touch(places, hashes, last - i)
+        if used * 2 > len(places) and used < most:
+            return i, used, sampled, strayed
+        ends = np.int64(source[i]) << 32 | np.int64(target[i])
+        at = _find(places, rows, hashes[ahead], ends, np.int64(service[i]))
+        row = places[at] - 1
+        if outcome[i] == _ATTEMPT:
+            if row < 0:
+                if len(heavy) > 1:
+                    halvings = _halvings(heavy, np.int64(source[i]))
+                    if halvings and _zeros(np.int64(target[i]), np.int64(service[i])) < halvings:
+                        sampled += 1
+                        continue
+                if used == most:
+                    return i, used, sampled, strayed
+                row = used
+                used += 1
+                places[at] = used
+                rows[row, ENDS] = ends
+                rows[row, COUNTS] = np.int64(service[i]) << SERVICE_SHIFT | TOOLS_MASK << TOOLS_SHIFT | USED
+                rows[row, FIRST] = time[i]
+                rows[row, LAST] = time[i]
+            held = rows[row, COUNTS]
+            if held >> TRIES_SHIFT & TRIES_MASK < TRIES_MASK:
+                held += 1 << TRIES_SHIFT
+            held &= ~((TOOLS_MASK & ~np.int64(tools[i])) << TOOLS_SHIFT)
+            rows[row, FIRST] = min(rows[row, FIRST], time[i])
+            rows[row, LAST] = max(rows[row, LAST], time[i])
+            rows[row, COUNTS] = held
+        elif row < 0:
+            strayed += 1
+        elif outcome[i] == _ANSWERED:
+            rows[row, COUNTS] |= ANSWERED
+        elif outcome[i] == _REFUSED:
+            rows[row, COUNTS] |= REFUSED
+        elif outcome[i] == _EXPIRED:
+            rows[row, COUNTS] |= EXPIRED
+    return len(time), used, sampled, strayed
+
+
+@compiled
+def merge(
+    begin: int,
+    other_places: NDArray[np.int32],
+    other_rows: NDArray[np.int64],
+    places: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    used: int,
+    most: int,
+    heavy: NDArray[np.int64],
+) -> tuple[int, int, int]:
+    """Add another table's pairs to a table, from one of its places on; see `count` for the arguments.
+
+    Returns the place to go on with, the rows used, and the attempts that a sample stands for.
+    """
+    sampled = 0
+    for i in range(begin, len(other_places)):
+        if other_places[i] == 0:
+            continue
+        if used * 2 > len(places) and used < most:
+            return i, used, sampled
+        other = other_rows[other_places[i] - 1]
+        ends, counts = other[ENDS], other[COUNTS]
+        service, tries = counts >> SERVICE_SHIFT, counts >> TRIES_SHIFT & TRIES_MASK
+        if len(heavy) > 1:
+            halvings = _halvings(heavy, ends >> 32 & 0xFFFFFFFF)
+            if halvings and _zeros(ends & 0xFFFFFFFF, service) < halvings:
+                sampled += tries
+                continue
+        at = _find(places, rows, _hash(ends, service), ends, service)
+        if places[at] == 0:
+            if used == most:
+                return i, used, sampled
+            for column in range(4):
+                rows[used, column] = other[column]
+            used += 1
+            places[at] = used
+            continue
+        mine = rows[places[at] - 1]
+        held = mine[COUNTS]
+        tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED)
+        marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
+        mine[COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
+        mine[FIRST] = min(mine[FIRST], other[FIRST])
+        mine[LAST] = max(mine[LAST], other[LAST])
+    return len(other_places), used, sampled
+
+
+@compiled
+def _free(places: NDArray[np.int32], row: NDArray[np.int64]) -> int:
+    """Return the free place of a pair that is not in the table."""
+    mask = len(places) - 1
+    at = _hash(row[ENDS], row[COUNTS] >> SERVICE_SHIFT) & mask
+    while places[at]:
+        at = (at + 1) & mask
+    return at
+
+
+@compiled
+def move(small: NDArray[np.int32], rows: NDArray[np.int64], large: NDArray[np.int32]) -> None:
+    """Fill the empty places of a larger table with those of a smaller one, in their order."""
+    for row in small:
+        if row:
+            large[_free(large, rows[row - 1])] = row
+
+
+@compiled
+def fill(rows: NDArray[np.int64], used: int, places: NDArray[np.int32]) -> None:
+    """Fill the empty places of a table with its rows, in their order."""
+    for row in range(used):
+        places[_free(places, rows[row])] = row + 1
+
+
+@compiled
+def in_places(places: NDArray[np.int32], rows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """Write all rows of a table, in the order of their places."""
+    at = 0
+    for row in places:
+        if row:
+            for column in range(4):
+                out[at, column] = rows[row - 1, column]
+            at += 1
+
+
+@compiled
+def columns(
+    rows: NDArray[np.int64],
+    source: NDArray[np.uint32],
+    target: NDArray[np.uint32],
+    service: NDArray[np.int32],
+    tries: NDArray[np.int64],
+    answered: NDArray[np.bool_],
+    expired: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    tools: NDArray[np.uint8],
+) -> None:
+    """Write rows as the columns of `service.windows.pairs.Pairs`."""
+    for i in range(len(rows)):
+        ends, held = rows[i, ENDS], rows[i, COUNTS]
+        source[i] = ends >> 32 & 0xFFFFFFFF
+        target[i] = ends & 0xFFFFFFFF
+        service[i] = held >> SERVICE_SHIFT
+        tries[i] = held >> TRIES_SHIFT & TRIES_MASK
+        answered[i] = held & ANSWERED != 0
+        expired[i] = held & EXPIRED != 0
+        first[i] = rows[i, FIRST]
+        last[i] = rows[i, LAST]
+        tools[i] = held >> TOOLS_SHIFT & TOOLS_MASK
