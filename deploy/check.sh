@@ -63,7 +63,7 @@ await 120 "its work is done" finished
 found=$(asked "$api/v1/alerts?limit=200" | read_json 'len(document["items"])')
 [ "$found" = "$wanted" ] || fail "$found alerts instead of the $wanted that yocho scan finds"
 say "$found alerts, as many as yocho scan finds"
-asked "$api/metrics" | grep -q '^yocho_work_taken_total{kind="upload"} 1' || fail "/metrics does not count the upload"
+[[ $(asked "$api/metrics") == *'yocho_work_taken_total{kind="upload"} 1'* ]] || fail "/metrics does not count the upload"
 say "/metrics counts the upload"
 
 prometheus=http://127.0.0.1:$PROMETHEUS_PORT
