@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands import (
+    alerts,
     calibrate,
     collect,
     database,
     demo,
     doctor,
+    outputs,
     replay,
     scan,
     selfcheck,
@@ -77,6 +79,8 @@ def build_cli(parts: Parts) -> typer.Typer:
 
     screen = Screen()
     for command in (
+        alerts,
+        outputs,
         scan,
         watch,
         serve,

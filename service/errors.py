@@ -8,6 +8,7 @@ YochoError
 ├── NotFoundError       an id or cursor that the store doesn't hold
 ├── StoreError          a database that can't be opened or is not ours
 ├── RemoteError         an installation that can't be reached, or refuses
+├── DeliveryError       an output that did not take an event
 └── SettingsError       a setting that is unknown or wrong
 """
 
@@ -65,6 +66,20 @@ class RemoteError(YochoError):
         super().__init__(message)
         self.status = status
         self.problem = problem or {}
+
+
+class DeliveryError(YochoError):
+    """An output did not take an event.
+
+    `permanent`: it never will. `away`: it could not be asked at all, so that says nothing about the event. `pause`:
+    so many seconds it wants to be left alone.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, away: bool = False, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.away = away
+        self.pause = pause
 
 
 class SettingsError(YochoError):

@@ -69,6 +69,9 @@ class Settings(BaseModel):
     max_json_bytes: int = Field(16 << 20, ge=1, description="largest JSON body accepted")
     max_capture_bytes: int = Field(256 << 20, ge=1, description="largest capture file accepted over HTTP")
     max_rows: int = Field(200_000, ge=1, description="most rows in a posted window")
+    outputs: str = Field(
+        "", description="TOML file of outputs of alerts; without it, alerts go nowhere by themselves"
+    )
     queue_jobs: int = Field(20_000, ge=1, description="most jobs that wait; more are refused")
     queue_bytes: int = Field(1 << 30, ge=1, description="most bytes of payload that wait")
     metrics: str = Field(

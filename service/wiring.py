@@ -37,8 +37,13 @@ if TYPE_CHECKING:
     from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.capture.live import LiveCapture
+    from service.client.client import Client
+    from service.client.patience import Patience
     from service.doctor import Check
     from service.instruments import Instruments
+    from service.observe import Observer
+    from service.outputs.courier import Outlet
+    from service.outputs.shown import Shown
     from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
@@ -182,6 +187,7 @@ class Yocho:
         import uvicorn
 
         self._log_to_stderr()
+        self._outlets()  # what is wrong with them is said at once, not by the worker
         instruments = self._instruments()
         host = host or self._settings.host
         with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
@@ -212,7 +218,7 @@ class Yocho:
     def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
         """See `service.commands.parts.Parts`."""
         from service.analysis import Analyst
-        from service.keeper import Keeper, KeeperSpec
+        from service.keeper import KeeperSpec
         from service.store.sql import SqlStore
         from service.work.parser import Parser
         from service.work.parsing import Limits
@@ -225,12 +231,10 @@ class Yocho:
         instruments = self._instruments()
         spec, observer = self._pipeline_spec(None), instruments.observer
         store = SqlStore(_database_url(database or self._settings.database), observer=observer)
-        keeper = Keeper(KeeperSpec(self._retention_spec()), store, time.time_ns)
-        worker = Worker(
-            WorkSpec(), store, Analyst(spec, observer), Parser(spec, Limits()), observer, keep=keeper.turn
-        )
+        work = WorkSpec(keeping=KeeperSpec(self._retention_spec()))
+        worker = Worker(work, store, Analyst(spec, observer), Parser(spec, Limits()), observer)
         try:
-            with instruments.shown(self._settings.metrics):
+            with instruments.shown(self._settings.metrics), self._dispatching(store, observer):
                 worker.run_once() if once else worker.run(stop)
         finally:
             store.close()
@@ -309,6 +313,50 @@ class Yocho:
             raise SettingsError(f"--url {url}: {error}; write http://HOST:PORT") from None
         with client:
             yield from check(client, time.time_ns(), progress)
+
+    def client(self, url: str | None, token_file: Path | None, patience: Patience | None = None) -> Client:
+        """See `service.commands.parts.Parts`."""
+        from service.client.client import Client
+        from service.client.token import read_token
+
+        here = f"http://{self._settings.host}:{self._settings.port}"
+        return Client(url or here, None if token_file is None else read_token(token_file), patience)
+
+    def outputs(self, database: str | None) -> Sequence[Shown]:
+        """See `service.commands.parts.Parts`."""
+        from service.outputs.shown import shown_outputs
+        from service.store.sql import SqlStore
+
+        names = [outlet.name for outlet in self._outlets()]
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            return shown_outputs(store, names)
+        finally:
+            store.close()
+
+    def retry_output(self, name: str, database: str | None) -> int:
+        """See `service.commands.parts.Parts`."""
+        from service.store.sql import SqlStore
+
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            with store.begin() as unit:
+                return unit.deliveries.put_back(name)
+        finally:
+            store.close()
+
+    def forget_output(self, name: str, database: str | None) -> None:
+        """See `service.commands.parts.Parts`."""
+        from service.store.sql import SqlStore
+
+        if any(outlet.name == name for outlet in self._outlets()):
+            raise SettingsError(f"output {name}: is configured in {self._settings.outputs}; remove it there first")
+        store = SqlStore(_database_url(database or self._settings.database))
+        try:
+            with store.begin() as unit:
+                unit.deliveries.dismiss(name)
+        finally:
+            store.close()
 
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:
         """See `service.cli.Parts`."""
@@ -448,6 +496,23 @@ class Yocho:
                 )
         rates = RateSpec(self._settings.rate, burst=4 * self._settings.rate)
         return Gate(store, AccessSpec(open_without_tokens=local, rates=rates))
+
+    def _outlets(self) -> Sequence[Outlet]:
+        from service.outputs.configuration import read_outlets
+
+        return read_outlets(Path(self._settings.outputs), version("yocho")) if self._settings.outputs else ()
+
+    @contextmanager
+    def _dispatching(self, store: SqlStore, observer: Observer) -> Iterator[None]:
+        """Hand events to the outputs during the block."""
+        from service.outputs.dispatcher import Dispatcher
+
+        dispatcher = Dispatcher(self._outlets(), store, observer=observer)
+        dispatcher.start()
+        try:
+            yield
+        finally:
+            dispatcher.stop()
 
     def _instruments(self) -> Instruments:
         from service.instruments import Instruments

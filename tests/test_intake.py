@@ -102,7 +102,7 @@ def test_an_upload_that_came_before_leaves_no_parts(store: SqlStore) -> None:
     dropped.drop()
     with store.begin() as unit:
         assert unit.jobs.payload(added[0].job.id) == bytes(1_500_000)
-        assert unit.jobs.purge(1 << 62, 100) == 0
+        assert unit.jobs.drop_lost_parts(1 << 62, 100) == 0
 
 
 def test_writes_of_many_threads_are_few_transactions(store: SqlStore) -> None:

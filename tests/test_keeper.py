@@ -32,6 +32,7 @@ def add_windows(database: SqlStore, *starts: int) -> None:
     with database.begin() as unit:
         for start in starts:
             unit.add_window(a_record(start=start))
+        unit.sensors.heard("edge", max(starts) + MINUTE + 1)
 
 
 def test_it_takes_a_step_at_a_time_and_then_waits(database: SqlStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -74,7 +74,6 @@ def test_a_request_goes_on_with_its_caller_s_trace_down_to_the_stages_of_its_win
         "http.route": "/v1/windows",
         "yocho.request": "r1",
     }
-    store.close()
     job = found["job window"]
     assert job.context is not None
     assert parent_of(job) == parent_of(found["save"]) == request.context.span_id

@@ -30,8 +30,8 @@ class JobOut(BaseModel):
     """Work that was accepted: it is stored, and will be done once."""
 
     model_config = config(
-        examples.JOB | {"state": "done", "receipt": examples.ACCEPTED, "problem": None},
-        examples.JOB | {"state": "waiting", "receipt": None, "problem": None},
+        examples.JOB | {"state": "done", "receipt": examples.ACCEPTED},
+        examples.JOB | {"state": "waiting"},
     )
 
     id: str
@@ -43,9 +43,9 @@ class JobOut(BaseModel):
     """Where the window will be."""
     state: str
     """waiting, done or failed."""
-    receipt: WindowAccepted | CaptureAccepted | None
+    receipt: WindowAccepted | CaptureAccepted | None = None
     """What was found, once it is done."""
-    problem: Problem | None
+    problem: Problem | None = None
     """Why it failed, if it did."""
 
 

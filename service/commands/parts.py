@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from service.alerts.alert import Alert
     from service.calibrate import Calibration
     from service.capture.inputs import Input
+    from service.client.client import Client
+    from service.client.patience import Patience
     from service.commands.database import Schema
     from service.doctor import Check
+    from service.outputs.shown import Shown
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
     from service.sensor.run import SensorSpec, Sent
@@ -112,6 +115,22 @@ class Parts(Protocol):
         self, listen: str, sensors: Sequence[str], database: str | None, lateness: int, *, named_only: bool
     ) -> None:
         """Collect flows from exporters until interrupted; `sensors` are written ADDRESS=NAME."""
+        ...
+
+    def client(self, url: str | None, token_file: Path | None, patience: Patience | None = None) -> Client:
+        """Return a client of the service at a URL, or of the one that is configured here."""
+        ...
+
+    def outputs(self, database: str | None) -> Sequence[Shown]:
+        """Return where the outputs stand."""
+        ...
+
+    def retry_output(self, name: str, database: str | None) -> int:
+        """Let an output try again what it gave up; return how many events these are."""
+        ...
+
+    def forget_output(self, name: str, database: str | None) -> None:
+        """Forget an output, and what it gave up."""
         ...
 
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from service.client.client import Client
 from service.client.patience import Patience
-from service.errors import SettingsError
+from service.client.token import read_token
 from service.sensor.forward import forward_interface
 from service.sensor.sender import Sender
 from service.sensor.spool import Spool, SpoolSpec
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _LAST_SECONDS = 10.0
 """How long what waits is still sent at the end."""
-_LONGEST_TOKEN = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +66,3 @@ def run_sensor(
         finally:
             sender.stop(_LAST_SECONDS)
         return Sent(summary, sender.sent, sender.refused, spool.shed, len(spool))
-
-
-def read_token(path: Path) -> str:
-    """Return the token in a file; raises SettingsError if there is none."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST_TOKEN).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "holds no token"
-        raise SettingsError(f"{path}: {why}; --token-file names a file with a token of `yocho token`") from None
-    if not text or any(character.isspace() for character in text):
-        raise SettingsError(f"{path}: holds no token; `yocho token create` makes one")
-    return text

@@ -220,19 +220,16 @@ class SqlJobs:
         self._connection.execute(update(_TABLE).where(_TABLE.c.id == job_id).values(tries=_TABLE.c.tries + 1))
         return int(self._connection.execute(select(_TABLE.c.tries).where(_TABLE.c.id == job_id)).scalar_one())
 
-    def purge(self, before: int, limit: int) -> int:
-        """Forget up to `limit` jobs that were done before a time, and as many parts whose jobs never came.
+    def drop_lost_parts(self, before: int, limit: int) -> int:
+        """Forget up to `limit` payloads that were put before a time and whose jobs never came; return how many.
 
-        Returns how many rows went.
+        Receipts go by `service.store.retention`.
         """
-        old = select(_TABLE.c.sequence).where(_TABLE.c.state != JobState.WAITING.value, _TABLE.c.done_ns < before)
-        receipts = self._connection.scalars(old.limit(limit)).all()
-        self._connection.execute(delete(_TABLE).where(_TABLE.c.sequence.in_(receipts)))
         known = select(_TABLE.c.id).where(_TABLE.c.id == _PAYLOADS.c.job)
         lost = select(_PAYLOADS.c.job).where(_PAYLOADS.c.at_ns < before, ~known.exists()).distinct().limit(limit)
         orphans = self._connection.scalars(lost).all()
         self._connection.execute(delete(_PAYLOADS).where(_PAYLOADS.c.job.in_(orphans)))
-        return len(receipts) + len(orphans)
+        return len(orphans)
 
     def _stored(self, job: NewJob) -> Job | None:
         """Return the job of a window that is stored; if its receipt is gone, it gets a new one."""

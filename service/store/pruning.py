@@ -53,10 +53,14 @@ class Heard:
     def time(self, now: int) -> int:
         """Return where the sensor's traffic would be by now, never later than `now`.
 
-        What came late, such as a capture of last year, is as old as it was when it came, and the time since.
+        What came late, such as a capture of last year, is as old as it was when it came, and the time since. Where
+        it is not known when it came, since it was written directly, only newer traffic makes it older.
         """
-        if self.latest_end is None or self.last is None:
+        if self.latest_end is None:
             return now
+        # Who sends a window does so after its end.
+        if self.last is None or self.last <= self.latest_end:
+            return min(now, self.latest_end)
         return min(now, self.latest_end + max(0, now - self.last))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from service.store import tables
 from service.store.statements import add_new
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection, Select, Update
 
     from service.windows.counts import WindowCounts
@@ -31,8 +34,9 @@ class Lease:
 class SqlSensors:
     """Sensors as one transaction sees them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, clock: Callable[[], int] = time.time_ns) -> None:
         self._connection = connection
+        self._clock = clock
 
     def heard(self, sensor: str, at: int) -> None:
         """Note that something came from a sensor at a time, ns since the epoch."""
@@ -40,22 +44,25 @@ class SqlSensors:
             later = update(_TABLE).where(_TABLE.c.name == sensor, _TABLE.c.last_ns < at)
             self._connection.execute(later.values(last_ns=at))
 
-    def touch(self, sensor: str, at: int) -> None:
-        """Raise the sensor's revision: something is written of it. `at` is kept if it is a new one."""
-        self._add(sensor, at)
+    def touch(self, sensor: str) -> None:
+        """Raise the sensor's revision: something is written of it."""
+        self._add(sensor, self._clock())
         self._connection.execute(_of(sensor).values(revision=_TABLE.c.revision + 1))
 
     def count(self, counts: WindowCounts) -> None:
-        """Add a window to what is known of its sensor."""
-        self._add(counts.sensor, counts.end)
+        """Add a window to what is known of its sensor; longer ones tell of the same attempts again."""
+        now = self._clock()
+        self._add(counts.sensor, now)
+        tried, shed = (0, 0) if self._has_shorter(counts) else (counts.attempts, counts.shed.attempts)
         latest = func.coalesce(_TABLE.c.latest_end_ns, counts.end)
         later = case((latest > counts.end, latest), else_=counts.end)
         self._connection.execute(
             _of(counts.sensor).values(
                 windows=_TABLE.c.windows + 1,
-                attempts=_TABLE.c.attempts + counts.attempts,
-                shed=_TABLE.c.shed + counts.shed.attempts,
+                attempts=_TABLE.c.attempts + tried,
+                shed=_TABLE.c.shed + shed,
                 latest_end_ns=later,
+                last_ns=case((_TABLE.c.last_ns > now, _TABLE.c.last_ns), else_=now),
             )
         )
 
@@ -101,6 +108,13 @@ class SqlSensors:
         """Return whether the sensor's revision is this one, and keep it so until the transaction ends."""
         query = select(_TABLE.c.revision).where(_TABLE.c.name == sensor).with_for_update()
         return (self._connection.execute(query).scalar_one_or_none() or 0) == revision
+
+    def _has_shorter(self, counts: WindowCounts) -> bool:
+        """Return whether a shorter window lies in this one."""
+        table = tables.windows.c
+        within = (table.sensor == counts.sensor, table.start_ns >= counts.start, table.start_ns < counts.end)
+        shorter = select(table.id).where(*within, table.end_ns - table.start_ns < counts.end - counts.start)
+        return self._connection.execute(shorter.limit(1)).first() is not None
 
     def _add(self, sensor: str, at: int) -> bool:
         """Add a sensor unless it is known; return whether it was added."""

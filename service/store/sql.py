@@ -18,6 +18,7 @@ from service.store.allow_rules import SqlAllowRules
 from service.store.audit import SqlAudit
 from service.store.backend import failures, open_backend
 from service.store.days import SqlDays
+from service.store.deliveries import SqlDeliveries
 from service.store.desk import SqlDesk, alert_conditions
 from service.store.events import SqlEvents
 from service.store.gauges import SqlGauges
@@ -78,6 +79,7 @@ class _SqlUnit:
         self.overview = SqlOverview(connection)
         self._written: set[str] = set()
         self.gauges = SqlGauges(connection)
+        self.deliveries = SqlDeliveries(connection)
         self.jobs = SqlJobs(connection)
         self.sensors = SqlSensors(connection)
         self.days = SqlDays(connection)
@@ -137,7 +139,7 @@ class _SqlUnit:
 
     def save_patterns(self, patterns: Iterable[Pattern], versions: Iterable[PatternVersion] = ()) -> None:
         patterns = list(patterns)
-        self._touch({pattern.sensor: pattern.last_seen for pattern in patterns})
+        self._touch({pattern.sensor for pattern in patterns})
         rows = {
             pattern.id: {
                 "id": pattern.id,
@@ -281,11 +283,11 @@ class _SqlUnit:
             ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
             self._connection.execute(stale, ends)
 
-    def _touch(self, sensors: dict[str, int]) -> None:
+    def _touch(self, sensors: set[str]) -> None:
         """Raise the revision of sensors of which something is written: once in a transaction is enough."""
-        for sensor in sorted(sensors.keys() - self._written):
-            self.sensors.touch(sensor, sensors[sensor])
-        self._written |= sensors.keys()
+        for sensor in sorted(sensors - self._written):
+            self.sensors.touch(sensor)
+        self._written |= sensors
 
     def _save(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, fields
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,7 +172,7 @@ class WindowCounts:
         if not len(self.tools.tcp):
             object.__setattr__(self, "tools", ToolCounts.none(n))
         for part, length in ((self.rows, r), (self.totals, n), (self.tools, n)):
-            for name in _columns(type(part)):
+            for name in part.__dataclass_fields__:
                 if len(getattr(part, name)) != length:
                     raise ValueError(f"{type(part).__name__}.{name}: length is not {length}")
         if len(self.samples.start) != len(Means) * n + 1 or self.samples.start[-1] != len(self.samples.targets):
@@ -213,23 +212,13 @@ class WindowCounts:
 
 def no_counts(sensor: str, start: int, end: int) -> WindowCounts:
     """Return a window in which nothing is counted; `start` and `end` are ns since the epoch."""
+    none = {column.name: np.empty(0, np.int64) for column in fields(ServiceCounts)}
     return WindowCounts(
         sensor=sensor,
         start=start,
         end=end,
         sources=np.empty((0, 2), np.uint64),
-        rows=ServiceCounts(
-            np.empty(0, np.int32),
-            np.empty(0, np.int32),
-            **{
-                name: np.empty(0, np.int64) for name in _columns(ServiceCounts) if name not in ("source", "service")
-            },
-        ),
-        totals=SourceTotals(*(np.empty(0, np.int64) for _ in _columns(SourceTotals))),
+        rows=ServiceCounts(**none | {"source": np.empty(0, np.int32), "service": np.empty(0, np.int32)}),
+        totals=SourceTotals(*(np.empty(0, np.int64) for _ in fields(SourceTotals))),
         samples=TargetSamples(np.zeros(1, np.int64), np.empty((0, 2), np.uint64)),
     )
-
-
-@cache
-def _columns(kind: type[ServiceCounts | SourceTotals | ToolCounts]) -> tuple[str, ...]:
-    return tuple(column.name for column in fields(kind))

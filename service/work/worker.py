@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from service.errors import InputError, StoreError, WindowConflictError
+from service.keeper import Keeper, KeeperSpec
 from service.observe import SILENT, Observer, Work, identified
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
 from service.store.buffer import Buffer
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 _SECOND = 1_000_000_000
 _PURGED = 500
-"""Rows that are forgotten in one transaction."""
+"""Payloads that are forgotten in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,16 @@ class WorkSpec:
     """Seconds between two looks at an empty queue."""
     tries: int = 3
     """A job that breaks down so often has failed."""
-    keep: float = 86_400.0
-    """Seconds for which receipts are kept."""
+    await_rest: float = 86_400.0
+    """Seconds for which parts of an upload are kept whose job has not come."""
     tidy: float = 60.0
     """Seconds between two times of putting things in order."""
+    keeping: KeeperSpec | None = None
+    """How long what is stored is kept; nobody looks after it here if it is None."""
 
     def __post_init__(self) -> None:
-        if min(self.lease, self.together, self.together_bytes, self.turn, self.pause, self.tries, self.keep) <= 0:
+        seconds = self.lease, self.turn, self.pause, self.await_rest
+        if min(self.together, self.together_bytes, self.tries, *seconds) <= 0:
             raise ValueError(f"work: {self} is not all positive")
 
 
@@ -104,9 +108,7 @@ class Worker:
         observer: Observer = SILENT,
         name: str = "",
         clock: Callable[[], int] = time.time_ns,
-        keep: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`keep` is called between jobs, to do a little beside them; it says whether it has more to do."""
         self._spec = spec
         self._store = store
         self._analyst = analyst
@@ -114,8 +116,8 @@ class Worker:
         self._observer = observer
         self._name = name or worker_name()
         self._clock = clock
-        self._keep = keep
         self._tidied = 0
+        self._keeper = Keeper(spec.keeping, store, clock) if spec.keeping else None
         self._lease: Lease | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -124,7 +126,9 @@ class Worker:
             try:
                 self._tidy()
                 busy = self.step(stop.is_set)
-                busy = self._keep() or busy
+                if self._keeper is not None:
+                    # A step at a time: what waits to be analysed goes on in between.
+                    busy |= self._keeper.turn()
             except StoreError as error:
                 _log.warning("the store can't be used; trying again", extra={"reason": str(error)})
                 self._analyst.forget()
@@ -291,7 +295,7 @@ class Worker:
         return int(self._spec.lease * _SECOND)
 
     def _tidy(self) -> None:
-        """Now and then, take back what workers held that are gone, and forget old receipts in small steps."""
+        """Now and then, take back what workers held that are gone, and forget uploads that broke off."""
         now = self._clock()
         if 0 <= now - self._tidied < self._spec.tidy * _SECOND:
             return
@@ -300,7 +304,7 @@ class Worker:
         with self._store.begin() as unit:
             for holder in gone:
                 unit.sensors.release_all(holder)
-            removed = unit.jobs.purge(now - int(self._spec.keep * _SECOND), _PURGED)
+            removed = unit.jobs.drop_lost_parts(now - int(self._spec.await_rest * _SECOND), _PURGED)
         # If there was as much as one step takes, there is more.
         self._tidied = now if removed < _PURGED else 0
 

@@ -57,7 +57,6 @@ def test_two_applications_share_nothing(spec: ApiSpec, client: Client, other: Sq
     client.post("/v1/windows", json=examples.WINDOW)
     assert Client(create_app(spec, FakeIngest(other), other, "1")).get("/v1/alerts").json()["items"] == []
     assert len(client.get("/v1/alerts").json()["items"]) == 1
-    other.close()
 
 
 def models() -> list[type[BaseModel]]:

@@ -173,25 +173,16 @@ def test_breakdowns_are_counted(database: SqlStore) -> None:
         assert [unit.jobs.broke_down("j1") for _ in range(3)] == [1, 2, 3]
 
 
-def test_old_receipts_and_lost_parts_are_forgotten_in_steps(database: SqlStore) -> None:
+def test_parts_whose_job_never_came_are_forgotten_in_steps(database: SqlStore) -> None:
     with database.begin() as unit:
-        for number in range(4):
-            unit.jobs.add(a_job(number), b"abc")
-        for number in range(3):
-            unit.jobs.finish(f"j{number}", START + number, RECEIPT)
-        unit.jobs.put_part("lost", 0, START, b"abc")
-        unit.jobs.put_part("lost", 1, START, b"abc")
+        unit.jobs.add(a_job(), b"abc")
+        for name in ("lost", "gone"):
+            unit.jobs.put_part(name, 0, START, b"abc")
+            unit.jobs.put_part(name, 1, START, b"abc")
         unit.jobs.put_part("coming", 0, START + 2, b"abc")
-        assert unit.jobs.purge(START + 2, 1) == 2
-        assert unit.jobs.purge(START + 2, 9) == 1
-        assert unit.jobs.purge(START + 2, 9) == 0
-        kept = [number for number in range(4) if unit.jobs.job(f"j{number}") is not None]
-        assert kept == [2, 3]
-        assert (unit.jobs.payload("lost"), unit.jobs.payload("coming"), unit.jobs.payload("j3")) == (
-            b"",
-            b"abc",
-            b"abc",
-        )
+        assert [unit.jobs.drop_lost_parts(START + 2, 1) for _ in range(3)] == [1, 1, 0]
+        payloads = {name: unit.jobs.payload(name) for name in ("lost", "gone", "coming", "j1")}
+        assert payloads == {"lost": b"", "gone": b"", "coming": b"abc", "j1": b"abc"}
 
 
 def test_a_job_of_a_window_names_it() -> None:

@@ -79,7 +79,7 @@ def test_a_sensor_without_work_is_not_leased(database: SqlStore) -> None:
         lambda unit: unit.add_window(a_record("a")),
         lambda unit: unit.save_alerts([an_alert(sensor="a")]),
         lambda unit: unit.save_patterns([a_pattern(sensor="a")]),
-        lambda unit: unit.sensors.touch("a", START),
+        lambda unit: unit.sensors.touch("a"),
     ],
 )
 def test_whatever_is_written_of_a_sensor_raises_its_revision(

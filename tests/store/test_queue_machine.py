@@ -92,7 +92,7 @@ class Queue(RuleBasedStateMachine):
         ids = [job.id for job in work.jobs]
         with self.store.begin() as unit:
             if unit.sensors.unchanged(work.lease.sensor, work.revision) and unit.jobs.all_wait(ids):
-                unit.sensors.touch(work.lease.sensor, self.now)
+                unit.sensors.touch(work.lease.sensor)
                 for job in ids:
                     unit.jobs.finish(job, self.now, Receipt("w", repeated=False, patterns=(), alerts=()))
                 self.done.setdefault(work.lease.sensor, []).extend(ids)

@@ -56,6 +56,7 @@ def add_windows(database: SqlStore, *starts: int, sensor: str = "edge") -> None:
     with database.begin() as unit:
         for start in starts:
             unit.add_window(record(a_window(sensor, start)))
+        unit.sensors.heard(sensor, max(starts) + MINUTE + 1)
 
 
 def a_sensor(**given: Any) -> dict[str, Any]:
@@ -134,6 +135,15 @@ def test_what_came_late_is_as_old_as_it_is_here(database: SqlStore) -> None:
     assert retain(database, replace(FOR_EVER, windows=2), NOW + DAY + 2 * MINUTE).windows == 1
 
 
+def test_what_was_written_directly_gets_older_with_newer_traffic_alone(database: SqlStore) -> None:
+    with database.begin() as unit:
+        unit.add_window(a_record())
+    assert retain(database, replace(FOR_EVER, windows=2)) == Retained()
+    with database.begin() as unit:
+        unit.add_window(a_record(start=START + 3 * DAY))
+    assert retain(database, replace(FOR_EVER, windows=2)).windows == 1
+
+
 def test_a_time_in_the_future_makes_nothing_old(database: SqlStore) -> None:
     add_windows(database, START, START + 9000 * DAY)
     hear(database, last=START, latest_end=START + 9000 * DAY + MINUTE)
@@ -167,7 +177,7 @@ def test_an_alert_is_open_until_its_sensor_tells_otherwise(database: SqlStore) -
     hear(database, last=START, latest_end=START + 5 * MINUTE)
     spec = replace(FOR_EVER, alerts=1, most_bytes=LEAST_BYTES)
     assert retain(database, spec, NOW).alerts == 0
-    hear(database, last=START, latest_end=START + DAY)
+    hear(database, last=START, latest_end=START + 2 * DAY)
     assert retain(database, spec, NOW).alerts == 1
 
 
@@ -187,6 +197,7 @@ def test_patterns_that_nothing_needs_go(database: SqlStore) -> None:
 def test_what_catalogues_list_is_the_same_afterwards(database: SqlStore) -> None:
     with database.begin() as unit:
         unit.save_patterns([a_pattern(id=f"p{n}", last_seen=START + n) for n in range(3 * MOST_SINGLE)])
+    hear(database, last=NOW, latest_end=NOW - 1)
     with database.read() as reader:
         before = reader.catalogue("edge", MINUTE)
     assert retain(database, replace(FOR_EVER, patterns=1)).patterns == MOST_SINGLE
@@ -296,12 +307,14 @@ def test_a_file_gets_smaller(new_database: Callable[[str], str]) -> None:
     with database.begin() as unit:
         for number in range(60):
             unit.add_window(record(a_large_window(START + number * MINUTE)))
+        unit.sensors.heard("edge", START + DAY)
     with database._backend.reading() as connection:
         before = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     done = retain(database, replace(FOR_EVER, counts=1))
     with database._backend.reading() as connection:
         after = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         assert connection.exec_driver_sql("PRAGMA freelist_count").scalar_one() == 1000
+    assert done.counts == 60
     assert done.pages == before - after > 1000
     database.close()
 

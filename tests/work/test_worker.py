@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from service.intake import Intake, IntakeSpec
+from service.keeper import KeeperSpec
 from service.patterns.factorize import PatternFinder
 from service.pipeline import Pipeline, PipelineSpec
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
+from service.store import tables
+from service.store.days import DAY
 from service.store.jobs import JobState
 from service.store.repository import AlertQuery
+from service.store.retention import RetentionSpec
 from service.store.sql import SqlStore
 from service.windows.matrix import count_matrix
 from tests.traffic import START, ports, window
@@ -280,3 +286,30 @@ def test_what_is_no_capture_is_refused_without_naming_files_of_ours(store: SqlSt
     assert refusal.reason is Reason.CAPTURE
     assert refusal.message.startswith("body: no capture or log")
     assert "yocho-" not in refusal.message
+
+
+def test_it_lets_go_of_what_is_too_old_between_its_work(store: SqlStore, intake: Intake) -> None:
+    windows = minutes("edge", 3)
+    for counts in windows:
+        intake.add_window(counts)
+    stop = threading.Event()
+    worker = a_worker(store, keeping=KeeperSpec(RetentionSpec(counts=1), interval=1e-9))
+    # Whoever sent them did so a week ago; they are older themselves.
+    with store._backend.writing(None) as connection:
+        connection.execute(update(tables.sensors).values(last_ns=time.time_ns() - 7 * DAY))
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while any(kept_counts(store)) or len(kept_counts(store)) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def kept_counts(store: SqlStore) -> list[bool]:
+    with store.read() as reader:
+        windows = [reader.window(counts.id) for counts in minutes("edge", 3)]
+    return [window.kept for window in windows if window is not None]

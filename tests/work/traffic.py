@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from service.windows.counts import WindowCounts
 
 MINUTE = 60 * SECOND
-KEPT = (tables.windows, tables.patterns, tables.pattern_versions, tables.catalogues, tables.alerts, tables.memories)
+KEPT = (
+    tables.events,
+    tables.windows,
+    tables.patterns,
+    tables.pattern_versions,
+    tables.catalogues,
+    tables.alerts,
+    tables.memories,
+)
 
 
 def minutes(sensor: str, count: int, seed: int = 1) -> list[WindowCounts]:
@@ -48,7 +56,7 @@ def kept(store: SqlStore) -> dict[str, list[Any]]:
     with store.read() as reader:
         found: dict[str, list[Any]] = {}
         for table in KEPT:
-            columns = [column for column in table.c if column.name != "sequence"]
+            columns = [column for column in table.c if column.name not in ("sequence", "at_ns")]
             order = [table.c.sequence] if "sequence" in table.c else list(table.primary_key)
             rows = reader._connection.execute(select(*columns).order_by(*order)).all()
             found[table.name] = [tuple(row) for row in rows]

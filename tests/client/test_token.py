@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from service.client.token import read_token
 from service.errors import SettingsError
-from service.sensor.run import read_token
 
 
 def test_a_token_is_read_without_its_end_of_line(tmp_path: Path) -> None:
