@@ -54,7 +54,7 @@ class Heard:
         """Return where the sensor's traffic would be by now, never later than `now`.
 
         What came late, such as a capture of last year, is as old as it was when it came, and the time since. Where
-        it is not known when it came, since it was written directly, only newer traffic makes it older.
+        it is not known when it came, since an older version wrote it, only newer traffic makes it older.
         """
         if self.latest_end is None:
             return now

@@ -117,7 +117,7 @@ class _SqlUnit:
         if not self._connection.execute(add_new(tables.windows, "id"), row).rowcount:
             raise WindowConflictError(f"window {counts.id}: stored already")
         self.sensors.count(counts)
-        self._touch({counts.sensor: counts.end})
+        self._touch({counts.sensor})
         self.events.note_time(counts.sensor, counts.end)
 
     def catalogue(self, sensor: str, length: int, spare: int = 0) -> Catalogue:
@@ -172,7 +172,7 @@ class _SqlUnit:
     def save_alerts(self, alerts: Iterable[Alert]) -> None:
         latest = {alert.id: alert for alert in alerts}
         before = self.events.standings(latest)
-        self._touch({alert.sensor: alert.last_seen for alert in latest.values()})
+        self._touch({alert.sensor for alert in latest.values()})
         rows = [
             {
                 "id": alert.id,
