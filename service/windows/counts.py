@@ -212,13 +212,14 @@ class WindowCounts:
 
 def no_counts(sensor: str, start: int, end: int) -> WindowCounts:
     """Return a window in which nothing is counted; `start` and `end` are ns since the epoch."""
-    none = {column.name: np.empty(0, np.int64) for column in fields(ServiceCounts)}
+    named = np.empty(0, np.int32)
+    counted = {column.name: np.empty(0, np.int64) for column in fields(ServiceCounts)[2:]}
     return WindowCounts(
         sensor=sensor,
         start=start,
         end=end,
         sources=np.empty((0, 2), np.uint64),
-        rows=ServiceCounts(**none | {"source": np.empty(0, np.int32), "service": np.empty(0, np.int32)}),
+        rows=ServiceCounts(named, named, **counted),
         totals=SourceTotals(*(np.empty(0, np.int64) for _ in fields(SourceTotals))),
         samples=TargetSamples(np.zeros(1, np.int64), np.empty((0, 2), np.uint64)),
     )
