@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from service.store.repository import WindowRecord
 from service.store.sensors import Lease
 from tests.builders import START, a_pattern, a_record, an_alert
 from tests.conformance.test_jobs import RECEIPT, a_job
+
+HOUR = 3600 * 10**9
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,3 +98,14 @@ def test_whatever_is_written_of_a_sensor_raises_its_revision(
         assert not unit.sensors.unchanged("a", before[0])
         assert unit.sensors.unchanged("b", before[1])
         assert unit.sensors.unchanged("new", before[2])
+
+
+def test_attempts_count_once_in_whatever_lengths_of_windows_they_come(database: SqlStore) -> None:
+    minute = a_record("new").counts
+    hour = replace(minute, start=START - START % HOUR, end=START - START % HOUR + HOUR)
+    with database.begin() as unit:
+        for counts in (minute, hour):
+            unit.add_window(WindowRecord(counts, counts.digest(), (), ()))
+        figures = unit.overview.sensor("new")
+    assert figures is not None
+    assert (figures.windows, figures.attempts, figures.latest_end) == (2, minute.attempts, hour.end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from service.errors import NotFoundError
 from service.store import sources, tables
@@ -93,7 +93,9 @@ def test_a_bad_cursor_is_named(database: SqlStore, cursor: str) -> None:
 
 def test_sensors_without_a_row_are_known_by_their_windows(database: SqlStore) -> None:
     with database.begin() as unit:
+        # As they were before sensors had rows.
         unit.save_alerts([an_alert(last_seen=LATEST), an_alert(id="allowed", last_seen=LATEST, allowed_by="x")])
+        unit._connection.execute(delete(tables.sensors))
         assert list(unit.overview.names()) == ["core", "edge"]
         assert unit.overview.sensor("none") is None
         assert unit.overview.sensor("edge") == SensorFigures(
@@ -123,6 +125,7 @@ def test_a_sensor_s_own_row_counts(database: SqlStore) -> None:
         "leased_until_ns": 0,
     }
     with database.begin() as unit:
+        unit._connection.execute(delete(tables.sensors))
         unit._connection.execute(insert(tables.sensors), [row, row | {"name": "silent", "latest_end_ns": None}])
         assert list(unit.overview.names()) == ["core", "edge", "silent"]
         assert unit.overview.sensor("edge") == SensorFigures("edge", 4, 5, 6, 7, START, 3, 2, 0)
