@@ -41,7 +41,7 @@ check: .venv/installed-test ## Lint, types, and who may import whom
 	$(BIN)/lint-imports --no-cache
 
 test: check ## Everything that must hold: check, then all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 reference: .venv/installed-test ## Write the tables of settings and metrics into docs/operations.md
 	@$(BIN)/python -m service.reference docs/operations.md
