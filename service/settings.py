@@ -54,6 +54,8 @@ class Settings(BaseModel):
         json_schema_extra=SECRET,
         repr=False,
     )
+    tls_certificate: str = Field("", description="PEM file of a certificate chain: the API speaks TLS")
+    tls_key: str = Field("", description="PEM file of its key, if that is not in the same file")
     rate: int = Field(
         200, ge=1, le=1_000_000, description="requests a second that a token may make; four times as many at once"
     )

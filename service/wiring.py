@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    import uvicorn
     from fastapi import FastAPI
 
     from service.access.token import Scope, Token
@@ -192,6 +193,7 @@ class Yocho:
         host = host or self._settings.host
         with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
             app = self.app(database, instruments, host, Path(figures))
+            config = self._server_config(app)
             # What is loaded now stays: looking at it again and again would take most of the time of a request.
             gc.freeze()
             listener = stack.enter_context(_listen(host, self._settings.port if port is None else port))
@@ -201,7 +203,7 @@ class Yocho:
             class Server(uvicorn.Server):
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                     await super().startup(sockets)
-                    ready(_url(listener))
+                    ready(_url(listener, tls=config.is_ssl))
 
                 async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                     # The server waits for open answers, and these never end by themselves.
@@ -209,7 +211,7 @@ class Yocho:
                     await super().shutdown(sockets)
 
             try:
-                Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
+                Server(config).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
                 return
             finally:
@@ -514,6 +516,23 @@ class Yocho:
         finally:
             dispatcher.stop()
 
+    def _server_config(self, app: FastAPI) -> uvicorn.Config:
+        """Return how the server runs; raises SettingsError for a certificate that can't be used."""
+        import ssl
+
+        import uvicorn
+
+        certificate, key = self._settings.tls_certificate or None, self._settings.tls_key or None
+        if certificate is not None:
+            try:
+                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+            except OSError as error:  # ssl.SSLError is one
+                why = error.strerror or str(error)
+                raise SettingsError(
+                    f"YOCHO_TLS_CERTIFICATE: {why}; name PEM files of a chain and its key"
+                ) from None
+        return uvicorn.Config(app, log_config=None, access_log=False, ssl_certfile=certificate, ssl_keyfile=key)
+
     def _instruments(self) -> Instruments:
         from service.instruments import Instruments
 
@@ -642,9 +661,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, *, tls: bool = False) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def main() -> None:

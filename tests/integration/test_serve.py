@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +32,7 @@ def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
 def url_of(server: subprocess.Popen[str]) -> str:
     assert server.stdout is not None
     for line in server.stdout:
-        if found := re.search(r"Serving on (http://127\.0\.0\.1:\d+)", line):
+        if found := re.search(r"Serving on (https?://127\.0\.0\.1:\d+)", line):
             return found[1]
     raise AssertionError("the server did not say where it listens")
 
@@ -86,3 +88,28 @@ def test_a_port_in_use_is_one_line_and_code_2(server: subprocess.Popen[str], yoc
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert f"can't listen on 127.0.0.1 port {port}: Address already in use; choose another" in done.stderr
+
+
+def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: no certificate can be made")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "chain.pem"]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    given = ("--set", "tls_certificate=chain.pem", "--set", "tls_key=key.pem")
+    server = start(*given, "serve", "--port", "0", "--no-worker", folder=tmp_path)
+    try:
+        trusted = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
+        answer = httpx.get(f"{url_of(server)}/healthz", verify=trusted)
+        assert answer.status_code == 200
+        assert answer.headers["strict-transport-security"]
+    finally:
+        server.kill()
+        server.communicate(timeout=30)
+
+
+def test_a_certificate_that_is_none_is_named(yocho: Run, tmp_path: Path) -> None:
+    (tmp_path / "chain.pem").write_text("hello")
+    done = yocho("--set", "tls_certificate=chain.pem", "serve", "--port", "0")
+    assert done.returncode == 2
+    assert "YOCHO_TLS_CERTIFICATE" in done.stderr
