@@ -113,3 +113,14 @@ def test_a_certificate_that_is_none_is_named(yocho: Run, tmp_path: Path) -> None
     done = yocho("--set", "tls_certificate=chain.pem", "serve", "--port", "0")
     assert done.returncode == 2
     assert "YOCHO_TLS_CERTIFICATE" in done.stderr
+
+
+def test_a_log_of_flows_is_posted(server: subprocess.Popen[str]) -> None:
+    lines = [f"{1_700_000_000 + port},192.0.2.7,198.51.100.1,tcp/{port}" for port in range(1, 31)]
+    log = "\n".join(["start,source,target,service", *lines, ""])
+    headers = {"content-type": "text/csv", "prefer": "wait=50"}
+    url = url_of(server)
+    posted = httpx.post(f"{url}/v1/windows?sensor=logs", content=log, headers=headers, timeout=60)
+    assert (posted.status_code, posted.json()["flows"]) == (201, 30)
+    (alert,) = httpx.get(f"{url}/v1/alerts?sensor=logs").json()["items"]
+    assert alert["sources"] == ["192.0.2.7"]

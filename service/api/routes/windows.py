@@ -29,8 +29,15 @@ from service.store.jobs import Added, Job, JobState
 from service.store.repository import Store
 from service.windows.counts import WindowCounts
 from service.windows.posted import check_sensor, posted_window
+from service.windows.wire import MEDIA_TYPE as DOCUMENT
+from service.windows.wire import WireLimits, read_window
 
 JSON = "application/json"
+LOGS = ("text/csv", "text/tab-separated-values", "text/plain", "application/x-ndjson")
+"""Of flows: Zeek, Suricata, nfdump, Argus, AWS VPC, or with named columns: their first lines show which."""
+PACKED = ("application/gzip", "application/zstd")
+_UNPACKED = 16
+"""How many times larger than its body a sensor's window may be."""
 CAPTURES = ("application/vnd.tcpdump.pcap", "application/x-pcapng", "application/vnd.tcpdump.pcapng")
 
 MAX_ROWS_SHOWN = 10_000
@@ -45,7 +52,10 @@ _BODY: dict[str, Any] = {
         "required": True,
         "content": {
             JSON: {"schema": {"$ref": "#/components/schemas/WindowIn"}},
-            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in CAPTURES},
+            **{
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in (DOCUMENT, *CAPTURES, *LOGS, *PACKED)
+            },
         },
     },
     "parameters": [
@@ -66,7 +76,11 @@ class WindowRoutes:
         self._spec = spec
         self._ingest = ingest
         self._store = store
-        self._takes: dict[str, Take] = {JSON: self._take_json, **dict.fromkeys(CAPTURES, self._take_capture)}
+        self._takes: dict[str, Take] = {
+            JSON: self._take_json,
+            DOCUMENT: self._take_document,
+            **dict.fromkeys((*CAPTURES, *LOGS, *PACKED), self._take_capture),
+        }
         """How each type of body is taken in."""
 
     def router(self) -> APIRouter:
@@ -118,7 +132,9 @@ class WindowRoutes:
             str, Query(description="Where a capture was taken; counts say it themselves")
         ] = "default",
     ) -> JobOut | WindowAccepted | CaptureAccepted:
-        """Take in the counts of one window (JSON), or a capture (pcap or pcapng; plain, gzip or zstd).
+        """Take in the counts of one window (JSON, or as sensors send it), a capture, or a log of flows.
+
+        A capture is pcap or pcapng, a log what `yocho scan` reads; either may be packed with gzip or zstd.
 
         What is answered with 202 is stored, and will be done once, in the order in which a sensor sends it. With
         `Prefer: wait=N` the answer waits until then, and names what was found. The same window again gets
@@ -165,6 +181,13 @@ class WindowRoutes:
         body = await read_body(request, self._spec.max_json_bytes)
         return await run_in_threadpool(self._accept_counts, body, _visitor(request))
 
+    async def _take_document(self, request: Request, _sensor: str) -> Added:
+        """Take in what a sensor sends: a window, or a look at one that is still open."""
+        check_encoding(request, ("identity",))
+        await run_in_threadpool(self._ingest.check_room)
+        body = await read_body(request, self._spec.max_json_bytes)
+        return await run_in_threadpool(self._accept_document, body, _visitor(request))
+
     async def _take_capture(self, request: Request, sensor: str) -> Added:
         check_encoding(request, ("identity", "gzip"))
         check_sensor(sensor)
@@ -194,6 +217,12 @@ class WindowRoutes:
 
     def _accept_counts(self, body: bytes, visitor: Visitor) -> Added:
         counts = read_usual_window(body, self._spec.max_rows) or self._read_window(body)
+        visitor.check_sensor(counts.sensor)
+        return self._ingest.add_window(counts)
+
+    def _accept_document(self, body: bytes, visitor: Visitor) -> Added:
+        limits = WireLimits(rows=self._spec.max_rows, bytes=_UNPACKED * self._spec.max_json_bytes)
+        counts = read_window(body, limits)
         visitor.check_sensor(counts.sensor)
         return self._ingest.add_window(counts)
 
