@@ -72,7 +72,6 @@ class Analyst:
         self._spec = spec
         self._tuned: tuple[Tuning, AnalysisSpec] = Tuning(), spec
         self._observer = observer
-        self._durable = durable
         self._finders = Remembered(
             lambda: PatternFinder(spec.factorization, observer),
             lambda document: PatternFinder.from_bytes(document, spec.factorization, observer),

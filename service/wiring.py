@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -16,18 +15,17 @@ from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
+from service.observe import SILENT
 from service.settings import PREFIX, effective_settings, load_settings, sudo_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    import uvicorn
     from fastapi import FastAPI
 
     from service.access.token import Scope, Token
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from service.alerts.allow import AllowList
     from service.api.access import Gate
     from service.calibrate import Calibration
-    from service.capture.datagrams import ReceiveSpec
     from service.capture.inputs import Input
     from service.capture.live import LiveCapture
     from service.client.client import Client
@@ -185,7 +182,8 @@ class Yocho:
         """See `service.commands.parts.Parts`."""
         import gc
 
-        import uvicorn
+        from service.listening import listen
+        from service.server import run_server, server_config
 
         self._log_to_stderr()
         self._outlets()  # what is wrong with them is said at once, not by the worker
@@ -193,27 +191,15 @@ class Yocho:
         host = host or self._settings.host
         with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
             app = self.app(database, instruments, host, Path(figures))
-            config = self._server_config(app)
+            config = server_config(app, self._settings.tls_certificate, self._settings.tls_key)
             # What is loaded now stays: looking at it again and again would take most of the time of a request.
             gc.freeze()
-            listener = stack.enter_context(_listen(host, self._settings.port if port is None else port))
+            listener = stack.enter_context(listen(host, self._settings.port if port is None else port))
             if worker:
                 stack.enter_context(self._worker_beside(database, Path(figures)))
 
-            class Server(uvicorn.Server):
-                async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                    await super().startup(sockets)
-                    ready(_url(listener, tls=config.is_ssl))
-
-                async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                    # The server waits for open answers, and these never end by themselves.
-                    app.state.streams.close()
-                    await super().shutdown(sockets)
-
             try:
-                Server(config).run(sockets=[listener])
-            except KeyboardInterrupt:  # uvicorn raises it again after it has shut down cleanly
-                return
+                run_server(config, listener, ready, app.state.streams.close)
             finally:
                 instruments.close()
 
@@ -221,7 +207,6 @@ class Yocho:
         """See `service.commands.parts.Parts`."""
         from service.analysis import Analyst
         from service.keeper import KeeperSpec
-        from service.store.sql import SqlStore
         from service.work.parser import Parser
         from service.work.parsing import Limits
         from service.work.worker import Worker, WorkSpec
@@ -232,7 +217,7 @@ class Yocho:
         self._log_to_stderr()
         instruments = self._instruments()
         spec, observer = self._pipeline_spec(None), instruments.observer
-        store = SqlStore(_database_url(database or self._settings.database), observer=observer)
+        store = self._store(database, observer)
         work = WorkSpec(keeping=KeeperSpec(self._retention_spec()))
         worker = Worker(work, store, Analyst(spec, observer), Parser(spec, Limits()), observer)
         try:
@@ -246,13 +231,12 @@ class Yocho:
         """See `service.commands.parts.Parts`."""
         from service.pipeline import Pipeline
         from service.replay import Replay, ReplaySpec
-        from service.store.sql import SqlStore
 
         if not folder.is_dir():
             raise SettingsError(f"{folder}: no such folder; make it, or give another one")
         self._log_to_stderr()
         instruments = self._instruments()
-        store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
+        store = self._store(database, instruments.observer)
         replay = Replay(ReplaySpec(folder), Pipeline(self._pipeline_spec(None), store, instruments.observer))
         stop = _stop_signals()
         try:
@@ -267,19 +251,19 @@ class Yocho:
     ) -> None:
         """See `service.commands.parts.Parts`."""
         from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
+        from service.listening import listen_datagrams
 
         names, receive = _sensor_names(sensors), ReceiveSpec()
         stop = _stop_signals()
-        with _listen_datagrams(listen, receive) as listener:
+        with listen_datagrams(listen, receive) as listener:
             from service.collector import Collector, CollectorSpec
             from service.pipeline import Pipeline
-            from service.store.sql import SqlStore
 
             self._log_to_stderr()
             instruments = self._instruments()
             spec = self._pipeline_spec(None)
             windows = replace(spec.windows, lateness=lateness * _SECOND)
-            store = SqlStore(_database_url(database or self._settings.database), observer=instruments.observer)
+            store = self._store(database, instruments.observer)
             collector = Collector(
                 CollectorSpec(windows=windows, names=names, named_only=named_only),
                 Pipeline(spec, store, instruments.observer),
@@ -327,38 +311,22 @@ class Yocho:
     def outputs(self, database: str | None) -> Sequence[Shown]:
         """See `service.commands.parts.Parts`."""
         from service.outputs.shown import shown_outputs
-        from service.store.sql import SqlStore
 
         names = [outlet.name for outlet in self._outlets()]
-        store = SqlStore(_database_url(database or self._settings.database))
-        try:
+        with closing(self._store(database)) as store:
             return shown_outputs(store, names)
-        finally:
-            store.close()
 
     def retry_output(self, name: str, database: str | None) -> int:
         """See `service.commands.parts.Parts`."""
-        from service.store.sql import SqlStore
-
-        store = SqlStore(_database_url(database or self._settings.database))
-        try:
-            with store.begin() as unit:
-                return unit.deliveries.put_back(name)
-        finally:
-            store.close()
+        with closing(self._store(database)) as store, store.begin() as unit:
+            return unit.deliveries.put_back(name)
 
     def forget_output(self, name: str, database: str | None) -> None:
         """See `service.commands.parts.Parts`."""
-        from service.store.sql import SqlStore
-
         if any(outlet.name == name for outlet in self._outlets()):
             raise SettingsError(f"output {name}: is configured in {self._settings.outputs}; remove it there first")
-        store = SqlStore(_database_url(database or self._settings.database))
-        try:
-            with store.begin() as unit:
-                unit.deliveries.dismiss(name)
-        finally:
-            store.close()
+        with closing(self._store(database)) as store, store.begin() as unit:
+            unit.deliveries.dismiss(name)
 
     def schema(self, database: str | None) -> AbstractContextManager[Schema]:
         """See `service.cli.Parts`."""
@@ -381,13 +349,9 @@ class Yocho:
     def retain(self, database: str | None) -> Retained:
         """See `service.commands.parts.Parts`."""
         from service.keeper import Keeper, KeeperSpec
-        from service.store.sql import SqlStore
 
-        store = SqlStore(_database_url(database or self._settings.database))
-        try:
+        with closing(self._store(database)) as store:
             return Keeper(KeeperSpec(self._retention_spec()), store, time.time_ns).run()
-        finally:
-            store.close()
 
     def create_token(
         self,
@@ -413,10 +377,11 @@ class Yocho:
         with closing(self._store(database)) as store, store.read() as reader:
             return reader.tokens.all()
 
-    def _store(self, database: str | None) -> SqlStore:
+    def _store(self, database: str | None, observer: Observer = SILENT) -> SqlStore:
+        """Open the store that is named, or the one that is set."""
         from service.store.sql import SqlStore
 
-        return SqlStore(_database_url(database or self._settings.database))
+        return SqlStore(_database_url(database or self._settings.database), observer=observer)
 
     def app(
         self,
@@ -436,12 +401,11 @@ class Yocho:
         from service.intake import Intake, IntakeSpec
         from service.readiness import Readiness, ReadinessSpec, StoreGauges
         from service.relay import Exposition
-        from service.store.sql import SqlStore
         from service.web.docs import docs_routes
         from service.web.page import page_routes
 
         instruments, url = instruments or self._instruments(), _database_url(database or self._settings.database)
-        store = SqlStore(url, observer=instruments.observer)
+        store = self._store(database, instruments.observer)
         ready = ReadinessSpec(database_folder(url), self._settings.min_free_bytes, self._settings.stuck_seconds)
         instruments.registry.register(StoreGauges(store))
         outside = Outside(
@@ -485,11 +449,12 @@ class Yocho:
         """Return who lets visitors in; raises SettingsError if all the network could come in."""
         from service.access.rates import RateSpec
         from service.api.access import AccessSpec, Gate
+        from service.listening import is_loopback
         from service.store.issue import admit_setting
 
         if self._settings.admin_token:
             admit_setting(store, self._settings.admin_token, time.time_ns())
-        local = _is_loopback(host)
+        local = is_loopback(host)
         with store.read() as reader:
             if not local and not reader.tokens.any_valid(time.time_ns()):
                 raise SettingsError(
@@ -515,23 +480,6 @@ class Yocho:
             yield
         finally:
             dispatcher.stop()
-
-    def _server_config(self, app: FastAPI) -> uvicorn.Config:
-        """Return how the server runs; raises SettingsError for a certificate that can't be used."""
-        import ssl
-
-        import uvicorn
-
-        certificate, key = self._settings.tls_certificate or None, self._settings.tls_key or None
-        if certificate is not None:
-            try:
-                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
-            except OSError as error:  # ssl.SSLError is one
-                why = error.strerror or str(error)
-                raise SettingsError(
-                    f"YOCHO_TLS_CERTIFICATE: {why}; name PEM files of a chain and its key"
-                ) from None
-        return uvicorn.Config(app, log_config=None, access_log=False, ssl_certfile=certificate, ssl_keyfile=key)
 
     def _instruments(self) -> Instruments:
         from service.instruments import Instruments
@@ -617,54 +565,9 @@ def _sensor_names(sensors: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _listen_datagrams(url: str, spec: ReceiveSpec) -> socket.socket:
-    """Return the socket that a URL such as ``udp://0.0.0.0:2055`` asks for."""
-    from service.capture.datagrams import open_datagrams
-
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if host is None or port is None or parts.scheme != "udp" or parts.path not in ("", "/"):
-        raise SettingsError(f"--listen {url}: not of the form udp://ADDRESS:PORT, such as udp://0.0.0.0:2055")
-    try:
-        return open_datagrams(host, port, spec)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise SettingsError(f"can't listen on {url}: {why}; choose another with --listen") from None
-
-
 def _database_url(name: str) -> str:
     """Return the URL of a database that is given as one, or as a file."""
     return name if "://" in name else f"sqlite:///{name}"
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether nobody else can reach an address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        # The system's own words: asyncio and socket add the address to theirs.
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise SettingsError(
-            f"can't listen on {host} port {port}: {why}; choose another with --port (0: any free one)"
-        ) from None
-    return listener
-
-
-def _url(listener: socket.socket, *, tls: bool = False) -> str:
-    host, port = listener.getsockname()[:2]
-    scheme = "https" if tls else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def main() -> None:

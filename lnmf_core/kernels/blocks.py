@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-BUILT_ON = "ea5f03b14d83c086"
+BUILT_ON = "32c8e305abdfb344"
 
 
 @compiled

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "f7eb532f11f72955"
+BUILT_ON = "5930442b08f9b9c7"
 
 COUNT, USED = range(2)
 """Where `exchange` finds the number of rows and that of entries in use, in an array of its own."""

@@ -30,7 +30,7 @@ from lnmf_core.kernels.vectors import (
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "ea5f03b14d83c086"
+BUILT_ON = "32c8e305abdfb344"
 
 PAIR = 2 * WIDTH
 """Numbers that are added up at once; what is left over of a row is 0, 4, 8 or 12."""

@@ -14,7 +14,7 @@ from lnmf_core.kernels.vectors import WIDTH
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "ea5f03b14d83c086"
+BUILT_ON = "32c8e305abdfb344"
 
 
 @compiled

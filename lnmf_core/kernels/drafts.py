@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Indices = NDArray[np.int32]
 
-BUILT_ON = "72e59d6bef31e1e2"
+BUILT_ON = "3c443a94d199348e"
 
 
 @compiled

@@ -13,7 +13,7 @@ from lnmf_core.kernels.directions import random_directions
 if TYPE_CHECKING:
     from lnmf_core.factors import Array
 
-BUILT_ON = "9258d0fbf0ec6063"
+BUILT_ON = "bf26e9d6885d4e3e"
 
 DIRECT = 32
 """Rows of a Gram matrix up to which all eigenvectors are cheaper than a search for some of them."""

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-BUILT_ON = "a7c27d97a13ad288"
+BUILT_ON = "0a5e36b6c97038f0"
 
 GOING_ON, EXACT, TOLERANCE, BUDGET, NON_FINITE = range(5)
 """How the loop ended; as in `lnmf_core.kernels.loop`."""

@@ -109,17 +109,6 @@ def add_gram(block: Array, line: int, k: int, sums: Array) -> None:
 
 
 @compiled
-def finish_gram(sums: Array, gram: Array) -> None:
-    """Set `gram` from the partial sums, and those to zero."""
-    k = len(gram)
-    nothing = spread(gram.dtype.type(0))
-    for i in range(k):
-        for j in range(i + 1):
-            gram[i, j] = gram[j, i] = total(load(sums, i * k + j, 0))
-            store(sums, i * k + j, 0, nothing)
-
-
-@compiled
 def block_inner(block: Array, line: int, target: Array, k: int) -> float:
     """Return ⟨k lines of block, k lines of target⟩ in float64."""
     a = b = c = d = spread(0.0)
