@@ -43,7 +43,7 @@ class ConversationSpec:
     """
 
     slots: int = 1 << 18
-    """Places in each of two generations, 32 bytes each; a generation holds half as many conversations."""
+    """Places in each of two generations, 16 bytes each; a generation holds half as many conversations."""
     idle: int = 300 * SECOND
     """A conversation is forgotten after one to two times this time without packets, ns."""
     answer: int = 3 * SECOND
@@ -63,8 +63,8 @@ class Conversations:
 
     def __init__(self, spec: ConversationSpec = ConversationSpec()) -> None:
         self._spec = spec
-        self._young = np.zeros((spec.slots, 4), dtype=np.int64)
-        self._old = np.zeros((spec.slots, 4), dtype=np.int64)
+        self._young = np.zeros((spec.slots, 2), dtype=np.int64)
+        self._old = np.zeros((spec.slots, 2), dtype=np.int64)
         self._used = 0
         self._pending = np.zeros((spec.pending, 6), dtype=np.int64)
         self._cursor = np.zeros(3, dtype=np.int64)

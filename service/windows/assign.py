@@ -11,6 +11,7 @@ import numpy as np
 from service.capture.batch import AttemptBatch, Outcome, take
 from service.windows.budget import Budget
 from service.windows.close import WindowName, close_window
+from service.windows.kernels import clock as kernels
 from service.windows.pairs import Look, PairTable
 from service.windows.scales import Part, Scale, ScaledWindows, usual_scales
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from service.windows.counts import WindowCounts
 
 SECOND = 1_000_000_000
+_RUNS = 64
+"""Windows in a batch up to which they are taken apart without copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +96,34 @@ class Windows:
         if not len(attempts):
             return
         lateness = self._spec.log_lateness if from_log else self._spec.lateness
+        for window, part in self._runs(attempts) or self._sorted(attempts):
+            yield from self._close(window * self._spec.length - lateness)
+            self._count(window, part)
+            yield from self._relieve()
+        self.latest = max(self.latest, int(attempts.time.max()))
+        yield from self._close(self.latest - lateness)
+
+    def _runs(self, attempts: AttemptBatch) -> list[tuple[int, AttemptBatch]]:
+        """Return the attempts of each window, if they come window by window and none is late; nothing if not."""
+        window, begin = np.empty((2, _RUNS), np.int64)
+        count = kernels.runs(attempts.time, self._spec.length, window, begin)
+        if count < 0 or window[0] < self._closed_before:
+            return []
+        ends = [*begin[1:count].tolist(), len(attempts)]
+        return [
+            (index, take(attempts, slice(first, end)))
+            for index, first, end in zip(window[:count].tolist(), begin.tolist(), ends, strict=False)
+        ]
+
+    def _sorted(self, attempts: AttemptBatch) -> Iterator[tuple[int, AttemptBatch]]:
+        """Yield the attempts of each window, those that are late in the oldest one that is open."""
         index = attempts.time // self._spec.length
         late = index < self._closed_before
         if late.any():
             self.late += int((late & (attempts.outcome == Outcome.ATTEMPT)).sum())
             index = np.where(late, min(self._open, default=self._closed_before), index)
-        alone = index[0] == index[-1] and bool((index == index[0]).all())
-        for window in index[:1].tolist() if alone else np.unique(index).tolist():
-            yield from self._close(window * self._spec.length - lateness)
-            self._count(window, attempts if alone else take(attempts, np.flatnonzero(index == window)))
-            yield from self._relieve()
-        self.latest = max(self.latest, int(attempts.time.max()))
-        yield from self._close(self.latest - lateness)
+        for window in np.unique(index).tolist():
+            yield window, take(attempts, np.flatnonzero(index == window))
 
     def advance(self, now: int) -> Iterator[WindowCounts]:
         """Let event time go on to `now`, ns since the epoch, without attempts; yield the windows that are over."""

@@ -52,6 +52,7 @@ From 10 unanswered pairs on a source may be named (`service.alerts.threshold`), 
 far above every threshold."""
 
 
+_SMALLEST_SAMPLE = min(most for _, most in _LADDER if most is not None)
 _SERIOUS = 3
 """Of sources with so much evidence as many stay as there is room for, chosen by hash."""
 
@@ -69,8 +70,8 @@ class Budget:
 
     @property
     def bytes(self) -> int:
-        """Memory of a window's table when it is full: 32 bytes a pair, and 4 for each of at most four places."""
-        return (32 + 4 * 4) * self.pairs
+        """Memory of a window's table when it is full: 32 bytes a pair, and 8 for each of at most four places."""
+        return (32 + 4 * 8) * self.pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,13 +99,13 @@ def relieve(pairs: Pairs, budget: Budget) -> Relief:
     evidence = np.bincount(owner[~(pairs.answered | pairs.expired)], minlength=len(sources))
     goal = budget.pairs // 2
     halvings, kept, left = before, np.ones(len(owner), np.bool_), sizes
+    samples: _Samples | None = None
     for spare, most in _LADDER:
         stays = evidence > spare
         if most is not None and left[stays].sum() > goal:
-            zeros = sample_ranks(pairs)
-            halvings = np.maximum(before, _halvings(owner, sizes, zeros, most))
-            kept = zeros >= halvings[owner]
-            left = np.bincount(owner[kept], minlength=len(sources))
+            samples = samples or _Samples(owner, sizes, sample_ranks(pairs))
+            halvings = np.maximum(before, samples.halvings(most))
+            kept, left = samples.kept(halvings)
         if left[stays].sum() <= goal:
             break
     else:
@@ -128,19 +129,31 @@ def sample_ranks(pairs: Pairs) -> Ints:
     return zeros
 
 
-def _halvings(owner: NDArray[np.intp], sizes: NDArray[np.intp], zeros: Ints, most: int) -> Ints:
-    """Return how often the sample of each source has to be halved for at most `most` pairs to be left."""
-    heavy = np.flatnonzero(sizes > most)
-    place = np.full(len(sizes), -1, np.int64)
-    place[heavy] = np.arange(len(heavy))
-    mine = place[owner] >= 0
-    levels = MOST_HALVINGS + 1
-    at = place[owner[mine]] * levels + np.minimum(zeros[mine], MOST_HALVINGS)
-    counts = np.bincount(at, minlength=len(heavy) * levels).reshape(-1, levels)
-    left = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
-    found = np.zeros(len(sizes), np.int64)
-    found[heavy] = np.where((left <= most).any(axis=1), (left <= most).argmax(axis=1), MOST_HALVINGS)
-    return found
+class _Samples:
+    """How many pairs of each source would be left, however often its sample is halved."""
+
+    def __init__(self, owner: Ints, sizes: NDArray[np.intp], zeros: Ints) -> None:
+        self._owner, self._sizes, self._zeros = owner, sizes, zeros
+        self._heavy = np.flatnonzero(sizes > _SMALLEST_SAMPLE)
+        place = np.full(len(sizes), -1, np.int64)
+        place[self._heavy] = np.arange(len(self._heavy))
+        counts = np.zeros((len(self._heavy), MOST_HALVINGS + 1), np.int64)
+        kernels.count_zeros(owner, zeros, place, counts)
+        self._left = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+
+    def halvings(self, most: int) -> Ints:
+        """Return how often the sample of each source has to be halved for at most `most` pairs to be left."""
+        found = np.zeros(len(self._sizes), np.int64)
+        few = self._left <= most
+        found[self._heavy] = np.where(few.any(axis=1), few.argmax(axis=1), MOST_HALVINGS)
+        return found
+
+    def kept(self, halvings: Ints) -> tuple[NDArray[np.bool_], Ints]:
+        """Return which pairs are left after so many halvings, and how many of each source."""
+        kept = np.empty(len(self._owner), np.bool_)
+        left = np.zeros(len(self._sizes), np.int64)
+        kernels.count_kept(self._owner, self._zeros, halvings, kept, left)
+        return kept, left
 
 
 def scaled_up(

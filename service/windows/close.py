@@ -22,7 +22,7 @@ from service.windows.counts import (
     WindowCounts,
 )
 from service.windows.kernels import closing as kernels
-from service.windows.kernels.sorting import by_service, by_target, numbered
+from service.windows.kernels.sorting import by_target, grouped, numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,25 +44,22 @@ class WindowName:
 def close_window(
     name: WindowName, pairs: Pairs, hosts: HostTable, shed: Shed, seen_until: int | None = None
 ) -> WindowCounts:
-    """Aggregate the pairs of a window into counts; the cost is that of two sorts of the pairs.
+    """Aggregate the pairs of a window into counts; the cost is that of a sort of the pairs.
 
     Of sources of whose pairs only a sample is kept, the counts are estimates: what a pair in 2ʰ shows, times 2ʰ.
     A window that shed something knows of no dark targets: answers may have been among what it dropped. Neither does
     a look at what was `seen_until` a time.
     """
     sources, source = numbered(pairs.source)
-    bits = len(sources).bit_length()
-    order = by_target(source, pairs.target, pairs.service, bits)
-    answered = kernels.over_tcp(order, source, pairs.target, pairs.service, pairs.answered)
+    answered = kernels.over_tcp(source, pairs.target, pairs.service, pairs.answered)
     dark = np.zeros(len(source), np.bool_)
     if seen_until is None and shed == Shed():
         kernels.mark_dark(sources, source, pairs.target, pairs.service, answered, DARK_SOURCES, DARK_SERVICES, dark)
-    totals, samples = _by_target(len(sources), order, source, pairs, answered, hosts)
-    order = by_service(source, pairs.service, bits)
-    rows = _by_service(order, source, pairs, answered, dark, totals.most_targets)
+    totals, samples = _by_target(len(sources), source, pairs, answered, hosts)
+    rows = _by_service(source, pairs, answered, dark, totals.most_targets)
     halvings = np.zeros(len(sources), np.int8)
-    halvings[source] = pairs.halvings
-    if halvings.any():
+    if pairs.halvings.any():
+        halvings[source] = pairs.halvings
         rows, totals = scaled_up(rows, totals, halvings)
     return WindowCounts(
         sensor=name.sensor,
@@ -86,18 +83,12 @@ def _tool_counts(n: int, source: Ints, pairs: Pairs) -> ToolCounts:
 
 
 def _by_service(
-    order: Ints,
-    source: Ints,
-    pairs: Pairs,
-    answered: NDArray[np.bool_],
-    dark: NDArray[np.bool_],
-    most_targets: Ints,
+    source: Ints, pairs: Pairs, answered: NDArray[np.bool_], dark: NDArray[np.bool_], most_targets: Ints
 ) -> ServiceCounts:
     """Aggregate by (source, service), and fill in `SourceTotals.most_targets`."""
-    sources, services, sums = kernels.sum_services(
-        order,
-        source,
-        pairs.service,
+    sources, services, group = grouped(source, pairs.service, len(most_targets).bit_length())
+    sums = kernels.sum_services(
+        group,
         pairs.tries,
         answered,
         pairs.expired,
@@ -105,8 +96,9 @@ def _by_service(
         pairs.first,
         pairs.last,
         PROBE_TRIES,
-        most_targets,
+        len(sources),
     )
+    kernels.widest(sources, services, sums[kernels.TARGETS], most_targets)
     return ServiceCounts(
         source=sources,
         service=services,
@@ -122,22 +114,15 @@ def _by_service(
 
 
 def _by_target(
-    n: int, order: Ints, source: Ints, pairs: Pairs, answered: NDArray[np.bool_], hosts: HostTable
+    n: int, source: Ints, pairs: Pairs, answered: NDArray[np.bool_], hosts: HostTable
 ) -> tuple[SourceTotals, TargetSamples]:
     """Aggregate by (source and means, target); `SourceTotals.most_targets` is left at 0."""
     targets = np.zeros(len(Means) * n, np.int64)
     most_services, most_unanswered, most_targets = np.zeros((3, n), np.int64)
-    distinct = kernels.sum_targets(
-        order,
-        source,
-        pairs.target,
-        pairs.service,
-        answered,
-        pairs.expired,
-        targets,
-        most_services,
-        most_unanswered,
-    )
+    note = np.empty(len(source), np.uint8)
+    kernels.notes(pairs.service, answered, pairs.expired, note)
+    words = by_target(source, pairs.target, pairs.service, note)
+    distinct = kernels.sum_targets(words, targets, most_services, most_unanswered)
     totals = SourceTotals(targets[:: len(Means)], most_services, most_unanswered, most_targets)
     start = np.zeros(len(targets) + 1, np.int64)
     np.cumsum(np.minimum(targets, SAMPLE_SIZE), out=start[1:])

@@ -72,7 +72,7 @@ class PairTable:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._places = np.zeros(_SMALLEST, dtype=np.int32)
+        self._places = np.zeros(_SMALLEST, dtype=np.int64)
         self._rows = np.empty((_rows(_SMALLEST, budget), 4), dtype=np.int64)
         self._used = 0
         self._heavy = np.zeros((1, 2), dtype=np.int64)
@@ -152,7 +152,7 @@ class PairTable:
     def pack(self) -> None:
         """Take no more memory than the pairs need, until more are added."""
         if not self._packed:
-            self._rows, self._places = self._ordered(), np.empty(0, np.int32)
+            self._rows, self._places = self._ordered(), np.empty(0, np.int64)
             self._packed = True
 
     def _unpack(self) -> None:
@@ -196,9 +196,14 @@ class PairTable:
         )
         return replace(pairs, halvings=self._halvings_of(pairs.source)) if len(self._sampled) else pairs
 
-    def _in_places(self) -> NDArray[np.int32]:
+    def _in_places(self) -> NDArray[np.int64]:
         """Return the places: what is added to other tables goes in their order."""
-        return np.arange(1, self._used + 1, dtype=np.int32) if self._packed else self._places
+        return self._listed() if self._packed else self._places
+
+    def _listed(self) -> NDArray[np.int64]:
+        places = np.empty(self._used, np.int64)
+        kernels.listed(self._rows, places)
+        return places
 
     def _ordered(self) -> NDArray[np.int64]:
         """Return a copy of the rows in the order of their places."""
@@ -222,8 +227,8 @@ class PairTable:
         """Have a table that is at most half full with so many pairs, or with all that the budget allows."""
         count = min(1 << (2 * pairs).bit_length(), _places(self._budget))
         if count > len(self._places):
-            larger = np.zeros(count, dtype=np.int32)
-            kernels.move(self._places, self._rows, larger)
+            larger = np.zeros(count, dtype=np.int64)
+            kernels.move(self._places, larger)
             self._places = larger
             self._rows = self._with_room(self._rows[: self._used])
 
@@ -264,9 +269,9 @@ class PairTable:
         kernels.remember(self._sampled, self._halvings, self._heavy)
 
     def _rebuild(self, rows: NDArray[np.int64], places: int) -> None:
-        self._places = np.zeros(places, dtype=np.int32)
+        self._places = np.zeros(places, dtype=np.int64)
         self._rows, self._used = self._with_room(rows), len(rows)
-        kernels.fill(self._rows, self._used, self._places)
+        kernels.move(self._listed(), self._places)
 
 
 def _places(budget: Budget) -> int:

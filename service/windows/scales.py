@@ -120,6 +120,8 @@ class ScaledWindows:
         Of overlapping ones those whose last step brought something, and those that follow one another.
         """
         step, length = self._scale.step, self._scale.length
+        if all(begin + step > before for begin in self._panes):
+            return
         ends = {begin + step for begin in self._panes} | {(begin // length + 1) * length for begin in self._panes}
         for end in sorted(ends):
             if self._closed_before < end <= before:

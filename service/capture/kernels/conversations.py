@@ -1,8 +1,8 @@
 """Which end began the conversation: packets become attempts and their outcomes.
 
-A conversation is found by a 64-bit fingerprint of its protocol and both ends. A table is an array of shape
-(slots, 4): fingerprint (0: free), time of the latest attempt, number of packets while pending, state bits.
-Two generations are kept: what is not found in the young one is looked up in the old one and moved.
+A conversation is found by a fingerprint of its protocol and both ends, of 50 bits. A table is an array of shape
+(slots, 2), four slots in a line of the cache: fingerprint (0: free) above the state's bits; time of the latest
+attempt. Two generations are kept: what is not found in the young one is looked up in the old one and moved.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
 
-_KEY, _BEGAN, _PACKETS, _STATE = 0, 1, 2, 3
+_KEY, _BEGAN = 0, 1
 
 # State bits.
 _LOW_BEGAN = 1  # the end with the smaller (host, port) began
@@ -22,7 +22,12 @@ _REFUSED = 4
 _PENDING = 8  # a bare ACK: an attempt only if nothing follows
 _SILENT = 16  # begun before the capture did, or only its answers are seen: no attempt
 _PROBE = 32  # begun by a TCP packet that begins nothing honest: FIN, NULL, Xmas
-_TOOLS = 8  # from this bit on: the tools' marks of a pending one
+_PACKET = 64  # two bits: packets while pending
+_PACKETS = 3 * _PACKET
+_TOOLS = 8  # from this bit on, six bits: the tools' marks of a pending one
+_STATE_BITS = 14
+_STATE = (1 << _STATE_BITS) - 1
+_FINGERPRINT = ~_STATE
 
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 _PAYLOAD, _GROUP, _MARKS = 1 << 8, 1 << 9, 10  # service.capture.kernels.headers
@@ -46,10 +51,16 @@ _DHCP, _DHCP_CLIENT, _DHCP6, _DHCP6_CLIENT = 67, 68, 547, 546
 def _find(table: NDArray[np.int64], key: int) -> int:
     """Return the slot of a conversation, or of the free place where it belongs."""
     mask = len(table) - 1
-    at = key & mask
-    while table[at, _KEY] != 0 and table[at, _KEY] != key:
+    at = key >> _STATE_BITS & mask
+    while table[at, _KEY] != 0 and table[at, _KEY] & _FINGERPRINT != key:
         at = (at + 1) & mask
     return at
+
+
+@compiled
+def _fingerprint(mixed: np.uint64) -> int:
+    key = np.int64(mixed) & _FINGERPRINT
+    return key if key != 0 else np.int64(1 << _STATE_BITS)
 
 
 @compiled
@@ -74,11 +85,9 @@ def _look_ahead(
         here = np.int64(source[i]) << 16 | source_port[i]
         there = np.int64(target[i]) << 16 | target_port[i]
         mixed = mix64(np.int64(mix64(min(here, there))) + max(here, there))
-        key = np.int64(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)))
-        if key == 0:
-            key = np.int64(1)
+        key = _fingerprint(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)) << np.uint64(_STATE_BITS))
         keys[i - first] = key
-        touched ^= young[key & mask, _KEY]
+        touched ^= young[key >> _STATE_BITS & mask, _KEY]
     keys[-1] = touched  # nobody asks for it; without it, nothing would be read
     return last
 
@@ -86,7 +95,7 @@ def _look_ahead(
 @compiled
 def _asker(end: int) -> int:
     """Return the key that stands for a host's port which has asked a group."""
-    return np.int64(mix64(np.int64(mix64(end)) - 1) | np.uint64(1))
+    return _fingerprint(mix64(np.int64(mix64(end)) - 1))
 
 
 @compiled
@@ -103,9 +112,9 @@ def _begins(key: int, young: NDArray[np.int64], old: NDArray[np.int64]) -> bool:
     if young[at, _KEY] == 0:
         table = old
         at = _find(old, key)
-    if table[at, _KEY] == 0 or not table[at, _STATE] & _PENDING:
+    if not table[at, _KEY] & _PENDING:
         return False
-    table[at, _STATE] = (table[at, _STATE] & ~_PENDING) | _PROBE
+    table[at, _KEY] = (table[at, _KEY] & ~_PENDING) | _PROBE
     return True
 
 
@@ -188,7 +197,8 @@ def follow(
             begin, end = i, _look_ahead(i, source, target, source_port, target_port, protocol, young, keys)
         if used * 2 > len(young) or time[i] > rotate_after:
             return i, used, rows, ROTATE
-        if cursor[WAITING] > 0:
+        # Asked here first: the call takes longer than most of its answers.
+        if cursor[WAITING] > 0 and (pending[cursor[HEAD], 1] < time[i] - answer or cursor[WAITING] == len(pending)):
             rows = settle(
                 time[i] - answer,
                 1,
@@ -213,9 +223,8 @@ def follow(
                 key = _asker(here)
                 at = _find(young, key)
                 if young[at, _KEY] == 0:
-                    young[at, _KEY] = key
                     used += 1
-                young[at, _STATE] = _SILENT
+                young[at, _KEY] = key | _SILENT
                 cursor[ASKED] = 1
             i += 1
             continue
@@ -229,10 +238,11 @@ def follow(
         if not known and not syn:
             before = _find(old, key)
             if old[before, _KEY] != 0:
-                young[at] = old[before]
+                young[at, _KEY] = old[before, _KEY]
+                young[at, _BEGAN] = old[before, _BEGAN]
                 used += 1
                 known = True
-        state = young[at, _STATE] if known else np.int64(0)
+        state = young[at, _KEY] & _STATE
         from_beginner = known and ((state & _LOW_BEGAN) != 0) == low_sends
         service = np.int64(protocol[i]) << 16 | target_port[i]
         attempt = False  # this packet's source tries to begin the conversation
@@ -264,11 +274,10 @@ def follow(
                     state = begin_state | _SILENT
                 else:
                     state = begin_state | _PENDING
-                    young[at, _PACKETS] = 0
             elif from_beginner:
                 if state & _PENDING:
-                    young[at, _PACKETS] += 1
-                    if flag & _PAYLOAD or young[at, _PACKETS] >= _PENDING_PACKETS:
+                    state += _PACKET
+                    if flag & _PAYLOAD or state & _PACKETS == _PENDING_PACKETS * _PACKET:
                         state = (state & ~_PENDING) | _SILENT
                 elif state & _PROBE and not flag & _ACK:
                     attempt = True  # a FIN, NULL or Xmas probe again, with an outcome of its own
@@ -316,7 +325,6 @@ def follow(
             result = _REFUSED_ROW if kind == _UNREACHABLE else _EXPIRED_ROW
 
         if not known:
-            young[at, _KEY] = key
             used += 1
         if attempt:
             young[at, _BEGAN] = time[i]
@@ -363,6 +371,6 @@ def follow(
                 out_outcome[rows] = result
                 out_tools[rows] = 0
                 rows += 1
-        young[at, _STATE] = state
+        young[at, _KEY] = key | state
         i += 1
     return i, used, rows, DONE

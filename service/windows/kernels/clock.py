@@ -1,4 +1,4 @@
-"""A steady clock of packets, see `service.windows.clock`."""
+"""A steady clock of packets, see `service.windows.clock`, and where one window ends and the next begins."""
 
 from __future__ import annotations
 
@@ -43,3 +43,23 @@ def steady(
                         break
         out[i] = previous
     return latest, mended
+
+
+@compiled
+def runs(time: NDArray[np.int64], length: int, window: NDArray[np.int64], begin: NDArray[np.int64]) -> int:
+    """Write which windows of `length` ns follow one another, and where each begins; return how many there are.
+
+    Or -1 if times go back into a window before, or there are more windows than room.
+    """
+    count = 0
+    low = high = np.int64(0)
+    for i in range(len(time)):
+        if low <= time[i] < high:
+            continue
+        index = time[i] // length
+        if count == len(window) or (count and index < window[count - 1]):
+            return -1
+        window[count], begin[count] = index, i
+        count += 1
+        low, high = index * length, (index + 1) * length
+    return count

@@ -1,6 +1,6 @@
 """The compiled loops at a window's end: p pairs become counts by source and service, and by source and target.
 
-`order` holds places of pairs in the lower half of each word, see `service.windows.kernels.sorting`.
+Pairs are taken as they come where that does; those that have to be sorted are words that hold all that is asked.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
-from service.windows.kernels.sorting import PLACE, by_service, numbered, sort
+from service.windows.kernels.sorting import MEANS_SHIFT, NOTE, NUMBER_SHIFT, PLACE, sort
 
-BUILT_ON = "84e5137b71b1c86e"
+BUILT_ON = "bc97f0b327c7a5ff"
 
 ATTEMPTS, TARGETS, ANSWERED, PROBED, DARK, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
 """Rows of the sums of `sum_services`."""
@@ -20,6 +20,7 @@ ATTEMPTS, TARGETS, ANSWERED, PROBED, DARK, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
 TRACEROUTE_FIRST, TRACEROUTE_LAST = 1 << 16 | 33434, 1 << 16 | 33534
 """Traceroute's classic port range, of UDP: 33434 and the 100 after it, together one service."""
 
+_SILENT, _TRACED = 1, 2  # notes of pairs
 _MEANS = 3  # service.capture.services.Means
 _PORTS = 0
 _SHOWN = 32  # service.capture.tools.Marks
@@ -31,76 +32,79 @@ _INTERNED = 0xF0000000  # service.capture.hosts
 
 @compiled
 def over_tcp(
-    order: NDArray[np.int64],
     number: NDArray[np.int64],
     target: NDArray[np.uint32],
     service: NDArray[np.int32],
     answered: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Return which pairs are answered, QUIC also where the target took part over TCP; `order` is by target.
+    """Return which pairs are answered, QUIC also where the target took part over TCP.
 
     Browsers try HTTP/3 first; where UDP is filtered, they go on over TCP with the same server (RFC 9114, 3.1).
     """
+    count = 0
     tried = False
     for i in range(len(service)):
         tried |= service[i] == _QUIC and not answered[i]
+        count += service[i] == _QUIC or (service[i] == _HTTPS and answered[i])
     if not tried:
         return answered
+    words = np.empty(count, np.int64)
+    count = 0
+    for i in range(len(service)):
+        if service[i] == _QUIC or (service[i] == _HTTPS and answered[i]):
+            words[count] = np.int64(target[i]) << 32 | i
+            count += 1
+    words, spare = sort(words, np.empty(count, np.int64), 32, 32)
+    for i in range(count):
+        place = words[i] & PLACE
+        words[i] = number[place] << 32 | place
+    words = sort(words, spare, 32, 31)[0]
     out = answered.copy()
-    quic = np.int64(-1)  # the pair of QUIC and that of HTTPS, if answered, that were met last
-    https = np.int64(-1)
-    for i in range(len(order)):
-        at = order[i] & PLACE
-        if service[at] == _QUIC:
-            quic = at
-        elif service[at] == _HTTPS and answered[at]:
-            https = at
-        else:
-            continue
-        if quic >= 0 and https >= 0 and number[quic] == number[https] and target[quic] == target[https]:
-            out[quic] = True
+    for i in range(1, count):
+        one, other = words[i - 1] & PLACE, words[i] & PLACE
+        if number[one] == number[other] and target[one] == target[other]:  # a pair of each, then
+            out[one] = out[other] = True
     return out
 
 
 @compiled
+def notes(
+    service: NDArray[np.int32], answered: NDArray[np.bool_], expired: NDArray[np.bool_], note: NDArray[np.uint8]
+) -> None:
+    """Write of each pair whether it was in vain, and whether that was one of traceroute's."""
+    for i in range(len(service)):
+        if answered[i] or expired[i]:
+            note[i] = 0
+        else:
+            note[i] = _TRACED if TRACEROUTE_FIRST <= service[i] <= TRACEROUTE_LAST else _SILENT
+
+
+@compiled
 def sum_targets(
-    order: NDArray[np.int64],
-    number: NDArray[np.int64],
-    target: NDArray[np.uint32],
-    service: NDArray[np.int32],
-    answered: NDArray[np.bool_],
-    expired: NDArray[np.bool_],
+    words: NDArray[np.int64],
     targets: NDArray[np.int64],
     most_services: NDArray[np.int64],
     most_unanswered: NDArray[np.int64],
 ) -> NDArray[np.uint32]:
-    """Count what sources do by target; `order` is by target, and the last three arrays are zeros.
+    """Count what sources do by target; words are as `by_target` has sorted them, the other arrays are zeros.
 
     `targets`, of each source and means, the others of each source. Traceroute's ports are one service. Returns the
     targets of all sources and means.
     """
-    distinct = np.empty(len(order), np.uint32)
+    distinct = np.empty(len(words), np.uint32)
     count = 0
     i = 0
-    while i < len(order):
-        at = order[i] & PLACE
-        source, host, means = number[at], target[at], service[at] >> 17
+    while i < len(words):
+        key = words[i] >> 2
+        source, means = words[i] >> NUMBER_SHIFT, words[i] >> MEANS_SHIFT & 3
         services = unanswered = 0
         traced = False
-        while True:
+        while i < len(words) and words[i] >> 2 == key:
             services += 1
-            if not answered[at] and not expired[at]:
-                if TRACEROUTE_FIRST <= service[at] <= TRACEROUTE_LAST:
-                    traced = True
-                else:
-                    unanswered += 1
+            unanswered += words[i] & NOTE == _SILENT
+            traced |= words[i] & NOTE == _TRACED
             i += 1
-            if i == len(order):
-                break
-            at = order[i] & PLACE
-            if number[at] != source or target[at] != host or service[at] >> 17 != means:
-                break
-        distinct[count] = host
+        distinct[count] = key & PLACE
         count += 1
         targets[_MEANS * source + means] += 1
         if means == _PORTS:
@@ -111,9 +115,7 @@ def sum_targets(
 
 @compiled
 def sum_services(
-    order: NDArray[np.int64],
-    number: NDArray[np.int64],
-    service: NDArray[np.int32],
+    group: NDArray[np.int32],
     tries: NDArray[np.int64],
     answered: NDArray[np.bool_],
     expired: NDArray[np.bool_],
@@ -121,35 +123,39 @@ def sum_services(
     first: NDArray[np.int64],
     last: NDArray[np.int64],
     few: int,
-    most_targets: NDArray[np.int64],
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """Add up pairs by source and service; `order` is by service, and `most_targets` is zeros.
+    rows: int,
+) -> NDArray[np.int64]:
+    """Add up pairs by the group of each, of so many: source and service. Pairs of at most `few` tries are probed.
 
-    Pairs of at most `few` tries are probed. Returns the source and the service of r rows, and sums, shape (7, r).
+    Returns sums, shape (7, rows).
     """
-    count = 0
-    for i in range(len(order)):
-        at, before = order[i] & PLACE, order[i - 1] & PLACE
-        count += i == 0 or number[at] != number[before] or service[at] != service[before]
-    sources, services = np.empty(count, np.int32), np.empty(count, np.int32)
-    sums = np.zeros((7, count), np.int64)
-    row = -1
-    for i in range(len(order)):
-        at = order[i] & PLACE
-        if row < 0 or number[at] != sources[row] or service[at] != services[row]:
-            row += 1
-            sources[row], services[row] = number[at], service[at]
-            sums[FIRST, row], sums[LAST, row] = first[at], last[at]
-        sums[ATTEMPTS, row] += tries[at]
-        sums[TARGETS, row] += 1
-        sums[ANSWERED, row] += answered[at]
-        sums[PROBED, row] += not answered[at] and not expired[at] and tries[at] <= few
-        sums[DARK, row] += dark[at]
-        sums[FIRST, row] = min(sums[FIRST, row], first[at])
-        sums[LAST, row] = max(sums[LAST, row], last[at])
-        if service[at] >> 17 == _PORTS:
-            most_targets[sources[row]] = max(most_targets[sources[row]], sums[TARGETS, row])
-    return sources, services, sums
+    added = np.zeros((rows, 8), np.int64)  # a row is a line of the cache
+    for i in range(len(group)):
+        row = group[i]
+        if added[row, TARGETS] == 0:
+            added[row, FIRST], added[row, LAST] = first[i], last[i]
+        added[row, ATTEMPTS] += tries[i]
+        added[row, TARGETS] += 1
+        added[row, ANSWERED] += answered[i]
+        added[row, PROBED] += not answered[i] and not expired[i] and tries[i] <= few
+        added[row, DARK] += dark[i]
+        added[row, FIRST] = min(added[row, FIRST], first[i])
+        added[row, LAST] = max(added[row, LAST], last[i])
+    sums = np.empty((7, rows), np.int64)
+    for row in range(rows):
+        for column in range(7):
+            sums[column, row] = added[row, column]
+    return sums
+
+
+@compiled
+def widest(
+    source: NDArray[np.int32], service: NDArray[np.int32], targets: NDArray[np.int64], most: NDArray[np.int64]
+) -> None:
+    """Write the most targets of one service of TCP or UDP, of each source; `most` is zeros."""
+    for row in range(len(source)):
+        if service[row] >> 17 == _PORTS:
+            most[source[row]] = max(most[source[row]], targets[row])
 
 
 @compiled
@@ -186,6 +192,8 @@ def mark_dark(
     Those that few pairs go to are left out by a hash, without sorting.
     """
     n = len(target)
+    if len(sources) < least_sources:
+        return
     least = max(least_sources, least_services)
     bits = 10
     while bits < 16 and n >> bits:
@@ -199,7 +207,7 @@ def mark_dark(
         if tried[mix64(target[i]) >> np.uint64(64 - bits)] >= least:
             words[count] = np.int64(target[i]) << 32 | i
             count += 1
-    words = sort(words[:count], np.empty(count, np.int64), 32)[0]
+    words = sort(words[:count], np.empty(count, np.int64), 32, 32)[0]
     end = 0
     while end < count:
         begin = end
@@ -269,23 +277,23 @@ def count_hours(
     hours: NDArray[np.int64],
 ) -> None:
     """Add one to each row, given as source << 24 | service, ascending, which occurs in the pairs of a pane."""
-    sources, number = numbered(source)
-    bits = 0
-    while len(sources) >> bits:
-        bits += 1
-    order = by_service(number, service, bits)
-    row = 0
+    seen = np.zeros(len(rows), np.bool_)
     before = np.int64(-1)
-    for word in order:
-        at = word & PLACE
-        key = np.int64(source[at]) << 24 | service[at]
+    for i in range(len(source)):
+        key = np.int64(source[i]) << 24 | service[i]
         if key == before:
             continue
         before = key
-        while row < len(rows) and rows[row] < key:
-            row += 1
-        if row < len(rows) and rows[row] == key:
-            hours[row] += 1
+        low, high = 0, len(rows)
+        while low < high:
+            middle = (low + high) >> 1
+            if rows[middle] < key:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(rows) and rows[low] == key and not seen[low]:
+            seen[low] = True
+            hours[low] += 1
 
 
 @compiled

@@ -1,6 +1,6 @@
 """Sorting by whole numbers, without comparing them: a radix sort, least digit first.
 
-What is sorted is words: a key of up to 32 bits, above the place from which it came, 32 bits. So words are moved,
+What is sorted is words: a key, above what goes with it, such as the place from which it came. So words are moved,
 and nothing is looked up. Digits that all words share cost no pass.
 """
 
@@ -9,19 +9,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
 
 PLACE = 0xFFFFFFFF
 _SHIFT = 32
+
+MEANS_SHIFT, NUMBER_SHIFT = 34, 36
+"""Where the means and the number of a pair stand in the words of `by_target`; the target stands above `NOTE`."""
+NOTE = 3
+
 _FEW = 1 << 10
 """Words up to which digits are short: 256 counters are sooner cleared than 2048."""
 
 
 @compiled
 def sort(
-    words: NDArray[np.int64], spare: NDArray[np.int64], bits: int
+    words: NDArray[np.int64], spare: NDArray[np.int64], low: int, bits: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sort words by the lowest bits of their keys, equal ones in their order.
+    """Sort words by so many bits from the bit `low` on, equal ones in their order.
 
     Returns the sorted words and the array that is left over; both are those that were given.
     """
@@ -31,9 +37,9 @@ def sort(
     differs = np.int64(0)
     for i in range(1, n):
         differs |= words[i] ^ words[0]
-    at = _SHIFT
-    while at < _SHIFT + bits:
-        mask = (1 << min(digit, _SHIFT + bits - at)) - 1
+    at = low
+    while at < low + bits:
+        mask = (1 << min(digit, low + bits - at)) - 1
         if differs >> at & mask:
             counts[: mask + 1] = 0
             for i in range(n):
@@ -53,54 +59,117 @@ def sort(
 
 
 @compiled
-def numbered(values: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Return the distinct values, ascending, and which of them each value is: np.unique, sooner."""
-    n = len(values)
-    words = np.empty(n, np.int64)
-    for i in range(n):
-        words[i] = np.int64(values[i]) << _SHIFT | i
-    words, spare = sort(words, np.empty(n, np.int64), 32)
-    distinct = np.empty(n, np.uint32)
-    number = spare
-    count = 0
-    for i in range(n):
-        value = np.uint32(words[i] >> _SHIFT & PLACE)
-        if i == 0 or value != distinct[count - 1]:
-            distinct[count] = value
-            count += 1
-        number[words[i] & PLACE] = count - 1
-    return distinct[:count].copy(), number
+def _in_order(found: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return distinct values as words, ascending."""
+    words = np.empty(len(found), np.int64)
+    for i in range(len(found)):
+        words[i] = np.int64(found[i]) << _SHIFT | i
+    return sort(words, np.empty(len(found), np.int64), _SHIFT, 32)[0]
 
 
 @compiled
-def by_service(number: NDArray[np.int64], service: NDArray[np.int32], bits: int) -> NDArray[np.int64]:
-    """Return the places of pairs by number, which has so many bits, then by service; as the lower half of words."""
+def numbered(values: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return the distinct values, ascending, and which of them each value is: np.unique, sooner.
+
+    Only the distinct ones are sorted. Many come more than once, and often again at once.
+    """
+    n = len(values)
+    number = np.empty(n, np.int64)
+    found = np.empty(n, np.uint32)
+    slots = np.zeros(max(2, 1 << _bits(2 * n)), np.int32)
+    mask = len(slots) - 1
+    count = 0
+    before = np.int64(-1)
+    for i in range(n):
+        if before < 0 or values[i] != found[before]:
+            at = np.int64(mix64(np.int64(values[i]))) & mask
+            while slots[at] and found[slots[at] - 1] != values[i]:
+                at = (at + 1) & mask
+            if slots[at] == 0:
+                found[count] = values[i]
+                count += 1
+                slots[at] = count
+            before = np.int64(slots[at] - 1)
+        number[i] = before
+    order = _in_order(found[:count])
+    distinct = np.empty(count, np.uint32)
+    rank = np.empty(count, np.int64)
+    for i in range(count):
+        rank[order[i] & PLACE] = i
+        distinct[i] = found[order[i] & PLACE]
+    for i in range(n):
+        number[i] = rank[number[i]]
+    return distinct, number
+
+
+@compiled
+def _bits(n: int) -> int:
+    bits = 0
+    while n >> bits:
+        bits += 1
+    return bits
+
+
+@compiled
+def grouped(
+    number: NDArray[np.int64], service: NDArray[np.int32], bits: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Return the number and the service of each combination of both, ascending, and which of them each pair has.
+
+    Numbers have so many bits.
+    """
     n = len(number)
-    words = np.empty(n, np.int64)
+    group = np.empty(n, np.int32)
+    first = np.empty(n, np.int64)
+    slots = np.zeros(max(2, 1 << _bits(2 * n)), np.int32)
+    mask = len(slots) - 1
+    count = 0
+    before = np.int64(-1)
     for i in range(n):
-        words[i] = np.int64(service[i]) << _SHIFT | i
-    words, spare = sort(words, np.empty(n, np.int64), 24)
-    for i in range(n):
+        if before < 0 or number[i] != number[i - 1] or service[i] != service[i - 1]:
+            at = np.int64(mix64(number[i] << 32 | service[i])) & mask
+            while slots[at]:
+                held = first[slots[at] - 1]
+                if number[held] == number[i] and service[held] == service[i]:
+                    break
+                at = (at + 1) & mask
+            if slots[at] == 0:
+                first[count] = i
+                count += 1
+                slots[at] = count
+            before = np.int64(slots[at] - 1)
+        group[i] = before
+    numbers, services = np.empty(count, np.int32), np.empty(count, np.int32)
+    words = np.empty(count, np.int64)
+    for i in range(count):
+        words[i] = np.int64(service[first[i]]) << _SHIFT | i
+    words, spare = sort(words, np.empty(count, np.int64), _SHIFT, 24)
+    for i in range(count):
         place = words[i] & PLACE
-        words[i] = number[place] << _SHIFT | place
-    return sort(words, spare, bits)[0]
+        words[i] = number[first[place]] << _SHIFT | place
+    words, spare = sort(words, spare, _SHIFT, bits)
+    for i in range(count):
+        place = words[i] & PLACE
+        numbers[i], services[i] = number[first[place]], service[first[place]]
+        spare[place] = i
+    for i in range(n):
+        group[i] = spare[group[i]]
+    return numbers, services, group
 
 
 @compiled
 def by_target(
-    number: NDArray[np.int64], target: NDArray[np.uint32], service: NDArray[np.int32], bits: int
+    number: NDArray[np.int64], target: NDArray[np.uint32], service: NDArray[np.int32], note: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
-    """Return the places of pairs by number, which has so many bits, then by means, then by target; as above."""
+    """Return pairs as words, ascending by number, then by means, then by target.
+
+    A word is these three (see `MEANS_SHIFT` and `NUMBER_SHIFT`; 27 bits of number) and the pair's note, of 2 bits.
+    """
     n = len(number)
     words = np.empty(n, np.int64)
+    most = np.int64(0)
     for i in range(n):
-        words[i] = np.int64(target[i]) << _SHIFT | i
-    words, spare = sort(words, np.empty(n, np.int64), 32)
-    for i in range(n):
-        place = words[i] & PLACE
-        words[i] = np.int64(service[place] >> 17) << _SHIFT | place  # see service.capture.services.means
-    words, spare = sort(words, spare, 3)
-    for i in range(n):
-        place = words[i] & PLACE
-        words[i] = number[place] << _SHIFT | place
-    return sort(words, spare, bits)[0]
+        most = max(most, number[i])
+        means = np.int64(service[i] >> 17)  # see service.capture.services.means
+        words[i] = number[i] << NUMBER_SHIFT | means << MEANS_SHIFT | np.int64(target[i]) << 2 | note[i]
+    return sort(words, np.empty(n, np.int64), 2, NUMBER_SHIFT - 2 + _bits(most))[0]

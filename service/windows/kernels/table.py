@@ -2,7 +2,9 @@
 
 A table is two arrays. `rows`, of shape (room, 4), has one row for each pair, in the order in which they came:
 source and target; service, tries and marks; first attempt; last attempt. `places`, a power of two of them, tells by
-the hash of a pair which row is its own, counted from 1; 0 is free.
+the hash of a pair which row is its own, counted from 1, in the lower half of a word; 0 is free. The upper half are
+the lower 32 bits of the hash: so rows of other pairs are hardly ever read, and a larger table is filled without
+any.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ TRIES_MASK = (1 << 32) - 1
 USED, ANSWERED, EXPIRED, REFUSED = 1, 2, 4, 8
 TOOLS_MASK = 63
 
+ROW = (1 << 32) - 1
+"""The half of a place that tells its row."""
+_TAG = ~ROW
+
 _AHEAD = 32
 
 _ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
@@ -32,20 +38,22 @@ def _hash(ends: int, service: int) -> int:
 
 
 @compiled
-def _find(places: NDArray[np.int32], rows: NDArray[np.int64], at: int, ends: int, service: int) -> int:
-    """Return the place of a pair, or the free one where it belongs; `at` is its hash."""
+def _find(places: NDArray[np.int64], rows: NDArray[np.int64], hashed: int, ends: int, service: int) -> int:
+    """Return the place of a pair, or the free one where it belongs."""
     mask = len(places) - 1
-    at &= mask
+    tag = hashed << 32
+    at = hashed & mask
     while places[at]:
-        row = places[at] - 1
-        if rows[row, ENDS] == ends and rows[row, COUNTS] >> SERVICE_SHIFT == service:
-            return at
+        if places[at] & _TAG == tag:
+            row = (places[at] & ROW) - 1
+            if rows[row, ENDS] == ends and rows[row, COUNTS] >> SERVICE_SHIFT == service:
+                return at
         at = (at + 1) & mask
     return at
 
 
 @compiled
-def _touch(places: NDArray[np.int32], hashes: NDArray[np.int64], count: int) -> None:
+def _touch(places: NDArray[np.int64], hashes: NDArray[np.int64], count: int) -> None:
     """Have the places of some pairs at hand: what is asked for together arrives together.
 
     The last hash is no pair's. It is written since nothing would be read if nobody cared.
@@ -73,6 +81,32 @@ def trailing_zeros(target: NDArray[np.uint32], service: NDArray[np.int32], out: 
     """Write how many trailing zeros the hash of each (target, service) has."""
     for i in range(len(target)):
         out[i] = _zeros(np.int64(target[i]), np.int64(service[i]))
+
+
+@compiled
+def count_zeros(
+    owner: NDArray[np.int64], zeros: NDArray[np.int64], place: NDArray[np.int64], counts: NDArray[np.int64]
+) -> None:
+    """Count the pairs of each owner that has a place (not -1) by trailing zeros; the last column is for more."""
+    most = counts.shape[1] - 1
+    for i in range(len(owner)):
+        at = place[owner[i]]
+        if at >= 0:
+            counts[at, min(zeros[i], most)] += 1
+
+
+@compiled
+def count_kept(
+    owner: NDArray[np.int64],
+    zeros: NDArray[np.int64],
+    halvings: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+    left: NDArray[np.int64],
+) -> None:
+    """Write which pairs a sample that was halved so often has, and count them by owner; `left` is zeros."""
+    for i in range(len(owner)):
+        kept[i] = zeros[i] >= halvings[owner[i]]
+        left[owner[i]] += kept[i]
 
 
 @compiled
@@ -107,7 +141,7 @@ def count(
     service: NDArray[np.int32],
     outcome: NDArray[np.uint8],
     tools: NDArray[np.uint8],
-    places: NDArray[np.int32],
+    places: NDArray[np.int64],
     rows: NDArray[np.int64],
     used: int,
     most: int,
@@ -134,7 +168,7 @@ def count(
             return i, used, sampled, strayed
         ends = np.int64(source[i]) << 32 | np.int64(target[i])
         at = _find(places, rows, hashes[ahead], ends, np.int64(service[i]))
-        row = places[at] - 1
+        row = (places[at] & ROW) - 1
         if outcome[i] == _ATTEMPT:
             if row < 0:
                 if len(heavy) > 1:
@@ -146,7 +180,7 @@ def count(
                     return i, used, sampled, strayed
                 row = used
                 used += 1
-                places[at] = used
+                places[at] = hashes[ahead] << 32 | used
                 rows[row, ENDS] = ends
                 rows[row, COUNTS] = np.int64(service[i]) << SERVICE_SHIFT | TOOLS_MASK << TOOLS_SHIFT | USED
                 rows[row, FIRST] = time[i]
@@ -172,9 +206,9 @@ def count(
 @compiled
 def merge(
     begin: int,
-    other_places: NDArray[np.int32],
+    other_places: NDArray[np.int64],
     other_rows: NDArray[np.int64],
-    places: NDArray[np.int32],
+    places: NDArray[np.int64],
     rows: NDArray[np.int64],
     used: int,
     most: int,
@@ -186,71 +220,69 @@ def merge(
     """
     sampled = 0
     for i in range(begin, len(other_places)):
-        if other_places[i] == 0:
+        place = other_places[i]
+        if place == 0:
             continue
         if used * 2 > len(places) and used < most:
             return i, used, sampled
-        other = other_rows[other_places[i] - 1]
-        ends, counts = other[ENDS], other[COUNTS]
+        other = (place & ROW) - 1
+        ends, counts = other_rows[other, ENDS], other_rows[other, COUNTS]
         service, tries = counts >> SERVICE_SHIFT, counts >> TRIES_SHIFT & TRIES_MASK
         if len(heavy) > 1:
             halvings = _halvings(heavy, ends >> 32 & 0xFFFFFFFF)
             if halvings and _zeros(ends & 0xFFFFFFFF, service) < halvings:
                 sampled += tries
                 continue
-        at = _find(places, rows, _hash(ends, service), ends, service)
+        at = _find(places, rows, place >> 32, ends, service)
         if places[at] == 0:
             if used == most:
                 return i, used, sampled
-            for column in range(4):
-                rows[used, column] = other[column]
+            rows[used, ENDS] = ends
+            rows[used, COUNTS] = counts
+            rows[used, FIRST] = other_rows[other, FIRST]
+            rows[used, LAST] = other_rows[other, LAST]
             used += 1
-            places[at] = used
+            places[at] = place & _TAG | used
             continue
-        mine = rows[places[at] - 1]
-        held = mine[COUNTS]
+        row = (places[at] & ROW) - 1
+        held = rows[row, COUNTS]
         tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
         marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED)
         marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
-        mine[COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
-        mine[FIRST] = min(mine[FIRST], other[FIRST])
-        mine[LAST] = max(mine[LAST], other[LAST])
+        rows[row, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
+        rows[row, FIRST] = min(rows[row, FIRST], other_rows[other, FIRST])
+        rows[row, LAST] = max(rows[row, LAST], other_rows[other, LAST])
     return len(other_places), used, sampled
 
 
 @compiled
-def _free(places: NDArray[np.int32], row: NDArray[np.int64]) -> int:
-    """Return the free place of a pair that is not in the table."""
-    mask = len(places) - 1
-    at = _hash(row[ENDS], row[COUNTS] >> SERVICE_SHIFT) & mask
-    while places[at]:
-        at = (at + 1) & mask
-    return at
+def move(small: NDArray[np.int64], large: NDArray[np.int64]) -> None:
+    """Fill free places of a table with those of another one, in their order; they have different pairs."""
+    mask = len(large) - 1
+    for place in small:
+        if place:
+            at = place >> 32 & mask
+            while large[at]:
+                at = (at + 1) & mask
+            large[at] = place
 
 
 @compiled
-def move(small: NDArray[np.int32], rows: NDArray[np.int64], large: NDArray[np.int32]) -> None:
-    """Fill the empty places of a larger table with those of a smaller one, in their order."""
-    for row in small:
-        if row:
-            large[_free(large, rows[row - 1])] = row
+def listed(rows: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+    """Write the place of each row, in the order of the rows."""
+    for row in range(len(places)):
+        places[row] = _hash(rows[row, ENDS], rows[row, COUNTS] >> SERVICE_SHIFT) << 32 | (row + 1)
 
 
 @compiled
-def fill(rows: NDArray[np.int64], used: int, places: NDArray[np.int32]) -> None:
-    """Fill the empty places of a table with its rows, in their order."""
-    for row in range(used):
-        places[_free(places, rows[row])] = row + 1
-
-
-@compiled
-def in_places(places: NDArray[np.int32], rows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+def in_places(places: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     """Write all rows of a table, in the order of their places."""
     at = 0
-    for row in places:
-        if row:
+    for place in places:
+        if place:
+            row = (place & ROW) - 1
             for column in range(4):
-                out[at, column] = rows[row - 1, column]
+                out[at, column] = rows[row, column]
             at += 1
 
 
