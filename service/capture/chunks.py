@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHUNK = 1 << 22
+CHUNK = 1 << 20
 PIECE = 1 << 18
 """Bytes that are asked for at a time: gzip makes room for so many, however few it has."""
 LONGEST = 1 << 24

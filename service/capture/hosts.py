@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.capture.address import V4_PREFIX, Addresses
-from service.capture.kernels.interning import number_hosts
+from service.capture.address import Addresses
+from service.capture.kernels.interning import addresses_of, number_hosts
 
 _INTERNED = 0xF0000000
 
@@ -25,12 +25,9 @@ class HostTable:
 
     def addresses(self, hosts: NDArray[np.uint32]) -> Addresses:
         """Return the addresses of hosts, shape (n,), as words, shape (n, 2)."""
-        found = np.zeros((len(hosts), 2), dtype=np.uint64)
-        found[:, 1] = hosts | np.uint64(V4_PREFIX)
-        interned = hosts >= _INTERNED
-        if interned.any():
-            found[interned] = self.words[(hosts[interned] - np.uint32(_INTERNED - 1))].view(np.uint64)
-        return found
+        found = np.empty((len(hosts), 2), dtype=np.int64)
+        addresses_of(hosts, self.words, found)
+        return found.view(np.uint64)
 
     def number(self, addresses: Addresses) -> NDArray[np.int64]:
         """Return the numbers of addresses, shape (n, 2), as shape (n,): -1 for those that find no room."""

@@ -22,7 +22,7 @@ from service.windows.counts import (
     WindowCounts,
 )
 from service.windows.kernels import closing as kernels
-from service.windows.kernels.sorting import by_target, grouped, numbered
+from service.windows.kernels.sorting import numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,9 +86,9 @@ def _by_service(
     source: Ints, pairs: Pairs, answered: NDArray[np.bool_], dark: NDArray[np.bool_], most_targets: Ints
 ) -> ServiceCounts:
     """Aggregate by (source, service), and fill in `SourceTotals.most_targets`."""
-    sources, services, group = grouped(source, pairs.service, len(most_targets).bit_length())
-    sums = kernels.sum_services(
-        group,
+    sources, services, sums = kernels.sum_services(
+        source,
+        pairs.service,
         pairs.tries,
         answered,
         pairs.expired,
@@ -96,9 +96,8 @@ def _by_service(
         pairs.first,
         pairs.last,
         PROBE_TRIES,
-        len(sources),
+        most_targets,
     )
-    kernels.widest(sources, services, sums[kernels.TARGETS], most_targets)
     return ServiceCounts(
         source=sources,
         service=services,
@@ -119,10 +118,9 @@ def _by_target(
     """Aggregate by (source and means, target); `SourceTotals.most_targets` is left at 0."""
     targets = np.zeros(len(Means) * n, np.int64)
     most_services, most_unanswered, most_targets = np.zeros((3, n), np.int64)
-    note = np.empty(len(source), np.uint8)
-    kernels.notes(pairs.service, answered, pairs.expired, note)
-    words = by_target(source, pairs.target, pairs.service, note)
-    distinct = kernels.sum_targets(words, targets, most_services, most_unanswered)
+    distinct = kernels.sum_targets(
+        source, pairs.target, pairs.service, answered, pairs.expired, targets, most_services, most_unanswered
+    )
     totals = SourceTotals(targets[:: len(Means)], most_services, most_unanswered, most_targets)
     start = np.zeros(len(targets) + 1, np.int64)
     np.cumsum(np.minimum(targets, SAMPLE_SIZE), out=start[1:])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.capture.services import parse_service
 from service.windows.budget import Budget
 from service.windows.counts import Shed
-from service.windows.kernels.sorting import PLACE, by_service, by_target, numbered
+from service.windows.kernels.sorting import MEANS_SHIFT, NOTE, NUMBER_SHIFT, by_target, grouped, numbered
 from service.windows.pairs import Pairs, PairTable
 from tests.reference import Told
 from tests.windows.counting import attempts_batch
@@ -87,7 +87,7 @@ def test_a_full_table_accounts_for_what_it_leaves_out(most: int) -> None:
     assert table.shed.attempts + table.shed.sampled > 0
 
 
-@pytest.mark.parametrize(("most", "each"), [(512, 40), (1024, 40), (2048, 40), (514, 48), (1500, 48)])
+@pytest.mark.parametrize(("most", "each"), [(512, 48), (1024, 48), (2048, 48), (514, 64), (1500, 64)])
 def test_memory_is_bounded(most: int, each: int) -> None:
     table = PairTable(Budget(most))
     table.add(attempts_batch(told(8000, 5, ["attempt"])))
@@ -122,10 +122,26 @@ def test_pairs_are_ordered_as_numpy_orders_them(values: list[int], random: Rando
     target = np.array(values * times, np.uint32)
     number = np.array([random.randrange(5) for _ in target], np.int64)
     service = np.array([random.randrange(6) << 16 | random.randrange(1 << 16) for _ in target], np.int32)
-    order = by_target(number, target, service, 3) & PLACE
-    np.testing.assert_array_equal(order, np.lexsort((target, service >> 17, number)))
-    order = by_service(number, service, 3) & PLACE
-    np.testing.assert_array_equal(order, np.lexsort((service, number)))
+    note = np.array([random.randrange(4) for _ in target], np.uint8)
+    words = by_target(number, target, service, note)
+    order = np.lexsort((target, service >> 17, number))
+    np.testing.assert_array_equal(words >> NUMBER_SHIFT, number[order])
+    np.testing.assert_array_equal(words >> MEANS_SHIFT & 3, service[order] >> 17)
+    np.testing.assert_array_equal(words >> 2 & 0xFFFFFFFF, target[order])
+    noted = Counter(zip(number, service >> 17, target, note, strict=True))
+    found = zip(words >> NUMBER_SHIFT, words >> MEANS_SHIFT & 3, words >> 2 & 0xFFFFFFFF, words & NOTE, strict=True)
+    assert Counter(found) == noted
+
+
+@given(numbers, st.randoms(use_true_random=False), st.sampled_from([1, 50]))
+@settings(deadline=None, derandomize=True)
+def test_pairs_are_grouped_as_numpy_does(values: list[int], random: Random, times: int) -> None:
+    number = np.array(values * times, np.int64) % 1000
+    service = np.array([random.randrange(5) << 16 | random.randrange(3) for _ in number], np.int32)
+    found, services, group = grouped(number, service, 1000)
+    keys, inverse = np.unique(number << 32 | service, return_inverse=True)
+    np.testing.assert_array_equal(found.astype(np.int64) << 32 | services, keys)
+    np.testing.assert_array_equal(group, inverse)
 
 
 def test_an_empty_table() -> None:

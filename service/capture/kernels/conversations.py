@@ -37,7 +37,7 @@ _ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW = 0, 1, 2, 3  # service.
 
 _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation seen from one side
 
-_AHEAD = 32
+_AHEAD = 128
 
 DONE, ROTATE = 0, 1
 
@@ -79,15 +79,15 @@ def _look_ahead(
     The table is larger than the nearer caches: places that are asked for together arrive together.
     """
     last = min(first + len(keys) - 1, len(source))
-    mask = len(young) - 1
-    touched = np.int64(0)
     for i in range(first, last):
         here = np.int64(source[i]) << 16 | source_port[i]
         there = np.int64(target[i]) << 16 | target_port[i]
         mixed = mix64(np.int64(mix64(min(here, there))) + max(here, there))
-        key = _fingerprint(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)) << np.uint64(_STATE_BITS))
-        keys[i - first] = key
-        touched ^= young[key >> _STATE_BITS & mask, _KEY]
+        keys[i - first] = _fingerprint(mixed ^ (np.uint64(protocol[i]) + np.uint64(1)) << np.uint64(_STATE_BITS))
+    mask = len(young) - 1
+    touched = np.int64(0)
+    for i in range(last - first):  # a loop of its own, so short that many are under way at a time
+        touched ^= young[keys[i] >> _STATE_BITS & mask, _KEY]
     keys[-1] = touched  # nobody asks for it; without it, nothing would be read
     return last
 

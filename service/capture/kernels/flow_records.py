@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from service.capture.kernels.interning import intern
 from service.compiled import compiled
 
-BUILT_ON = "1a1febbd045697b6"
+BUILT_ON = "d86e1b35f7dd4c3d"
 
 SKIP, SOURCE4, TARGET4, SOURCE6, TARGET6, SOURCE_PORT, TARGET_PORT, PROTOCOL = 0, 1, 2, 3, 4, 5, 6, 7
 PACKETS, RETURNED, FLAGS, RETURNED_FLAGS, DIRECTION, EVENT, INITIATED, BOOT = 8, 9, 10, 11, 12, 13, 14, 15

@@ -27,7 +27,7 @@ from service.capture.kernels.reasons import (
 )
 from service.compiled import compiled
 
-BUILT_ON = "db01a665ab3d1b35"
+BUILT_ON = "18b00a8a0c0068b4"
 
 # What a packet does in its conversation.
 TCP, UDP, REQUEST, REPLY, UNREACHABLE, TIME_EXCEEDED = 0, 1, 2, 3, 4, 5

@@ -42,3 +42,14 @@ def number_hosts(
     """Write the number of each address, shape (n, 2), or -1 where the table is full."""
     for i in range(len(addresses)):
         numbers[i] = intern(addresses[i, 0], addresses[i, 1], words, slots)
+
+
+@compiled
+def addresses_of(hosts: NDArray[np.uint32], words: NDArray[np.int64], found: NDArray[np.int64]) -> None:
+    """Write the address of each host, shape (n, 2)."""
+    for i in range(len(hosts)):
+        host = np.int64(hosts[i])
+        if host < 0xF0000000:
+            found[i, 0], found[i, 1] = 0, host | 0xFFFF00000000
+        else:
+            found[i, 0], found[i, 1] = words[host - 0xEFFFFFFF, 0], words[host - 0xEFFFFFFF, 1]

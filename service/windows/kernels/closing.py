@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
-from service.windows.kernels.sorting import MEANS_SHIFT, NOTE, NUMBER_SHIFT, PLACE, sort
+from service.windows.kernels.sorting import MEANS_SHIFT, NOTE, NUMBER_SHIFT, PLACE, by_target, grouped, sort
 
-BUILT_ON = "bc97f0b327c7a5ff"
+BUILT_ON = "60af9047a639e325"
 
 ATTEMPTS, TARGETS, ANSWERED, PROBED, DARK, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
 """Rows of the sums of `sum_services`."""
@@ -68,29 +68,36 @@ def over_tcp(
 
 
 @compiled
-def notes(
-    service: NDArray[np.int32], answered: NDArray[np.bool_], expired: NDArray[np.bool_], note: NDArray[np.uint8]
-) -> None:
-    """Write of each pair whether it was in vain, and whether that was one of traceroute's."""
+def _notes(
+    service: NDArray[np.int32], answered: NDArray[np.bool_], expired: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Tell of each pair whether it was in vain, and whether that was one of traceroute's."""
+    note = np.empty(len(service), np.uint8)
     for i in range(len(service)):
         if answered[i] or expired[i]:
             note[i] = 0
         else:
             note[i] = _TRACED if TRACEROUTE_FIRST <= service[i] <= TRACEROUTE_LAST else _SILENT
+    return note
 
 
 @compiled
 def sum_targets(
-    words: NDArray[np.int64],
+    number: NDArray[np.int64],
+    target: NDArray[np.uint32],
+    service: NDArray[np.int32],
+    answered: NDArray[np.bool_],
+    expired: NDArray[np.bool_],
     targets: NDArray[np.int64],
     most_services: NDArray[np.int64],
     most_unanswered: NDArray[np.int64],
 ) -> NDArray[np.uint32]:
-    """Count what sources do by target; words are as `by_target` has sorted them, the other arrays are zeros.
+    """Count what sources do by target; the last three arrays are zeros.
 
     `targets`, of each source and means, the others of each source. Traceroute's ports are one service. Returns the
     targets of all sources and means.
     """
+    words = by_target(number, target, service, _notes(service, answered, expired))
     distinct = np.empty(len(words), np.uint32)
     count = 0
     i = 0
@@ -115,7 +122,8 @@ def sum_targets(
 
 @compiled
 def sum_services(
-    group: NDArray[np.int32],
+    number: NDArray[np.int64],
+    service: NDArray[np.int32],
     tries: NDArray[np.int64],
     answered: NDArray[np.bool_],
     expired: NDArray[np.bool_],
@@ -123,13 +131,14 @@ def sum_services(
     first: NDArray[np.int64],
     last: NDArray[np.int64],
     few: int,
-    rows: int,
-) -> NDArray[np.int64]:
-    """Add up pairs by the group of each, of so many: source and service. Pairs of at most `few` tries are probed.
+    most_targets: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+    """Add up pairs by source and service; `most_targets`, of each source, is zeros.
 
-    Returns sums, shape (7, rows).
+    Pairs of at most `few` tries are probed. Returns the source and the service of r rows, and sums, shape (7, r).
     """
-    added = np.zeros((rows, 8), np.int64)  # a row is a line of the cache
+    sources, services, group = grouped(number, service, len(most_targets))
+    added = np.zeros((len(sources), 8), np.int64)  # a row is a line of the cache
     for i in range(len(group)):
         row = group[i]
         if added[row, TARGETS] == 0:
@@ -141,21 +150,13 @@ def sum_services(
         added[row, DARK] += dark[i]
         added[row, FIRST] = min(added[row, FIRST], first[i])
         added[row, LAST] = max(added[row, LAST], last[i])
-    sums = np.empty((7, rows), np.int64)
-    for row in range(rows):
+    sums = np.empty((7, len(sources)), np.int64)
+    for row in range(len(sources)):
         for column in range(7):
             sums[column, row] = added[row, column]
-    return sums
-
-
-@compiled
-def widest(
-    source: NDArray[np.int32], service: NDArray[np.int32], targets: NDArray[np.int64], most: NDArray[np.int64]
-) -> None:
-    """Write the most targets of one service of TCP or UDP, of each source; `most` is zeros."""
-    for row in range(len(source)):
-        if service[row] >> 17 == _PORTS:
-            most[source[row]] = max(most[source[row]], targets[row])
+        if services[row] >> 17 == _PORTS:
+            most_targets[sources[row]] = max(most_targets[sources[row]], added[row, TARGETS])
+    return sources, services, sums
 
 
 @compiled
@@ -237,6 +238,32 @@ def _hash(host: int, words: NDArray[np.int64]) -> np.uint64:
 
 
 @compiled
+def _smallest(ranks: NDArray[np.uint64], wanted: int) -> np.uint64:
+    """Return which rank so many are not larger than; in steps of 11 bits, for hashes may be chosen by others."""
+    left = ranks.view(np.int64).copy()
+    counts = np.empty(1 << 11, np.int64)
+    n = len(left)
+    shift = 53
+    while True:
+        counts[:] = 0
+        for i in range(n):
+            counts[left[i] >> shift & 2047] += 1
+        here = 0
+        while counts[here] < wanted:
+            wanted -= counts[here]
+            here += 1
+        same = 0
+        for i in range(n):
+            if left[i] >> shift & 2047 == here:
+                left[same] = left[i]
+                same += 1
+        if same == 1 or shift == 0:
+            return np.uint64(left[0])
+        n = same
+        shift = max(shift - 11, 0)
+
+
+@compiled
 def sample(
     target: NDArray[np.uint32], targets: NDArray[np.int64], most: int, words: NDArray[np.int64]
 ) -> NDArray[np.uint32]:
@@ -258,7 +285,7 @@ def sample(
         ranks = np.empty(many, np.uint64)
         for i in range(many):
             ranks[i] = _hash(np.int64(mine[i]), words)
-        last = np.partition(ranks, most - 1)[most - 1]
+        last = _smallest(ranks, most)
         ties = most - (ranks < last).sum()
         for i in range(many):
             if ranks[i] == last:

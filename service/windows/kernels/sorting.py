@@ -112,11 +112,11 @@ def _bits(n: int) -> int:
 
 @compiled
 def grouped(
-    number: NDArray[np.int64], service: NDArray[np.int32], bits: int
+    number: NDArray[np.int64], service: NDArray[np.int32], numbers: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Return the number and the service of each combination of both, ascending, and which of them each pair has.
 
-    Numbers have so many bits.
+    All numbers are below `numbers`.
     """
     n = len(number)
     group = np.empty(n, np.int32)
@@ -139,7 +139,7 @@ def grouped(
                 slots[at] = count
             before = np.int64(slots[at] - 1)
         group[i] = before
-    numbers, services = np.empty(count, np.int32), np.empty(count, np.int32)
+    found, services = np.empty(count, np.int32), np.empty(count, np.int32)
     words = np.empty(count, np.int64)
     for i in range(count):
         words[i] = np.int64(service[first[i]]) << _SHIFT | i
@@ -147,14 +147,14 @@ def grouped(
     for i in range(count):
         place = words[i] & PLACE
         words[i] = number[first[place]] << _SHIFT | place
-    words, spare = sort(words, spare, _SHIFT, bits)
+    words, spare = sort(words, spare, _SHIFT, _bits(numbers))
     for i in range(count):
         place = words[i] & PLACE
-        numbers[i], services[i] = number[first[place]], service[first[place]]
+        found[i], services[i] = number[first[place]], service[first[place]]
         spare[place] = i
     for i in range(n):
         group[i] = spare[group[i]]
-    return numbers, services, group
+    return found, services, group
 
 
 @compiled

@@ -27,7 +27,7 @@ ROW = (1 << 32) - 1
 """The half of a place that tells its row."""
 _TAG = ~ROW
 
-_AHEAD = 32
+_AHEAD = 128
 
 _ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
 
@@ -204,6 +204,36 @@ def count(
 
 
 @compiled
+def _gather(
+    begin: int,
+    other_places: NDArray[np.int64],
+    other_rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    taken: NDArray[np.int64],
+    where: NDArray[np.int64],
+) -> tuple[int, int]:
+    """List the next places of another table that are not free, and have what they lead to at hand, see `_touch`.
+
+    Returns where to go on, and how many they are.
+    """
+    count = 0
+    at = begin
+    while at < len(other_places) and count < len(where):
+        taken[count] = other_places[at]
+        where[count] = at
+        count += other_places[at] != 0
+        at += 1
+    mask = len(places) - 1
+    touched = np.int64(0)
+    for i in range(count):
+        touched ^= places[taken[i] >> 32 & mask]
+    for i in range(count):
+        touched ^= other_rows[(taken[i] & ROW) - 1, ENDS]
+    taken[-1] = touched
+    return at, count
+
+
+@compiled
 def merge(
     begin: int,
     other_places: NDArray[np.int64],
@@ -219,10 +249,17 @@ def merge(
     Returns the place to go on with, the rows used, and the attempts that a sample stands for.
     """
     sampled = 0
-    for i in range(begin, len(other_places)):
-        place = other_places[i]
-        if place == 0:
-            continue
+    taken, at_hand = np.empty(_AHEAD + 1, np.int64), np.empty(_AHEAD, np.int64)
+    count = ahead = 0
+    after = begin
+    while True:
+        if ahead == count:
+            after, count = _gather(after, other_places, other_rows, places, taken, at_hand)
+            ahead = 0
+            if count == 0:
+                return len(other_places), used, sampled
+        i, place = at_hand[ahead], taken[ahead]
+        ahead += 1
         if used * 2 > len(places) and used < most:
             return i, used, sampled
         other = (place & ROW) - 1
@@ -252,7 +289,6 @@ def merge(
         rows[row, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
         rows[row, FIRST] = min(rows[row, FIRST], other_rows[other, FIRST])
         rows[row, LAST] = max(rows[row, LAST], other_rows[other, LAST])
-    return len(other_places), used, sampled
 
 
 @compiled
