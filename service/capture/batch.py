@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Outcome:
@@ -185,6 +188,14 @@ Batch = TypeVar("Batch", PacketBatch, FlowBatch, AttemptBatch)
 def take(batch: Batch, which: slice | NDArray[np.intp]) -> Batch:
     """Return some rows of a batch; a slice shares its memory."""
     return type(batch)(*(getattr(batch, name)[which] for name in batch.__dataclass_fields__))
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return the rows of batches, of which there is at least one, one batch after the other."""
+    if len(batches) == 1:
+        return batches[0]
+    names = batches[0].__dataclass_fields__
+    return type(batches[0])(*(np.concatenate([getattr(batch, name) for batch in batches]) for name in names))
 
 
 def _check_lengths(batch: PacketBatch | FlowBatch | AttemptBatch) -> None:

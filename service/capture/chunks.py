@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 CHUNK = 1 << 20
@@ -32,10 +34,14 @@ class ByteStream(Protocol):
 
 
 class Chunks:
-    """A window of bytes that slides over a stream."""
+    """A window of bytes that slides over a stream.
 
-    def __init__(self, stream: ByteStream) -> None:
+    `pass_over` goes on in the stream so many bytes further without reading them, or returns False if it can't.
+    """
+
+    def __init__(self, stream: ByteStream, pass_over: Callable[[int], bool] = lambda _: False) -> None:
         self._stream = stream
+        self._pass_over = pass_over
         self._buffer = bytearray(CHUNK)
         self.data: NDArray[np.uint8] = np.frombuffer(self._buffer, dtype=np.uint8)
         self.at = 0
@@ -69,6 +75,19 @@ class Chunks:
         while self.end - self.at < count:
             if not self.more():
                 return False
+        return True
+
+    def go_to(self, offset: int) -> bool:
+        """Consume all up to an offset in the stream; False if it is shorter, or that was consumed already."""
+        if offset < self.offset:
+            return False
+        if offset > self._before + self.end and self._pass_over(offset - self._before - self.end):
+            self._before, self.at, self.end = offset, 0, 0
+        while offset > self._before + self.end:
+            self.at = self.end
+            if not self.more():
+                return False
+        self.at = offset - self._before
         return True
 
     def take(self, count: int) -> bytes:

@@ -14,6 +14,8 @@ from service.capture.tally import new_tally, tally_reasons, tally_tunnels
 from service.capture.tunnels import Tunnels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.capture.hosts import HostTable
     from service.capture.records import RecordBlock
 
@@ -58,6 +60,16 @@ class Decoder:
         if stopped < n:
             count = decode_wrapped(stopped, count, self._inside, *arguments)
         return take(batch, slice(count))
+
+    def state(self) -> list[list[int]]:
+        """Return what later packets may be compared with: row, and the numbers that stand there."""
+        rows = np.flatnonzero(self._recent.any(axis=1))
+        return [[row, *numbers] for row, numbers in zip(rows.tolist(), self._recent[rows].tolist(), strict=True)]
+
+    def resume(self, state: Sequence[Sequence[int]]) -> None:
+        """Go on as the decoder whose state it was; raises TypeError, ValueError or IndexError if it is none."""
+        for row, *numbers in state:
+            self._recent[row] = numbers
 
     def unparsed(self) -> dict[str, int]:
         """Return the packets that are not followed, by reason."""

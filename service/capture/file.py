@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from service.capture import pcap, pcapng
 from service.capture.decoder import Decoder
 from service.capture.foreign import advice
 from service.capture.hosts import HostTable
+from service.capture.mark import BEGINNING, Mark
 from service.capture.opening import Opening
 from service.capture.records import Corrupt, RecordBlock
 from service.capture.source import Damage, Losses
@@ -35,12 +37,18 @@ class CaptureFile:
     is_log = False
 
     def __init__(
-        self, source: Path | Opening, hosts: HostTable | None = None, tunnels: Tunnels = Tunnels.INNER
+        self,
+        source: Path | Opening,
+        hosts: HostTable | None = None,
+        tunnels: Tunnels = Tunnels.INNER,
+        at: Mark = BEGINNING,
     ) -> None:
         self.hosts = hosts or HostTable()
         self._opening = source if isinstance(source, Opening) else Opening(source)
         self._decoder = Decoder(self.hosts, tunnels)
         self._damage: Damage | None = None
+        self._from = at
+        self._begun = False
         try:
             self._blocks: Iterator[RecordBlock] | None = self._begin()
         except CaptureError:
@@ -48,7 +56,15 @@ class CaptureFile:
             raise
 
     def _begin(self) -> Iterator[RecordBlock]:
-        return _reader(self._opening).blocks(self._opening.chunks)
+        self._reader = _reader(self._opening)
+        if self._from.offset:
+            state = self._from.known()
+            try:
+                self._reader.resume(self._from.offset, state)
+                self._decoder.resume(state["recent"])
+            except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+                raise CaptureError(f"{self._opening.path}: mark: not one of this file: {error}") from None
+        return self._reader.blocks(self._opening.chunks)
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield the packets in order; ends early where the file is damaged, see `losses`."""
@@ -56,6 +72,7 @@ class CaptureFile:
         blocks = self._begin() if self._blocks is None else self._blocks
         try:
             for block in blocks:
+                self._begun = True
                 yield self._decoder.decode(block)
         except Corrupt as reason:
             self._damage = Damage(name, chunks.offset, chunks.broken or str(reason))
@@ -68,6 +85,13 @@ class CaptureFile:
     def position(self) -> int:
         """Return how many bytes of the file, compressed if it is, were consumed."""
         return self._opening.position
+
+    def mark(self) -> Mark:
+        """Return where to go on after the batches that were taken, see `TrafficFile`."""
+        if not self._begun:
+            return self._from
+        state = {**self._reader.state(), "recent": self._decoder.state()}
+        return Mark(self._opening.chunks.offset, json.dumps(state))
 
     def losses(self) -> Losses:
         """Return what was not followed up to now."""

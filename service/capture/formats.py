@@ -12,6 +12,7 @@ from service.capture.hosts import HostTable
 from service.capture.inputs import Input
 from service.capture.logs import argus, nfdump, suricata, table, vpc, zeek
 from service.capture.logs.file import LogFile
+from service.capture.mark import BEGINNING, Mark
 from service.capture.opening import Opening
 from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
@@ -35,21 +36,23 @@ class Format:
 
     recognise: Callable[[bytes], bool]
     """Tells by the first bytes of a file, at most `HEAD`, whether it is of this kind."""
-    read: Callable[[Opening, HostTable, Tunnels], TrafficFile]
+    read: Callable[[Opening, HostTable, Tunnels, Mark], TrafficFile]
     """Reads what is of this kind; raises CaptureError."""
 
 
-def _log(reader: Callable[[HostTable, LineTally], LogReader]) -> Callable[[Opening, HostTable, Tunnels], LogFile]:
-    return lambda opening, hosts, _: LogFile(opening, reader, hosts)
+def _log(
+    reader: Callable[[HostTable, LineTally], LogReader],
+) -> Callable[[Opening, HostTable, Tunnels, Mark], LogFile]:
+    return lambda opening, hosts, _, at: LogFile(opening, reader, hosts, at)
 
 
-def _nfdump(opening: Opening, hosts: HostTable, _: Tunnels) -> TrafficFile:
+def _nfdump(opening: Opening, hosts: HostTable, _: Tunnels, at: Mark) -> TrafficFile:
     if nfdump.is_binary(_head(opening)):
         raise CaptureError(
             f"{opening.path}: a binary file of nfcapd; give what this prints: "
             f"TZ=UTC nfdump -r {opening.path.name} -o csv"
         )
-    return LogFile(opening, nfdump.NfdumpReader, hosts)
+    return LogFile(opening, nfdump.NfdumpReader, hosts, at)
 
 
 FORMATS = {
@@ -65,15 +68,20 @@ FORMATS = {
 
 
 def open_traffic(
-    path: Path, hosts: HostTable, kind: Input | None = None, tunnels: Tunnels = Tunnels.INNER
+    path: Path,
+    hosts: HostTable,
+    kind: Input | None = None,
+    tunnels: Tunnels = Tunnels.INNER,
+    at: Mark = BEGINNING,
 ) -> TrafficFile:
     """Open a file, a pipe or standard input (``-``) of a kind, or of the kind that its first bytes show.
 
-    Raises CaptureError if it can't be opened, or is of no known kind.
+    It is read from `at` on, where another reader of it stopped (`TrafficFile.mark`). Raises CaptureError if it
+    can't be opened, is of no known kind, or `at` is no mark of it.
     """
     opening = Opening(path)
     try:
-        return FORMATS[kind or recognise(opening)].read(opening, hosts, tunnels)
+        return FORMATS[kind or recognise(opening)].read(opening, hosts, tunnels, at)
     except CaptureError:
         opening.close()
         raise

@@ -24,7 +24,11 @@ class Opening:
 
     def _open(self) -> None:
         self._opened: Opened = open_stream(self.path)
-        self._chunks: Chunks | None = Chunks(self._opened.stream)
+        self._chunks: Chunks | None = (
+            Chunks(self._opened.stream)
+            if self._opened.packing
+            else Chunks(self._opened.stream, self._opened.origin.pass_over)
+        )
 
     @property
     def chunks(self) -> Chunks:

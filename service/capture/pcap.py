@@ -6,14 +6,13 @@ Also its "modified" form of old Linux systems, whose records have a longer heade
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.capture.kernels import records as kernels
-from service.capture.records import Corrupt, RecordBlock, RecordColumns
+from service.capture.records import Corrupt, RecordBlock, RecordColumns, go_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from service.capture.chunks import Chunks
 
@@ -32,9 +31,19 @@ _HEADER = 24
 _LARGEST_SNAP_LENGTH = 262_144  # libpcap's MAXIMUM_SNAPLEN
 
 
-@dataclass(frozen=True, slots=True)
 class PcapRecords:
-    """Reads the records of a classic capture file."""
+    """Reads the records of a classic capture file; its header says all that has to be known."""
+
+    def __init__(self) -> None:
+        self._offset = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return nothing: see `service.capture.records.RecordReader`."""
+        return {}
+
+    def resume(self, offset: int, _: Mapping[str, Any]) -> None:
+        """Have `blocks` begin at the record that stands there."""
+        self._offset = offset
 
     def blocks(self, chunks: Chunks) -> Iterator[RecordBlock]:
         """Yield the records; raises Corrupt at a record that is longer than any packet."""
@@ -44,6 +53,7 @@ class PcapRecords:
         big, ns_per_tick, record_header = MAGIC[header[:4]]
         snap_length, link = struct.unpack(">II" if big else "<II", header[16:24])
         longest = max(_LARGEST_SNAP_LENGTH, min(snap_length, 1 << 23))
+        go_to(chunks, self._offset)
         columns = RecordColumns.empty()
         columns.link[:] = link & 0xFFFF  # the upper bits tell of checksums at the end of frames
         while True:

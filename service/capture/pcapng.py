@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from service.capture.chunks import LONGEST
 from service.capture.kernels import records as kernels
-from service.capture.records import Corrupt, RecordBlock, RecordColumns
+from service.capture.records import Corrupt, RecordBlock, RecordColumns, go_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -31,11 +31,29 @@ class PcapngRecords:
         self._big = False
         self._described: NDArray[np.int64] = np.empty((4, 4), dtype=np.int64)
         self._count = 0
+        self._latest = 0
+        self._offset = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return the section's byte order and interfaces, and the time of the latest packet."""
+        return {
+            "big": self._big,
+            "interfaces": self._described[: self._count].tolist(),
+            "latest": self._latest,
+        }
+
+    def resume(self, offset: int, state: Mapping[str, Any]) -> None:
+        """Have `blocks` begin at the block that stands there; see `service.capture.records.RecordReader`."""
+        described = np.array(state["interfaces"], dtype=np.int64).reshape(-1, 4)
+        if len(described) > _MOST_INTERFACES or (described[:, 2] < 1).any():
+            raise ValueError("interfaces: too many, or one without ticks")
+        self._big, self._latest, self._offset = bool(state["big"]), int(state["latest"]), offset
+        self._described, self._count = np.concatenate([described, self._described]), len(described)
 
     def blocks(self, chunks: Chunks) -> Iterator[RecordBlock]:
         """Yield the packets; raises Corrupt at a block that can't be one."""
+        go_to(chunks, self._offset)
         columns = RecordColumns.empty()
-        latest = 0
         while True:
             count, chunks.at, ended = kernels.pcapng_records(
                 chunks.data,
@@ -44,14 +62,14 @@ class PcapngRecords:
                 self._big,
                 LONGEST,
                 self._described[: self._count],
-                latest,
+                self._latest,
                 columns.offset,
                 columns.length,
                 columns.time,
                 columns.link,
             )
             if count:
-                latest = int(columns.time[count - 1])
+                self._latest = int(columns.time[count - 1])
                 yield columns.block(chunks.data, count)
             if ended == kernels.CONTROL:
                 self._control(chunks)

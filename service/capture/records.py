@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -36,11 +36,28 @@ class Corrupt(Exception):  # noqa: N818  (a signal between two modules, not an e
     """Nothing that follows can be read."""
 
 
+def go_to(chunks: Chunks, offset: int) -> None:
+    """Go on at an offset, if it is not 0; raises Corrupt if the file does not reach so far."""
+    if offset and not chunks.go_to(offset):
+        raise Corrupt(f"the file ends before byte {offset}, where it should be read on")
+
+
 class RecordReader(Protocol):
     """A file format: turns chunks into blocks of records."""
 
     def blocks(self, chunks: Chunks) -> Iterator[RecordBlock]:
-        """Yield the records; raises Corrupt with the reason at a place that makes no sense."""
+        """Yield the records from the beginning on, or from where `resume` was told.
+
+        Raises Corrupt with the reason at a place that makes no sense.
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return what has to be known to go on after the block that was yielded last."""
+        ...
+
+    def resume(self, offset: int, state: Mapping[str, Any]) -> None:
+        """Have `blocks` begin there; raises KeyError, TypeError or ValueError if the state is none."""
         ...
 
 

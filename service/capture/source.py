@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from service.capture.batch import FlowBatch, PacketBatch
     from service.capture.hosts import HostTable
+    from service.capture.mark import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Losses:
 
 
 class TrafficSource(Protocol):
-    """One capture or log, read once from the beginning, in memory that does not grow with it."""
+    """One capture or log, read once, or what an interface hears, in memory that does not grow with it."""
 
     hosts: HostTable
     """Numbers the hosts of the batches."""
@@ -83,6 +84,14 @@ class TrafficFile(TrafficSource, Protocol):
         """Return the time of the first packet or flow, ns since the epoch, or 0; asked for before `batches`.
 
         Raises CaptureError as `batches` does.
+        """
+        ...
+
+    def mark(self) -> Mark:
+        """Return where to go on after the batches that were taken: `service.capture.formats.open_traffic` does so.
+
+        Batches and losses of both parts together are those of the file read in one go. A plain file is read on
+        from there; one that is packed has to be unpacked again up to there, and a pipe given again.
         """
         ...
 

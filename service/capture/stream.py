@@ -72,6 +72,14 @@ class Origin(io.RawIOBase):
         """Do the same under the name that buffered files have for it."""
         return self.readinto(buffer)
 
+    def pass_over(self, count: int) -> bool:
+        """Go on so many bytes further without reading them; False if it is no regular file, or too short."""
+        if not self.regular or self._ahead or self.position + count > os.fstat(self._raw.fileno()).st_size:
+            return False
+        self._raw.seek(count, os.SEEK_CUR)
+        self.position += count
+        return True
+
     def close(self) -> None:
         """See `io.IOBase`."""
         self._raw.close()

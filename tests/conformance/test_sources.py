@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from collections import Counter
+from dataclasses import asdict, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from service.capture import chunks, records
+from service.capture import chunks, formats, records, stream
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.capture.inputs import Input
 from service.capture.logs import lines
+from service.capture.mark import Mark
 from service.errors import CaptureError
 from service.pipeline import PipelineSpec, Reading, read_windows
 from tests.capture.frames import ETHER, V4, built
@@ -21,16 +25,18 @@ from tests.conformance.test_readers import STYLES, many
 from tests.packets import START, Frame, pcap, pcapng, squeezed, zipped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from service.capture.source import Losses, TrafficFile
+    from service.capture.batch import FlowBatch, PacketBatch
+    from service.capture.source import BadLines, Losses, TrafficFile
     from service.windows.counts import WindowCounts
 
 MANY = 240
 SECOND = 10**9
 
 
+@cache
 def frames() -> list[Frame]:
     """Probes, a second apart; one in ten in a tunnel, one in ten is nothing that can be followed."""
     from scapy.layers.inet import TCP  # noqa: PLC0415  (slow to import)
@@ -124,16 +130,119 @@ def test_a_reading_that_was_given_up_does_no_harm_to_the_next_one(path: Path) ->
     assert len(again) > 2
 
 
-def test_going_on_at_a_position_gives_the_same_counts(path: Path) -> None:
-    """After a restart a file is read again; windows up to the position, in event time, are there already."""
-    whole, losses = windows(path)
+def test_going_on_at_a_mark_gives_the_same_batches_and_losses(path: Path) -> None:
+    hosts = HostTable(64)
+    whole, _ = taken(open_traffic(path, hosts))
     assert len(whole) > 2
-    for stopped in range(1, len(whole)):
-        position = whole[stopped - 1].end
-        again, told = windows(path)
-        rest = [counts for counts in again if counts.end > position]
-        assert [(c.start, c.digest()) for c in whole[:stopped] + rest] == [(c.start, c.digest()) for c in whole]
-        assert told == losses
+    told = opened(path)
+    list(told.batches())
+    for count in (0, 1, len(whole) // 2, len(whole)):
+        stopped = open_traffic(path, hosts)
+        begun, _ = taken(stopped, count)
+        mark, before = stopped.mark(), stopped.losses()
+        stopped.close()
+        again = open_traffic(path, hosts, at=Mark(**json.loads(json.dumps(asdict(mark)))))
+        rest, positions = taken(again)
+        assert joined([*begun, *rest]) == joined(whole)
+        assert positions == sorted(positions)
+        assert again.position() == path.stat().st_size
+        assert added(before, again.losses()) == added(told.losses())
+
+
+def test_the_state_of_a_service_that_goes_on_at_a_mark_gives_the_same_windows(path: Path) -> None:
+    """What outlives a reader: conversations and open windows."""
+    whole, _ = windows(path)
+    hosts = HostTable(64)
+    for count in (1, 3):
+        first = open_traffic(path, hosts)
+        second = _Later(first, count, lambda at: open_traffic(path, hosts, at=at))
+        found = list(read_windows([second], "edge", PipelineSpec(), Reading()))
+        assert [(c.start, c.digest()) for c in found] == [(c.start, c.digest()) for c in whole]
+        assert second.resumed
+
+
+def test_the_first_time_after_a_mark_is_that_of_what_follows(path: Path) -> None:
+    first = opened(path)
+    taken(first, 2)
+    mark = first.mark()
+    first.close()
+    again = open_traffic(path, HostTable(64), at=mark)
+    begins = again.first_time()
+    assert again.mark() == mark
+    whole, _ = taken(opened(path))
+    rest, _ = taken(again)
+    assert joined(rest) == joined(whole[2:])
+    assert begins == np.frombuffer(rest[0][0], np.int64).min()
+
+
+def test_only_the_rest_of_a_plain_file_is_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = opened(path)
+    taken(first)
+    mark = first.mark()
+    asked: list[int] = []
+    read = stream.Origin.readinto1
+
+    def counted(self: stream.Origin, buffer: memoryview) -> int:
+        asked.append(read(self, buffer))
+        return asked[-1]
+
+    monkeypatch.setattr(stream.Origin, "readinto1", counted)
+    list(open_traffic(path, HostTable(64), at=mark).batches())
+    packed = path.read_bytes().startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+    # The beginning is read for the kind, and what follows its 64 KB only if it has to be unpacked.
+    assert packed or sum(asked) <= formats.HEAD + chunks.CHUNK
+
+
+@pytest.mark.parametrize(
+    "state", ["", "[]", '"x"', "{", '{"line": "x"}', '{"preamble": [1]}', '{"recent": 7}', '{"interfaces": [[0]]}']
+)
+def test_a_mark_that_makes_no_sense_is_refused(path: Path, state: str) -> None:
+    with pytest.raises(CaptureError, match="mark: "):
+        list(open_traffic(path, HostTable(64), at=Mark(30, state)).batches())
+
+
+def test_a_mark_beyond_the_end_of_a_file_is_damage(path: Path) -> None:
+    source = opened(path)
+    taken(source)
+    far = replace(source.mark(), offset=1 << 40)
+    source = open_traffic(path, HostTable(64), at=far)
+    assert list(source.batches()) == []
+    damage = source.losses().damage
+    assert damage is not None
+    assert str(1 << 40) in damage.reason
+
+
+class _Later:
+    """A reader that is stopped after some batches, and another one that goes on at its mark."""
+
+    def __init__(self, first: TrafficFile, count: int, again: Callable[[Mark], TrafficFile]) -> None:
+        self.hosts, self.is_log = first.hosts, first.is_log
+        self._reader, self._count, self._again = first, count, again
+        self.resumed = False
+
+    def batches(self) -> Iterator[PacketBatch | FlowBatch]:
+        for _, batch in zip(range(self._count), self._reader.batches(), strict=False):
+            yield batch
+        mark = self._reader.mark()
+        self._reader.close()
+        self._reader, self.resumed = self._again(mark), True
+        yield from self._reader.batches()
+
+    def position(self) -> int:
+        return self._reader.position()
+
+    def losses(self) -> Losses:
+        return self._reader.losses()
+
+
+def added(*parts: Losses) -> tuple[int, int, Counter[str], Counter[str], list[BadLines]]:
+    """Return what several readers did not follow, together."""
+    unparsed, tunnelled = Counter[str](), Counter[str]()
+    for part in parts:
+        unparsed.update(part.unparsed)
+        tunnelled.update(part.tunnelled)
+    lines = [bad for part in parts for bad in part.bad_lines]
+    return sum(part.packets for part in parts), sum(part.flows for part in parts), unparsed, tunnelled, lines
 
 
 def test_what_was_closed_before_it_was_read_can_be_closed_again(path: Path) -> None:

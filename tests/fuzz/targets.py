@@ -134,7 +134,7 @@ class _Counting:
         self._source = source
         self.hosts, self.is_log = source.hosts, source.is_log
         self.first_time, self.position = source.first_time, source.position
-        self.losses, self.close = source.losses, source.close
+        self.losses, self.mark, self.close = source.losses, source.mark, source.close
         self.rows = 0
 
     def batches(self) -> Iterator[PacketBatch | FlowBatch]:

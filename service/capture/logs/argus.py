@@ -78,6 +78,10 @@ class ArgusReader:
         self._first: str | None = None
         self._names: list[str] = []
 
+    def preamble(self) -> list[str]:
+        """Return its header, see `service.capture.logs.file.LogReader`."""
+        return [] if self._first is None else [self._first]
+
     def flows(self, lines: Lines) -> Iterator[FlowBatch]:
         """See `service.capture.logs.file.LogReader`."""
         if self._first is None:

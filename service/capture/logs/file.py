@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from service.capture.batch import joined
 from service.capture.hosts import HostTable
 from service.capture.logs.lines import Lines, TooLong, blocks
 from service.capture.logs.tally import LineTally
+from service.capture.mark import BEGINNING, Mark
 from service.capture.opening import Opening
 from service.capture.source import Damage, Losses
 from service.errors import CaptureError
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.capture.batch import FlowBatch
+    from service.capture.chunks import Chunks
 
 
 class LogReader(Protocol):
@@ -29,6 +33,10 @@ class LogReader(Protocol):
 
         Raises BadHeaderError if nothing that follows can be read.
         """
+        ...
+
+    def preamble(self) -> list[str]:
+        """Return lines from which another reader learns what this one knows: headers."""
         ...
 
 
@@ -42,31 +50,43 @@ class LogFile:
     is_log = True
 
     def __init__(
-        self, source: Path | Opening, reader: Callable[[HostTable, LineTally], LogReader], hosts: HostTable
+        self,
+        source: Path | Opening,
+        reader: Callable[[HostTable, LineTally], LogReader],
+        hosts: HostTable,
+        at: Mark = BEGINNING,
     ) -> None:
         self.hosts = hosts
         self._opening = source if isinstance(source, Opening) else Opening(source)
         self._name = str(self._opening.path)
         self._make_reader = reader
         self._damage: Damage | None = None
-        self._begin()
+        self._mark = at
+        self._begin(at)
 
-    def _begin(self) -> None:
+    def _begin(self, at: Mark) -> None:
+        self._from, self._handed = at, at
         self._tally = LineTally()
-        self._flows = self._read_all(self._make_reader(self.hosts, self._tally))
+        self._flows = self._read_all(self._make_reader(self.hosts, self._tally), at)
 
     def batches(self) -> Iterator[FlowBatch]:
         """Yield the flows in the order of the lines.
 
         Ends early where the file is damaged, see `losses`. Raises CaptureError at the end if no line made sense.
         """
-        return self._flows
+        for flows in self._flows:
+            self._from = self._handed
+            yield flows
 
-    def _read_all(self, reader: LogReader) -> Iterator[FlowBatch]:
+    def _read_all(self, reader: LogReader, at: Mark) -> Iterator[FlowBatch]:
         chunks = self._opening.chunks
+        number = self._learn(reader, at)
         try:
-            for lines in blocks(chunks):
-                yield from self._read(reader, lines)
+            if at.offset and not chunks.go_to(at.offset):
+                self._damage = Damage(self._name, chunks.offset, f"the file ends before byte {at.offset}")
+                return
+            for lines in blocks(chunks, number):
+                yield from self._read(reader, lines, chunks)
         except BadHeaderError as error:
             if not self._tally.good:
                 raise CaptureError(f"{self._name}: {error}") from None
@@ -76,6 +96,29 @@ class LogFile:
         if chunks.broken:
             self._damage = Damage(self._name, chunks.offset, chunks.broken)
         self._refuse_rubbish()
+
+    def _learn(self, reader: LogReader, at: Mark) -> int:
+        """Have a reader know what it has to at a mark, and return the number of the line there."""
+        if not at.offset:
+            return 1
+        state = at.known()
+        texts, number = state.get("preamble"), state.get("line")
+        if (
+            not isinstance(number, int)
+            or not isinstance(texts, list)
+            or any(type(text) is not str for text in texts)
+        ):
+            raise CaptureError(f"{self._name}: mark: not one of a log")
+        if texts:
+            try:
+                list(reader.flows(Lines(texts, np.zeros(len(texts), np.int64))))
+            except BadHeaderError as error:
+                raise CaptureError(f"{self._name}: mark: not one of this log: {error}") from None
+        return number
+
+    def mark(self) -> Mark:
+        """Return where to go on after the batches that were taken, see `service.capture.source.TrafficFile`."""
+        return self._from
 
     def position(self) -> int:
         """Return how many bytes of the file, packed if it is, were consumed."""
@@ -95,7 +138,7 @@ class LogFile:
         """Return the earliest time of the first flows, or 0; see `TrafficFile`."""
         first = next(self._flows, None)
         if self._opening.wait():
-            self._begin()
+            self._begin(self._from)
         elif first is not None:
             self._flows = chain([first], self._flows)
         return 0 if first is None else int(first.time.min())
@@ -104,13 +147,19 @@ class LogFile:
         """Let go of the file."""
         self._opening.close()
 
-    def _read(self, reader: LogReader, lines: Lines | TooLong) -> Iterator[FlowBatch]:
+    def _read(self, reader: LogReader, lines: Lines | TooLong, chunks: Chunks) -> Iterator[FlowBatch]:
+        """Yield the flows of a block of lines as one batch, so that the file can be read on after it."""
         if isinstance(lines, TooLong):
             self._tally.bad("longer than any record", np.array([lines.number]))
             return
-        for flows in reader.flows(lines):
-            if len(flows):
-                yield flows
+        found: list[FlowBatch] = []
+        try:
+            found.extend(flows for flows in reader.flows(lines) if len(flows))
+        finally:
+            if found:
+                state = {"line": lines.following, "preamble": reader.preamble()}
+                self._handed = Mark(chunks.offset, json.dumps(state))
+                yield joined(found)
 
     def _refuse_rubbish(self) -> None:
         """Raise CaptureError if there were lines, and none of them made sense."""

@@ -26,6 +26,8 @@ class Lines:
 
     texts: list[str]
     numbers: NDArray[np.int64]
+    following: int = 0
+    """Number of the line after a whole block."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -46,12 +48,12 @@ class TooLong:
     number: int
 
 
-def blocks(chunks: Chunks) -> Iterator[Lines | TooLong]:
-    """Yield the lines that are not empty, in order.
+def blocks(chunks: Chunks, number: int = 1) -> Iterator[Lines | TooLong]:
+    """Yield the lines that are not empty, in order; `number` is that of the first.
 
-    What is not UTF-8 becomes U+FFFD. A last line without an end counts, unless the stream broke off there.
+    A block is consumed when it is yielded, and what is too long in it is told before. What is not UTF-8 becomes
+    U+FFFD. A last line without an end counts, unless the stream broke off there.
     """
-    number = 1
     while True:
         piece = chunks.data[chunks.at : min(chunks.end, chunks.at + BLOCK)].tobytes()
         cut = piece.rfind(b"\n") + 1
@@ -91,4 +93,5 @@ def _short(texts: list[str], first: int) -> Iterator[Lines | TooLong]:
     if len(kept) < len(filled):
         yield from (TooLong(first + index) for index in filled if len(texts[index]) > LONGEST)
     if kept:
-        yield Lines([texts[index].rstrip("\r") for index in kept], np.array(kept, dtype=np.int64) + first)
+        texts_kept = [texts[index].rstrip("\r") for index in kept]
+        yield Lines(texts_kept, np.array(kept, dtype=np.int64) + first, first + len(texts))

@@ -79,6 +79,12 @@ class NfdumpReader:
         self._width = 0
         self._summary = False
 
+    def preamble(self) -> list[str]:
+        """Return its header, see `service.capture.logs.file.LogReader`."""
+        if self._header is None:
+            return []
+        return [self._first, "Summary"] if self._summary else [self._first]
+
     def flows(self, lines: Lines) -> Iterator[FlowBatch]:
         """See `service.capture.logs.file.LogReader`."""
         if self._header is None:

@@ -39,6 +39,10 @@ class SuricataReader:
         self._book = AddressBook(hosts)
         self._tally = tally
 
+    def preamble(self) -> list[str]:
+        """Return its header, see `service.capture.logs.file.LogReader`."""
+        return []  # each line names what it tells
+
     def flows(self, lines: Lines) -> Iterator[FlowBatch]:
         """See `service.capture.logs.file.LogReader`."""
         events = read_objects(lines, self._tally)

@@ -188,6 +188,10 @@ class TableReader:
         self._header: dict[str, int] = {}
         self._width = 0
 
+    def preamble(self) -> list[str]:
+        """Return its header, see `service.capture.logs.file.LogReader`."""
+        return [] if self._first is None else [self._first]
+
     def flows(self, lines: Lines) -> Iterator[FlowBatch]:
         """See `service.capture.logs.file.LogReader`."""
         if self._first is None:

@@ -61,6 +61,10 @@ class VpcReader:
         self._tally = tally
         self._names: Sequence[str] | None = None
 
+    def preamble(self) -> list[str]:
+        """Return its header, see `service.capture.logs.file.LogReader`."""
+        return [] if self._names is None else [" ".join(self._names)]
+
     def flows(self, lines: Lines) -> Iterator[FlowBatch]:
         """See `service.capture.logs.file.LogReader`."""
         start = 0

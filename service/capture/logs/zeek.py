@@ -76,8 +76,15 @@ class ZeekReader:
         self._book = AddressBook(hosts)
         self._tally = tally
         self._separator = "\t"
+        self._told: list[str] = []
+        self._fields: list[str] = []
+        """Lines that tell the separator, and those that tell the fields."""
         self._header: dict[str, int] | None = None
         self._width = 0
+
+    def preamble(self) -> list[str]:
+        """Return its header, see `service.capture.logs.file.LogReader`."""
+        return [*self._fields, *self._told]
 
     def flows(self, lines: Lines) -> Iterator[FlowBatch]:
         """See `service.capture.logs.file.LogReader`."""
@@ -100,6 +107,7 @@ class ZeekReader:
     def _comment(self, text: str) -> None:
         if text.startswith("#separator "):
             code = text[11:].strip()
+            self._told = [text]
             self._separator = chr(bytes.fromhex(code[2:])[0]) if _ESCAPED.fullmatch(code) else code[:1] or "\t"
         elif text.startswith("#fields"):
             names = text[len("#fields") + 1 :].split(self._separator)
@@ -107,6 +115,7 @@ class ZeekReader:
             if missing:
                 raise BadHeaderError(f"its #fields lack {', '.join(missing)}; of Zeek's logs give conn.log")
             self._header, self._width = positions(names), len(names)
+            self._fields = [*self._told, text]
 
     def _read(self, records: Cells | Objects) -> FlowBatch:
         rows = Rows(records.lines.numbers, self._book, self._tally)
