@@ -212,10 +212,10 @@ class PairTable:
         return rows
 
     def _halvings_of(self, source: NDArray[np.uint32]) -> NDArray[np.int8]:
-        if not len(self._sampled):
-            return np.zeros(len(source), np.int8)
-        at = np.minimum(np.searchsorted(self._sampled, source), len(self._sampled) - 1)
-        return np.where(self._sampled[at] == source, self._halvings[at], 0).astype(np.int8)
+        found = np.zeros(len(source), np.int8)
+        if len(self._sampled):
+            kernels.halvings_of(self._heavy, source, found)
+        return found
 
     def _make_room(self) -> None:
         if self._used == self._budget.pairs:

@@ -121,6 +121,13 @@ def _halvings(heavy: NDArray[np.int64], source: int) -> int:
 
 
 @compiled
+def halvings_of(heavy: NDArray[np.int64], source: NDArray[np.uint32], out: NDArray[np.int8]) -> None:
+    """Write how often the sample of each source was halved; 0: there is none. See `remember`."""
+    for i in range(len(source)):
+        out[i] = out[i - 1] if i and source[i] == source[i - 1] else _halvings(heavy, np.int64(source[i]))
+
+
+@compiled
 def remember(sources: NDArray[np.uint32], halvings: NDArray[np.int64], heavy: NDArray[np.int64]) -> None:
     """Fill an empty table: a power of two of rows (source + 1, halvings), more than there are sources."""
     mask = len(heavy) - 1
