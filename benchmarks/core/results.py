@@ -76,6 +76,19 @@ def geometric_mean(ratios: Sequence[float], chance: np.random.Generator) -> Inte
     return Interval(float(np.exp(logs.mean())), float(low), float(high), len(logs))
 
 
+def ratio_of_medians(above: Sequence[float], below: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median of the ones over that of the others, with its 95 % bootstrap interval.
+
+    Both are drawn anew by themselves. Raises ValueError if one of them is empty.
+    """
+    if not len(above) or not len(below):
+        raise ValueError("nothing has no median")
+    chance = np.random.default_rng(0)
+    drawn = [np.median(chance.choice(each, (DRAWS, len(each))), axis=1) for each in (above, below)]
+    low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
+    return float(np.median(above) / np.median(below)), float(low), float(high)
+
+
 def share(count: int, total: int) -> Share:
     """Return the share with its 95 % interval (Wilson 1927); raises ValueError unless 0 ≤ count ≤ total > 0."""
     if not 0 <= count <= total or not total:

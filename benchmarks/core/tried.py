@@ -124,7 +124,7 @@ RECORDS = (
     ),
     Record(
         "streams",
-        "seeds",
+        "the same, small, seeds",
         ("0031",),
         (
             "C moved after 2 or 5 % of the rows",
@@ -143,6 +143,18 @@ RECORDS = (
             "looks that back off by two and by three, held or begun anew when something better was found",
             "two or three looks at once at a shift, from random starts",
             "2 to 60 iterations a look",
+        ),
+    ),
+    Record(
+        "streams",
+        "",
+        ("0031",),
+        (
+            "two sweeps, and one, in the first pass",
+            "C 10 to 60 % farther",
+            "C from a mean of the last windows",
+            "the weakest component begun anew at a shift",
+            "a first look that converges",
         ),
     ),
     Record(
