@@ -62,7 +62,6 @@ RECORDS = (
             "choices kept with their plans",
             "looking half or twice as far for what was measured nearby",
             "taking whatever is expected to be faster at all",
-            "seven overlapping windows of 300 s instead of two",
         ),
     ),
     Record(
