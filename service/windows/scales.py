@@ -136,12 +136,16 @@ class ScaledWindows:
         if not panes:
             return
         if min(p.first for p in panes) // self._finer < max(p.last for p in panes) // self._finer:
-            table = self._united(panes)
-            pairs = table.pairs()
-            counts = close_window(WindowName(self._sensor, start, end), pairs, self._hosts, table.shed)
-            yield _with_hours(counts, pairs, panes) if self._scale.step < self._scale.length else counts
+            yield self._counted(WindowName(self._sensor, start, end), panes)
         if self._scale.step == self._scale.length:
             self.over.append(self._panes.pop(start))
+
+    def _counted(self, name: WindowName, panes: list[Part]) -> WindowCounts:
+        """Return the counts of panes; their pairs, megabytes, are let go of before anyone looks at them."""
+        table = self._united(panes)
+        pairs = table.pairs()
+        counts = close_window(name, pairs, self._hosts, table.shed)
+        return _with_hours(counts, pairs, panes) if self._scale.step < self._scale.length else counts
 
     def _united(self, panes: list[Part]) -> PairTable:
         if len(panes) == 1:
