@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from service.errors import BusyError
 from service.observe import SILENT, Observer
+from service.store.batch import add_together, earlier_jobs
 from service.store.group import GroupCommit
 from service.store.jobs import PART_BYTES, Added, Backlog, JobKind, NewJob
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from service.store.group import Queues
     from service.store.jobs import Job
@@ -75,9 +76,31 @@ class Intake:
         if other content came before, BusyError if too much waits, and StoreError.
         """
         payload = write_window(counts)
-        kind = JobKind.WINDOW if counts.whole else JobKind.LOOK
-        job = NewJob(_new_id(), counts.sensor, kind, counts.digest(), len(payload), self._clock(), window=counts.id)
-        return self._add(job, payload)
+        return self._add(_window_job(counts, payload, self._clock()), payload)
+
+    def add_windows(self, windows: Sequence[WindowCounts]) -> Sequence[Added]:
+        """Accept windows that come together, all or none, in their order; raises as `add_window` does.
+
+        A WindowConflictError says which of them it was, and may be of two of them.
+        """
+        now, payloads = self._clock(), [write_window(counts) for counts in windows]
+        jobs = [_window_job(counts, payload, now) for counts, payload in zip(windows, payloads, strict=True)]
+
+        def write(unit: Queues) -> Sequence[Added]:
+            earlier = earlier_jobs(unit.jobs, jobs)
+            size = sum(job.size for place, job in enumerate(jobs) if place not in earlier)
+            if size:
+                self._room.check(JobKind.WINDOW, size)
+            for sensor in sorted({job.sensor for place, job in enumerate(jobs) if place not in earlier}):
+                unit.sensors.heard(sensor, now)
+            return add_together(unit.jobs, jobs, payloads, earlier)
+
+        added = self._commit.write(write)
+        for each in added:
+            if not each.repeated:
+                self._room.take(each.job.size)
+                self._observer.taken(each.job.kind.value)
+        return added
 
     def check_room(self) -> None:
         """Raise BusyError if nothing would be accepted now: a refusal should cost less than reading a request."""
@@ -198,6 +221,11 @@ class _Room:
         wanted = max(_ROOM * self._counted.jobs, 1.0)
         seconds = wanted * _RATED / _SECOND / self._done if self._done else _UNKNOWN_RETRY
         return max(1, min(_LONGEST_RETRY, round(seconds)))
+
+
+def _window_job(counts: WindowCounts, payload: bytes, now: int) -> NewJob:
+    kind = JobKind.WINDOW if counts.whole else JobKind.LOOK
+    return NewJob(_new_id(), counts.sensor, kind, counts.digest(), len(payload), now, window=counts.id)
 
 
 def _new_id() -> str:
