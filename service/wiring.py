@@ -286,15 +286,19 @@ class Yocho:
 
         return calibrate(paths, self._pipeline_spec(None), progress)
 
-    def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
+    def selfcheck(
+        self, url: str | None, token_file: Path | None, progress: Callable[[int], None]
+    ) -> Iterator[Finding]:
         """See `service.commands.parts.Parts`."""
         import httpx
 
+        from service.client.token import read_token
         from service.selfcheck.check import check
 
+        headers = {} if token_file is None else {"authorization": f"Bearer {read_token(token_file)}"}
         here = f"http://{self._settings.host}:{self._settings.port}"
         try:
-            client = httpx.Client(base_url=url or here)
+            client = httpx.Client(base_url=url or here, headers=headers)
         except httpx.InvalidURL as error:
             raise SettingsError(f"--url {url}: {error}; write http://HOST:PORT") from None
         with client:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.errors import StoreError
 from service.readiness import Measured, Readiness, ReadinessSpec, StoreGauges
+from service.store.deliveries import Delivery, SqlDeliveries, Standing
 from service.store.gauges import Gauges, SqlGauges
 from service.store.sql import SqlStore
 
@@ -29,19 +30,31 @@ class FakeGauges:
 
 
 @dataclass
+class FakeDeliveries:
+    """Outputs of one moment."""
+
+    outputs: Sequence[Standing]
+
+    def standings(self) -> Sequence[Standing]:
+        return self.outputs
+
+
+@dataclass
 class FakeMeasured:
     gauges: SqlGauges
+    deliveries: SqlDeliveries
 
 
 class FakeStore:
-    def __init__(self, gauges: Gauges | None) -> None:
-        self._gauges = gauges
+    def __init__(self, gauges: Gauges | None, *outputs: Standing) -> None:
+        self._gauges, self._outputs = gauges, outputs
 
     @contextmanager
     def read(self) -> Iterator[Measured]:
         if self._gauges is None:
             raise StoreError("database /var/secret.db: disk I/O error")
-        yield FakeMeasured(cast("SqlGauges", FakeGauges(self._gauges)))
+        deliveries = cast("SqlDeliveries", FakeDeliveries(self._outputs))
+        yield FakeMeasured(cast("SqlGauges", FakeGauges(self._gauges)), deliveries)
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import zlib
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from starlette.exceptions import HTTPException
 
@@ -13,11 +14,6 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
-
-try:
-    from isal import igzip_lib
-except ImportError:  # not on every machine
-    igzip_lib = None
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +77,13 @@ class ZlibGzip:
         return found
 
 
-def _gzip() -> Decompressor:
-    if igzip_lib is None:
-        return ZlibGzip()
-    found: Decompressor = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    return found
+def _gzip() -> tuple[Callable[[], Decompressor], type[Exception]]:
+    try:
+        from isal import igzip_lib  # noqa: PLC0415  (not on every machine)
+    except ImportError:
+        return ZlibGzip, zlib.error
+    make = partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_GZIP)
+    return make, cast("type[Exception]", igzip_lib.error)
 
 
 def _zstd() -> Decompressor:
@@ -93,13 +91,9 @@ def _zstd() -> Decompressor:
     return zstd.ZstdDecompressor(options=limits)
 
 
-_MAKERS: dict[str, Callable[[], Decompressor]] = {"gzip": _gzip, "zstd": _zstd}
-_DAMAGE: tuple[type[Exception], ...] = (
-    EOFError,
-    zlib.error,
-    zstd.ZstdError,
-    *(() if igzip_lib is None else (igzip_lib.error,)),
-)
+_MAKE_GZIP, _GZIP_ERROR = _gzip()
+_MAKERS: dict[str, Callable[[], Decompressor]] = {"gzip": _MAKE_GZIP, "zstd": _zstd}
+_DAMAGE = (EOFError, zlib.error, zstd.ZstdError, _GZIP_ERROR)
 
 CODINGS = tuple(_MAKERS)
 """What a body may be packed with."""

@@ -67,6 +67,10 @@ class Client:
     source = _blocking(operations.source)
     sensors = _blocking(operations.sensors)
     status = _blocking(operations.status)
+    outputs = _blocking(operations.outputs)
+    dead_letters = _blocking(operations.dead_letters)
+    retry_output = _blocking(operations.retry_output)
+    audit = _blocking(operations.audit)
 
     def __init__(
         self,
@@ -173,6 +177,10 @@ class AsyncClient:
     source = _awaited(operations.source)
     sensors = _awaited(operations.sensors)
     status = _awaited(operations.status)
+    outputs = _awaited(operations.outputs)
+    dead_letters = _awaited(operations.dead_letters)
+    retry_output = _awaited(operations.retry_output)
+    audit = _awaited(operations.audit)
 
     def __init__(
         self,

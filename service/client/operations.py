@@ -105,6 +105,29 @@ def sensors() -> Plan[Document]:
     return (yield from _get("/v1/sensors"))
 
 
+def outputs() -> Plan[Document]:
+    """Return where the outputs of alerts stand."""
+    return (yield from _get("/v1/outputs"))
+
+
+def dead_letters(output: str, limit: int = 100) -> Plan[list[Document]]:
+    """Return at most `limit` events that an output gave up, latest first."""
+    return (yield from _pages(f"/v1/outputs/{_part(output)}/dead-letters", limit, {}))
+
+
+def retry_output(output: str) -> Plan[Document]:
+    """Let an output try again what it gave up; return where it stands."""
+    return _document((yield Call("POST", f"/v1/outputs/{_part(output)}/retry")))
+
+
+def audit(limit: int = 100, **filters: str | float) -> Plan[list[Document]]:
+    """Return at most `limit` entries of the audit log, latest first; the filters are those of ``GET /v1/audit``.
+
+    It takes a token with the scope admin.
+    """
+    return (yield from _pages("/v1/audit", limit, filters))
+
+
 def status() -> Plan[Document]:
     """Return how the service is."""
     return (yield from _get("/v1/status"))

@@ -16,6 +16,7 @@ from service.api.access import AccessSpec, Gate, needed
 from service.api.app import create_app
 from service.api.spec import ApiSpec
 from service.errors import StoreError
+from service.store.audit import AuditQuery
 from service.store.sql import SqlStore
 from tests.api.client import Client
 from tests.api.fakes import FakeIngest
@@ -203,7 +204,7 @@ def test_writes_are_in_the_audit_log(house: House, caplog: pytest.LogCaptureFixt
         client.patch("/v1/patterns/p1", json=JUDGED)
         client.patch("/v1/patterns/unknown", json=JUDGED)
     with house.store.read() as reader:
-        changes = reader.audit.before(None, 10)
+        changes = reader.audit.page(AuditQuery(10))[0]
     assert [(change.actor, change.action, change.target, change.status) for change in changes] == [
         ("admin", "PATCH", "/v1/patterns/unknown", 404),
         ("admin", "PATCH", "/v1/patterns/p1", 200),

@@ -1,9 +1,10 @@
 """Alerts as they happen."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from service.api.links import ALERTS
@@ -49,6 +50,7 @@ class AlertStreamRoutes:
 
     async def stream(
         self,
+        request: Request,
         wanted: Annotated[StreamFilter, Query()],
         last_event_id: Annotated[
             int | None,
@@ -60,7 +62,8 @@ class AlertStreamRoutes:
         """Listen to events: opened, grew (doubled), ended, acknowledged, muted, commented.
 
         An event's id is its place: whoever comes back with it misses nothing and hears nothing twice. Without it
-        the stream begins now. A silent stream sends a comment every 15 seconds. Who reads too slowly is hung up on.
+        the stream begins now. A silent stream sends a comment every 15 seconds. Who reads too slowly is hung up on,
+        and so is whose token was revoked or has expired, within ten seconds.
         """
         fits = Wanted(
             sensor=wanted.sensor,
@@ -70,4 +73,5 @@ class AlertStreamRoutes:
             with_allowed=wanted.with_allowed,
         )
         after = wanted.after if last_event_id is None else last_event_id
-        return await self._streams.stream(fits, after)
+        admitted: Callable[[], bool] = getattr(request.state, "admitted", None) or (lambda: True)
+        return await self._streams.stream(fits, after, admitted)

@@ -160,7 +160,7 @@ class WindowRoutes:
 
         A capture is pcap or pcapng, a log what `yocho scan` reads; either may be packed with gzip or zstd. NDJSON
         is a log if its first line is one of Zeek or Suricata; else each line is a window, and the answer has a job
-        for each: all are taken in or, if any is refused, none. Any body may come with Content-Encoding gzip or zstd.
+        for each: all are taken in or, if any is refused, none. Any body may have Content-Encoding gzip or zstd.
 
         What is answered with 202 is stored, and will be done once, in the order in which a sensor sends it. With
         `Prefer: wait=N` the answer waits until then, and names what was found. The same window again gets
