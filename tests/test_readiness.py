@@ -122,3 +122,18 @@ def test_gauges_are_asked_anew_each_time() -> None:
     assert values() == [1, 0, 0, 0, 0]
     store._gauges = None
     assert values() == [0, None, None, None, None]
+
+
+def test_each_output_shows_how_far_it_is() -> None:
+    registry = CollectorRegistry()
+    late = Standing(Delivery("soc", 7), behind=3, since=960 * SECOND, dead=2, returned=1)
+    prompt = Standing(Delivery("file", 10), behind=0, since=None, dead=0, returned=0)
+    registry.register(StoreGauges(FakeStore(QUIET, late, prompt), lambda: 1000 * SECOND))
+
+    def values(output: str) -> list[float | None]:
+        names = ("deliveries_waiting", "deliveries_oldest_seconds", "dead_letters")
+        return [registry.get_sample_value(f"yocho_{name}", {"output": output}) for name in names]
+
+    assert values("soc") == [3, 40, 2]
+    assert values("file") == [0, 0, 0]
+    assert values("other") == [None, None, None]

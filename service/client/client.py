@@ -55,6 +55,7 @@ class Client:
     """
 
     send_window = _blocking(operations.send_window)
+    send_windows = _blocking(operations.send_windows)
     send_file = _blocking(operations.send_file)
     job = _blocking(operations.job)
     alerts = _blocking(operations.alerts)
@@ -165,6 +166,7 @@ class AsyncClient:
     """`Client` for event loops: its methods are awaited, and `follow` is iterated over asynchronously."""
 
     send_window = _awaited(operations.send_window)
+    send_windows = _awaited(operations.send_windows)
     send_file = _awaited(operations.send_file)
     job = _awaited(operations.job)
     alerts = _awaited(operations.alerts)
