@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from service.api.links import ALERTS
@@ -57,6 +58,7 @@ class AlertStreamRoutes:
             Header(
                 ge=0, le=(1 << 63) - 1, description="Id of the event to go on after; clients send it by themselves"
             ),
+            WithJsonSchema({"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1, "examples": [17]}),
         ] = None,
     ) -> Response:
         """Listen to events: opened, grew (doubled), ended, acknowledged, muted, commented.
