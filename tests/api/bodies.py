@@ -77,7 +77,17 @@ WINDOWS = _documents(
         "x": _COUNTS,
     },
 )
-"""Documents of windows, about as many right as wrong."""
+"""Documents of windows, most of which are wrong somewhere."""
+
+RIGHT_WINDOWS = st.fixed_dictionaries(
+    {
+        "sensor": st.sampled_from(["edge", "roof", "büro"]),
+        "start": st.sampled_from(["2026-03-01T12:00:00Z", 1772366400, 1772366400.5]),
+        "end": st.sampled_from(["2026-03-01T13:01:00+01:00", 1772366460, "2026-03-02T11:59:59.999999999Z"]),
+        "rows": st.lists(ROWS, max_size=4, unique_by=lambda row: (row["source"], row["service"])),
+    },
+    optional={"sources": st.just([])},
+)
 
 
 def _damaged(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
@@ -95,8 +105,9 @@ def _damaged(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     )
 
 
-TEXTS = _damaged(WINDOWS.map(json.dumps).map(str.encode))
-LINES = _damaged(st.lists(WINDOWS.map(json.dumps), max_size=3).map("\n".join).map(str.encode)) | st.just(LOG)
+_TEXTS = WINDOWS.map(json.dumps) | RIGHT_WINDOWS.map(json.dumps) | RIGHT_WINDOWS.map(json.dumps)
+TEXTS = _damaged(_TEXTS.map(str.encode))
+LINES = _damaged(st.lists(_TEXTS, max_size=3).map("\n".join).map(str.encode)) | st.just(LOG)
 DOCUMENTS = _damaged(st.sampled_from([write_window(a_window()), write_window(a_window("roof"))]))
 CAPTURES = _damaged(st.sampled_from([PCAP_HEADER, b"capture:w", b"capture:"]))
 LOGS = _damaged(st.just(LOG))
