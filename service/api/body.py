@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from starlette.requests import Request
+
+
+CODING: dict[str, Any] = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "description": "How the body is packed, if it is; its bounds are those of what is unpacked, too",
+    "schema": {"type": "string", "enum": [*CODINGS]},
+}
+"""The OpenAPI description of a body that may be packed."""
 
 
 def media_type(request: Request) -> str:

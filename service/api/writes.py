@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from service.api.body import media_type, read_body, refuse_type
+from service.api.body import CODING, media_type, read_body, refuse_type
 from service.api.problems import problem_responses
 from service.api.strict_json import parse_json, validated
 
@@ -35,7 +35,7 @@ def body_of(model: type[BaseModel], *parameters: dict[str, Any]) -> dict[str, An
     """Return the OpenAPI description of a request with such a body."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     described: dict[str, Any] = {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
-    return described | ({"parameters": list(parameters)} if parameters else {})
+    return described | {"parameters": [CODING, *parameters]}
 
 
 async def read_model(request: Request, model: type[Model]) -> Model:

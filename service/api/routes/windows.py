@@ -14,11 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from service.api import examples
 from service.api.access import ANYBODY, Visitor
 from service.api.answers import CaptureAccepted, WindowAccepted, WindowOut
-from service.api.body import coding, joined, media_type, pieces, put_before, read_body, refuse_type
+from service.api.body import CODING, coding, joined, media_type, pieces, put_before, read_body, refuse_type
 from service.api.ingest import Ingest
 from service.api.job_answers import JobList, JobOut, job_document, receipt_document, refuse, windows_of
 from service.api.links import JOBS, WINDOWS
-from service.api.packing import CODINGS
 from service.api.prefer import LONGEST_WAIT, preferred_wait
 from service.api.problems import problem_responses
 from service.api.spec import ApiSpec
@@ -76,12 +75,7 @@ _BODY: dict[str, Any] = {
         },
     },
     "parameters": [
-        {
-            "name": "Content-Encoding",
-            "in": "header",
-            "description": "How the body is packed, if it is; its bounds are those of what is unpacked, too",
-            "schema": {"type": "string", "enum": [*CODINGS]},
-        },
+        CODING,
         {
             "name": "Prefer",
             "in": "header",
