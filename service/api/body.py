@@ -49,10 +49,10 @@ def refuse_type(claimed: str, accepted: Iterable[str]) -> HTTPException:
 
 def coding(request: Request) -> str | None:
     """Return how the body is packed, one of `CODINGS`, or None; raises HTTPException 415 for any other way."""
-    encoding = ", ".join(request.headers.getlist("content-encoding")).strip().lower()
+    encoding = ", ".join(request.headers.getlist("content-encoding") or ["identity"]).strip().lower()
     # The old name means the same (RFC 9110, 8.4.1.3).
     encoding = "gzip" if encoding == "x-gzip" else encoding
-    if encoding in ("", "identity"):
+    if encoding == "identity":
         return None
     if encoding in CODINGS:
         return encoding
