@@ -278,10 +278,11 @@ class _SqlUnit:
         ]
         if rows:
             self._connection.execute(replace(table, "pattern", "version"), rows)
+        latest = {each.pattern: each.version for each in versions if each.version > MOST_VERSIONS}
+        if latest:
             old = table.c.version <= bindparam("latest") - MOST_VERSIONS
             stale = delete(table).where(table.c.pattern == bindparam("replaced"), old)
-            ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
-            self._connection.execute(stale, ends)
+            self._connection.execute(stale, [{"replaced": name, "latest": last} for name, last in latest.items()])
 
     def _touch(self, sensors: set[str]) -> None:
         """Raise the revision of sensors of which something is written: once in a transaction is enough."""
