@@ -52,7 +52,9 @@ class _Host:
 class Sensor:
     """Makes the windows of one sensor, one after the other; equal seeds give equal windows."""
 
-    def __init__(self, name: str, seed: int, rows: int = 1000, start: int = 1_700_000_000 // MINUTE * MINUTE) -> None:
+    def __init__(
+        self, name: str, seed: int, rows: int = 1000, start: int = 1_700_000_000 // MINUTE * MINUTE
+    ) -> None:
         """`start` of the first window is in seconds since the epoch; windows are of a minute, and follow one another.
 
         Each has `rows` rows, which must be 200 or more.

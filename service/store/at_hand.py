@@ -143,4 +143,6 @@ def _floor(stored: Iterable[Pattern], kind: bool, most: int) -> int:  # noqa: FB
 
 
 def _entries(patterns: Iterable[Pattern]) -> int:
-    return sum(len(each.services) + len(each.members) + len(each.at_birth) + len(each.at_version) for each in patterns)
+    return sum(
+        len(each.services) + len(each.members) + len(each.at_birth) + len(each.at_version) for each in patterns
+    )

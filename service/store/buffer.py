@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.patterns.catalogue import Catalogue
     from service.patterns.pattern import Pattern, PatternVersion
     from service.store.findings import Findings
-    from service.store.repository import Memory, MemoryKey, Placed, Tuning, Unit, WindowRecord
+    from service.store.repository import LateMemory, Memory, MemoryKey, Placed, Tuning, Unit, WindowRecord
 
 
 class Buffer:
@@ -37,7 +37,7 @@ class Buffer:
         self._known: dict[tuple[str, int], Catalogue] = {}
         self._patterns: dict[str, Pattern] = {}
         self._versions: list[PatternVersion] = []
-        self._memories: dict[MemoryKey, Memory] = {}
+        self._memories: dict[MemoryKey, Memory | LateMemory] = {}
         self._tuning: Tuning | None = None
         self._hushed: dict[str, Sequence[Pattern]] = {}
 
@@ -63,9 +63,10 @@ class Buffer:
             unit.save_catalogue(Update(catalogue, [], (), ()))
         unit.save_patterns(self._patterns.values(), self._versions)
         for findings, document in self._findings:
-            findings.save(unit, document)
+            findings.save(unit, document, named=False)
+        unit.name_alerts(self._alerts.values())
         for key, memory in self._memories.items():
-            unit.save_memory(key, memory)
+            unit.save_memory(key, memory.stored())
 
     def tell(self, observer: Observer) -> None:
         """Let an observer hear of what was flushed, once that is committed."""
@@ -119,7 +120,8 @@ class Buffer:
 
     def memory(self, key: MemoryKey) -> Memory | None:
         """Return what is remembered, or None."""
-        return self._memories.get(key) or self._reader.memory(key)
+        waiting = self._memories.get(key)
+        return self._reader.memory(key) if waiting is None else waiting.stored()
 
     def memory_window(self, key: MemoryKey) -> str | None:
         """Return the window of what is remembered, or None."""

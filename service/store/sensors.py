@@ -37,6 +37,7 @@ class SqlSensors:
     def __init__(self, connection: Connection, clock: Callable[[], int] = time.time_ns) -> None:
         self._connection = connection
         self._clock = clock
+        self._known: set[str] = set()
 
     def heard(self, sensor: str, at: int) -> None:
         """Note that something came from a sensor at a time, ns since the epoch."""
@@ -118,7 +119,10 @@ class SqlSensors:
 
     def _add(self, sensor: str, at: int) -> bool:
         """Add a sensor unless it is known; return whether it was added."""
+        if sensor in self._known:
+            return False
         known = select(_TABLE.c.name).where(_TABLE.c.name == sensor)
+        self._known.add(sensor)
         if self._connection.execute(known).first() is not None:
             return False
         numbers = {"revision": 0, "first_ns": at, "last_ns": at, "windows": 0, "attempts": 0, "shed": 0}

@@ -169,7 +169,7 @@ class _SqlUnit:
             rows = rows.where(table.c.id.in_(select(named.c.alert).where(named.c.source.in_(sources))))
         return list(map(documents.read_alert, self._connection.scalars(rows.order_by(table.c.sequence))))
 
-    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+    def save_alerts(self, alerts: Iterable[Alert], *, named: bool = True) -> None:
         latest = {alert.id: alert for alert in alerts}
         before = self.events.standings(latest)
         self._touch({alert.sensor for alert in latest.values()})
@@ -191,9 +191,14 @@ class _SqlUnit:
             for alert in latest.values()
         ]
         self._save(tables.alerts, rows)
-        self._save_names(tables.alert_sources, [*map(_source_rows, latest.values())])
-        self._save_names(tables.alert_services, [*map(_service_rows, latest.values())])
+        if named:
+            self.name_alerts(latest.values())
         self.events.note_saved(latest.values(), before)
+
+    def name_alerts(self, alerts: Iterable[Alert]) -> None:
+        named = list(alerts)
+        self._save_names(tables.alert_sources, [*map(_source_rows, named)])
+        self._save_names(tables.alert_services, [*map(_service_rows, named)])
 
     def tuning(self) -> Tuning:
         rules = tuple(kept.rule for kept in self.allow_rules.all())

@@ -28,7 +28,7 @@ from service.work.parser import RefusedError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from service.analysis import Analyst
     from service.receipts import Outcome
@@ -205,8 +205,7 @@ class Worker:
                 done.buffer.flush(unit)
             revision = unit.sensors.revision(sensor)
             now = self._clock()
-            for job, outcome in done.outcomes:
-                unit.jobs.finish(job.id, now, outcome)
+            unit.jobs.finish_all([(job.id, outcome) for job, outcome in done.outcomes], now)
             if done.broken is not None and unit.jobs.broke_down(done.broken.id) >= self._spec.tries:
                 unit.jobs.finish(done.broken.id, now, Refusal(Reason.CRASHED, done.why))
         self._at_hand.put(sensor, revision, done.buffer.catalogues)
@@ -215,18 +214,16 @@ class Worker:
             _tell(job, outcome)
         return True
 
-    def _windows(self, reader: _Reads, buffer: Buffer, sensor: str) -> _Done:
-        """Analyse the windows that wait, and looks at open ones, up to the first upload."""
+    def _windows(self, reader: _Reads, buffer: Buffer, sensor: str, most: int | None = None) -> _Done:
+        """Analyse the windows that wait, at most so many, and looks at open ones, up to the first upload."""
         done = _Done(buffer)
-        room = self._spec.together_bytes
-        for job in reader.jobs.waiting(sensor, self._spec.together):
-            room -= job.size
-            if job.kind is JobKind.UPLOAD or (room < 0 and done.outcomes):
-                break
+        jobs = self._together(reader.jobs.waiting(sensor, most or self._spec.together))
+        payloads = reader.jobs.payloads([job.id for job in jobs])
+        for job in jobs:
             work = Work(job.kind.value)
             try:
                 with identified(job=job.id), self._observer.work(work):
-                    outcome = self._window(reader.jobs.payload(job.id), done.buffer)
+                    outcome = self._window(payloads[job.id], done.buffer)
                     work.outcome = _named(outcome)
                 done.outcomes.append((job, outcome))
             except StoreError:
@@ -234,9 +231,23 @@ class Worker:
             except Exception as error:  # noqa: BLE001  (what nobody can do must not stop all that follows)
                 _log.exception("a window could not be analysed", extra={"job": job.id, "sensor": sensor})
                 self._analyst.forget()
+                if done.outcomes:
+                    # What is remembered may be half changed: those before it are analysed once more, without it.
+                    return self._windows(reader, Buffer(reader), sensor, len(done.outcomes))
                 done.broken, done.why = job, f"the analysis broke down ({type(error).__name__}); it is logged"
                 break
         return done
+
+    def _together(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return those of a sensor's first jobs that are done together: all before an upload, and few bytes."""
+        few: list[Job] = []
+        room = self._spec.together_bytes
+        for job in jobs:
+            room -= job.size
+            if job.kind is JobKind.UPLOAD or (room < 0 and few):
+                break
+            few.append(job)
+        return few
 
     def _window(self, payload: bytes, buffer: Buffer) -> Outcome:
         try:
