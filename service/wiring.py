@@ -222,6 +222,8 @@ class Yocho:
         store = self._store(database, observer)
         work = WorkSpec(keeping=KeeperSpec(self._retention_spec()))
         worker = Worker(work, store, Analyst(spec, observer), Parser(spec, Limits()), observer)
+        # Whoever posts on the same machine waits for an answer: the API goes first.
+        os.nice(5)
         # Windows make many small objects and no cycles: looking for those took a fifteenth of the work.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)

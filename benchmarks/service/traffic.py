@@ -1,18 +1,23 @@
 """Windows as sensors post them: the same hosts from window to window, a few scanners, a group now and then.
 
 A sensor has hosts of some roles. A host comes in most windows, tries most of its role's services at one to three
-targets, nearly all answered, and now and then a service of its own. Beside them are a vertical scanner, a horizontal
-one, each with new targets in each window, and in every tenth window twelve sources that share a list of ports.
+targets, nearly all answered, and now and then a service of its own. Beside them are a vertical scanner, which tries
+new ports in each window, a horizontal one, and in every tenth window twelve sources that share a list of ports.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 MINUTE = 60
+START = 1_700_000_000 // MINUTE * MINUTE
+"""Of the first window, seconds since the epoch; windows are of a minute, and follow one another."""
+_DISTINCT = 15
+"""Windows of a sensor that differ in their rows; then they come again, at other times."""
 _COMES = 0.85
 """A host is seen in a window with this probability, ..."""
 _TRIES = 0.8
@@ -52,19 +57,13 @@ class _Host:
 class Sensor:
     """Makes the windows of one sensor, one after the other; equal seeds give equal windows."""
 
-    def __init__(
-        self, name: str, seed: int, rows: int = 1000, start: int = 1_700_000_000 // MINUTE * MINUTE
-    ) -> None:
-        """`start` of the first window is in seconds since the epoch; windows are of a minute, and follow one another.
-
-        Each has `rows` rows, which must be 200 or more.
-        """
+    def __init__(self, name: str, seed: int, rows: int = 1000) -> None:
+        """Each window has `rows` rows; raises ValueError below 200."""
         if rows < 200:
             raise ValueError(f"rows: {rows} have no room for scanners and hosts; use 200 or more")
         self.name = name
         self._chance = np.random.default_rng(seed)
         self._rows = rows
-        self._start = start
         self._number = 0
         # Enough hosts that a window always overflows: what is too much is cut off.
         self._hosts = [self._host(i, seed) for i in range(rows // 2)]
@@ -72,9 +71,9 @@ class Sensor:
     def window(self) -> dict[str, Any]:
         """Return the next window, as it is posted."""
         rows = [*self._scanners(), *self._group(), *self._honest()][: self._rows]
-        at = self._start + MINUTE * self._number
+        start, end = window_times(self._number)
         self._number += 1
-        return {"sensor": self.name, "start": _time(at), "end": _time(at + MINUTE), "rows": rows}
+        return {"sensor": self.name, "start": start, "end": end, "rows": rows}
 
     def _host(self, number: int, seed: int) -> _Host:
         address = f"10.{seed % 250}.{number // 250}.{1 + number % 250}"
@@ -118,5 +117,30 @@ def _row(source: str, service: str, attempts: int, targets: int, answered: int) 
     return {"source": source, "service": service, "attempts": attempts, "targets": targets, "answered": answered}
 
 
+def window_times(number: int) -> tuple[str, str]:
+    """Return start and end of a sensor's window, counted from 0, as they are posted."""
+    at = START + MINUTE * number
+    return _time(at), _time(at + MINUTE)
+
+
 def _time(seconds: int) -> str:
     return str(np.datetime64(seconds, "s")) + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Posts:
+    """Rows of some windows, as JSON: bodies are put together from them without work."""
+
+    rows: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, seed: int, count: int = _DISTINCT, rows: int = 1000) -> Posts:
+        """Return those of the first windows of a sensor."""
+        sensor = Sensor("any", seed, rows)
+        return cls(tuple(json.dumps(sensor.window()["rows"]).encode() for _ in range(count)))
+
+    def body(self, sensor: str, number: int) -> bytes:
+        """Return a sensor's window, counted from 0, as it is posted."""
+        start, end = window_times(number)
+        head = json.dumps({"sensor": sensor, "start": start, "end": end}).encode()
+        return head[:-1] + b', "rows": ' + self.rows[number % len(self.rows)] + b"}"

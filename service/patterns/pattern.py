@@ -177,7 +177,7 @@ class Pattern(_WithForms):
         for slot, given, field in forms:
             held = given or (getattr(self, slot, None) if field not in details else None)
             if held is not None:
-                after._keep(slot, held)
+                object.__setattr__(after, slot, held)
         return after
 
     def _keep(self, slot: str, form: Form) -> Form:

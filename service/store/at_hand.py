@@ -1,7 +1,7 @@
-"""Catalogues of patterns at hand: what one process wrote of a sensor last, as long as nobody else has written of it.
+"""Catalogues of patterns at hand: as one process wrote them last, while nobody else has written of their sensor.
 
-Reading a catalogue means to read, check and compare hundreds of documents of which a window changes few. What is kept
-here is a copy: without it, all is the same.
+Reading a catalogue means to read and check hundreds of documents, of which a window changes few. What is kept here
+is a copy: without it, all is the same.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from service.store.repository import Placed
 
 _SPARE = 128
-"""Patterns of both kinds that are held beyond those of a catalogue: one that changes its kind makes room for one."""
+"""Patterns of both kinds that are held beyond those of a catalogue: who changes its kind makes room for one."""
 _MOST_ENTRIES = 1 << 19
-"""Services and members of all patterns at hand, some 150 bytes each; those of sensors that waited longest go first."""
+"""Services and members of all patterns at hand, some 150 bytes each; of sensors that waited longest they go."""
 _FOR_EVER = -1
 """A time before all windows: nothing lies below it."""
 
@@ -39,7 +39,7 @@ class _Held:
     patterns: dict[str, Pattern]
     """By id, in the order in which they were first saved."""
     floors: dict[bool, int]
-    """Recurring or not → of these, all that were seen after this time, ns, are held; of others some may be missing."""
+    """Recurring or not → of these, all that were seen after this time, ns, are held; others may be missing."""
 
     def is_enough(self) -> bool:
         """Tell whether all that a catalogue lists is among these."""
