@@ -1,8 +1,8 @@
 """Sensors that post windows at a steady rate; `benchmarks.service.load` starts this with what it needs to know.
 
 Each user is a sensor of its own, which posts its windows one after the other, in the order of their time. Bodies
-are made beforehand, so that making them takes no time of the machine's while it is measured. What was answered goes
-to the file that `YOCHO_LOAD_ANSWERS` names.
+are made beforehand, so that making them takes no time of the machine while it is measured, and counts for nothing
+in locust's own. What was answered goes to the file that `YOCHO_LOAD_ANSWERS` names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.service.traffic import Posts
 
 RATE = float(os.environ["YOCHO_LOAD_RATE"])
 USERS = int(os.environ["YOCHO_LOAD_USERS"])
-POSTS = [Posts.of(seed) for seed in range(int(os.environ["YOCHO_LOAD_KINDS"]))]
+POSTS = [Posts.read(folder) for folder in sorted(Path(os.environ["YOCHO_LOAD_BODIES"]).iterdir())]
 ANSWERS: list[tuple[int, int, int, float, bool]] = []
 """Sensor, number of the window, status, seconds, and whether a refusal said when to come again."""
 NUMBERS = itertools.count()

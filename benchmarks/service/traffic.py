@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,17 @@ class Posts:
         """Return those of the first windows of a sensor."""
         sensor = Sensor("any", seed, rows)
         return cls(tuple(json.dumps(sensor.window()["rows"]).encode() for _ in range(count)))
+
+    def write(self, folder: Path) -> None:
+        """Write them to a new folder."""
+        folder.mkdir(parents=True)
+        for number, rows in enumerate(self.rows):
+            (folder / f"{number:04}.json").write_bytes(rows)
+
+    @classmethod
+    def read(cls, folder: Path) -> Posts:
+        """Return those of a folder."""
+        return cls(tuple(file.read_bytes() for file in sorted(folder.iterdir())))
 
     def body(self, sensor: str, number: int) -> bytes:
         """Return a sensor's window, counted from 0, as it is posted."""

@@ -94,7 +94,7 @@ class Catalogues:
         self._waiting.clear()
         self._counts.clear()
         for held in self._held.values():
-            if len(held.patterns) > MOST_RECURRING + MOST_SINGLE + 4 * _SPARE:
+            if len(held.patterns) > sum(most for _, most in _MOST) + 4 * _SPARE:
                 held.trim(_SPARE)
 
     def entries(self) -> int:
