@@ -66,6 +66,9 @@ _STORED = WireLimits(rows=1 << 25, bytes=1 << 32)
 """What is stored was accepted: whatever memory holds."""
 
 
+_DIGEST = select(tables.windows.c.digest).where(tables.windows.c.id == bindparam("window"))
+
+
 class _SqlUnit:
     """Reads and writes of one connection's transaction."""
 
@@ -95,8 +98,7 @@ class _SqlUnit:
         return WindowRecord(counts, row.digest, tuple(row.patterns), tuple(row.alerts), kept=bool(row.counts))
 
     def window_digest(self, window_id: str) -> str | None:
-        query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
-        return self._connection.execute(query).scalar_one_or_none()
+        return self._connection.execute(_DIGEST, {"window": window_id}).scalar_one_or_none()
 
     def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:
         counts = record.counts
