@@ -170,4 +170,5 @@ def _dense_rows(matrix: Matrix, rows: NDArray[np.int64]) -> Array:
 def _drawn(rng: np.random.Generator, chances: NDArray[np.float64], tries: int) -> NDArray[np.int64]:
     """Return what `rng.choice` draws with these probabilities, which sum to 1, without its checks of them."""
     ends = chances.cumsum()
-    return (ends / ends[-1]).searchsorted(rng.random(tries), side="right")
+    drawn: NDArray[np.int64] = (ends / ends[-1]).searchsorted(rng.random(tries), side="right")
+    return drawn

@@ -26,7 +26,7 @@ ANSWERS: list[tuple[int, int, int, float, bool]] = []
 NUMBERS = itertools.count()
 
 
-class PostingSensor(FastHttpUser):
+class PostingSensor(FastHttpUser):  # type: ignore[misc]
     """Posts a window, waits for the answer, and so on, up to its share of the rate."""
 
     wait_time = constant_throughput(RATE / USERS)
@@ -37,7 +37,7 @@ class PostingSensor(FastHttpUser):
         self.number = next(NUMBERS)
         self.windows = 0
 
-    @task
+    @task  # type: ignore[untyped-decorator]
     def post(self) -> None:
         """Post the next window; a refused one is not sent again, so that what is offered stays what it is."""
         body = POSTS[self.number % len(POSTS)].body(f"sensor-{self.number}", self.windows)
@@ -51,7 +51,7 @@ class PostingSensor(FastHttpUser):
         self.windows += 1
 
 
-@events.quitting.add_listener
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
 def write(**_details: Any) -> None:
     """Write what was answered."""
     Path(os.environ["YOCHO_LOAD_ANSWERS"]).write_text(json.dumps(ANSWERS), encoding="utf-8")

@@ -65,7 +65,7 @@ def outcome_of(store: SqlStore, accepted: Iterable[str]) -> Outcome:
     with store.begin() as unit:
         connection = unit.jobs._connection  # noqa: SLF001  (no part of the service asks for all of this)
         stored = set(connection.scalars(select(tables.windows.c.id)))
-        states = dict(
+        states: dict[str, int] = dict(
             connection.execute(select(tables.jobs.c.state, func.count()).group_by(tables.jobs.c.state)).all()
         )
         counted = connection.execute(select(func.coalesce(func.sum(tables.sensors.c.windows), 0))).scalar_one()

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, case, func, or_, select, update
+from sqlalchemy import BigInteger, bindparam, case, func, or_, select, update
 
 from service.store import tables
 from service.store.statements import add_new
@@ -24,22 +24,26 @@ _JOBS = tables.jobs
 
 def _shorter() -> Select[str]:
     """Select one of a sensor's windows that lie in a longer one."""
-    table, since, until = tables.windows.c, bindparam("since"), bindparam("until")
+    table, since, until = (
+        tables.windows.c,
+        bindparam("since", type_=BigInteger),
+        bindparam("until", type_=BigInteger),
+    )
     within = (table.sensor == bindparam("sensor_"), table.start_ns >= since, table.start_ns < until)
     return select(table.id).where(*within, table.end_ns - table.start_ns < until - since).limit(1)
 
 
 def _counted() -> Update:
     """Add a window to what is known of its sensor."""
-    until, now = bindparam("until"), bindparam("now")
+    until, now = bindparam("until", type_=BigInteger), bindparam("now", type_=BigInteger)
     latest = func.coalesce(_TABLE.c.latest_end_ns, until)
     return (
         update(_TABLE)
         .where(_TABLE.c.name == bindparam("sensor_"))
         .values(
             windows=_TABLE.c.windows + 1,
-            attempts=_TABLE.c.attempts + bindparam("tried"),
-            shed=_TABLE.c.shed + bindparam("left_out"),
+            attempts=_TABLE.c.attempts + bindparam("tried", type_=BigInteger),
+            shed=_TABLE.c.shed + bindparam("left_out", type_=BigInteger),
             latest_end_ns=case((latest > until, latest), else_=until),
             last_ns=case((_TABLE.c.last_ns > now, _TABLE.c.last_ns), else_=now),
         )
