@@ -239,11 +239,9 @@ def _lines_of_run(found: dict[str, Any]) -> Iterator[str]:
     )
     yield ""
     if found["load_average_before"] > (os.cpu_count() or 1):
-        yield (
-            f"**The machine was busy with other work**: {found['load_average_before']:.0f} processes wanted its cores "
-            "before the load began. Times and rates say little of an idle one; counts, and processor time but for a "
-            "third, do."
-        )
+        average = found["load_average_before"]
+        yield f"**The machine was busy with other work**: its load average was {average:.0f} before."
+        yield "Times and rates say little of an idle one; counts, and processor time but for a third, do."
         yield ""
     refusals = heard["refused_p99"]
     yield from table(
