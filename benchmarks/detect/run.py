@@ -1,12 +1,16 @@
 """Campaigns of many small sources, injected into real background: `make bench-detect`.
 
-    python -m benchmarks.detect.run FILE … [--name NAME] [--trials 200] [--jobs 2] [--asked] [--output FOLDER]
+    python -m benchmarks.detect.run FILE … [--name NAME] [--trials 200] [--jobs 2] [--asked] [--own]
+                                    [--kept FILE] [--minutes N] [--output FOLDER]
 
 Files are captures or logs of flows of one sensor. The first half of their days (of their hours, if they are few) is
 history; false alarms are counted on the second half, and campaigns are injected there. Every column gets the
 thresholds that let through one false alarm a day, measured on the very days of the trials; the service as shipped
-has its own, from its past alone. With ``--asked`` only the cells for which something was asked are run, and only
-the service and its counters: a sixth of the time.
+has its own, from its past alone. With ``--asked`` only the cells for which something was asked are run, with
+``--own`` only the service and its counters: both together take a sixth of the time.
+
+What trials found is appended to the file ``--kept``, one test day a line, and a run that was cut off goes on from
+there. After ``--minutes`` no more test days are begun, and the page is written from those that are done.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from benchmarks.detect.background import DAY, HOUR, load
 from benchmarks.detect.campaigns import Campaign, Ground
 from benchmarks.detect.columns import dark_nmf
 from benchmarks.detect.columns.grouping import COLUMNS, COUNTERS, OWN, SHIPPED, SURGE, WEEKLY, YOCHO
+from benchmarks.detect.kept import Kept
 from benchmarks.detect.stream import TEN_MINUTES, Site, Stream
 from benchmarks.detect.trials import DARK, Place, slice_of, trial
 
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.detect.background import Background
+    from benchmarks.detect.kept import Found
     from benchmarks.detect.trials import Outcome
 
 FOLDER = Path("benchmarks/results/detect")
@@ -147,7 +153,7 @@ def prepare(background: Background, step: int, console: Console, *, all_columns:
     days = (last - test) / DAY
     multiples = {}
     for span, length in spans.items():
-        multiples[span] = {name: alarms.multiple(days) for name, alarms in streams[length].alarms.items()}
+        multiples[span] = {name: alarms.multiple(days) for name, alarms in streams[length].everything().items()}
         multiples[span][DARK] = _dark_multiple(background, test, last, length)
     false_alarms = _false_alarms(streams, spans, multiples, days)
     usual, everything = usual_services(background, test)
@@ -216,19 +222,19 @@ def _false_alarms(
                 "equal": alarms.within(multiples[span][name]) / days,
                 "multiple": multiples[span][name],
             }
-            for name, alarms in streams[length].alarms.items()
+            for name, alarms in streams[length].everything().items()
             if name not in (SHIPPED, WEEKLY)
         }
     for name, column in (("one a day", SHIPPED), ("one a week", WEEKLY)):
         by = {
-            str(length // TEN_MINUTES * 10): each.alarms[column].within(1.0) / days
+            str(length // TEN_MINUTES * 10): each.groups[column].within(1.0) / days
             for length, each in streams.items()
         }
         found[name] = {"by minutes of length": by, "all": sum(by.values())}
     return found
 
 
-def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> list[tuple[int, dict[str, Outcome]]]:
+def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> Found:
     """Return what the columns found in the trials of one test hour: (cell, column → outcome)."""
     prepared, at, tasks = job
     spot = prepared.spots[at]
@@ -248,13 +254,15 @@ def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> list[tup
 _PREPARED: Prepared | None = None
 
 
-def _work(job: tuple[int, list[tuple[int, Cell, int]]]) -> list[tuple[int, dict[str, Outcome]]]:
+def _work(job: tuple[int, list[tuple[int, Cell, int]]]) -> tuple[int, Found]:
     assert _PREPARED is not None  # noqa: S101  (the parent has set it before it forked)
-    return run_spot((_PREPARED, *job))
+    return job[0], run_spot((_PREPARED, *job))
 
 
-def run_trials(prepared: Prepared, wanted: Sequence[Cell], trials: int, jobs: int) -> list[dict[str, Any]]:
-    """Run all cells; processes share what was prepared by forking."""
+def run_trials(
+    prepared: Prepared, wanted: Sequence[Cell], trials: int, jobs: int, kept: Kept, minutes: float = math.inf
+) -> list[dict[str, Any]]:
+    """Run all cells, or as many test days as `minutes` allow; processes share what was prepared by forking."""
     global _PREPARED  # noqa: PLW0603  (fork hands it on without copying)
     _PREPARED = prepared
     chance = np.random.default_rng(_SEED + 1)
@@ -262,12 +270,23 @@ def run_trials(prepared: Prepared, wanted: Sequence[Cell], trials: int, jobs: in
     for number, cell in enumerate(wanted):
         for seed, at in enumerate(chance.integers(0, len(prepared.spots), trials).tolist()):
             tasks[at].append((number, cell, seed))
-    outcomes: list[dict[str, list[Outcome]]] = [{} for _ in wanted]
+    done = kept.read({"cells": [repr(cell) for cell in wanted], "trials": trials, "multiples": prepared.multiples})
+    left = [job for job in enumerate(tasks) if job[0] not in done]
+    # In an order of chance: where a run is cut off, the days that are done are a fair sample.
+    left = [left[at] for at in np.random.default_rng(_SEED + 2).permutation(len(left))]
+    end = time.monotonic() + 60 * minutes
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        for found in pool.imap_unordered(_work, list(enumerate(tasks))):
-            for number, by_column in found:
-                for name, outcome in by_column.items():
-                    outcomes[number].setdefault(name, []).append(outcome)
+        for first in range(0, len(left), jobs):
+            if time.monotonic() >= end:
+                break
+            for at, found in pool.imap_unordered(_work, left[first : first + jobs]):
+                kept.add(at, found)
+                done[at] = found
+    outcomes: list[dict[str, list[Outcome]]] = [{} for _ in wanted]
+    for at in sorted(done):
+        for number, by_column in done[at]:
+            for name, outcome in by_column.items():
+                outcomes[number].setdefault(name, []).append(outcome)
     return [
         {
             "span": cell.span,
@@ -287,12 +306,15 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--step", type=int, default=1, help="hours between windows of a day")
     parser.add_argument("--asked", action="store_true", help="only the cells for which something was asked")
+    parser.add_argument("--own", action="store_true", help="only the service and its counters")
+    parser.add_argument("--kept", type=Path, help="what was found so far")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no more test days are begun")
     parser.add_argument("--output", type=Path, default=FOLDER)
     options = parser.parse_args()
     console = Console(stderr=True)
     began = time.perf_counter()
     background = load(options.name, options.files)
-    prepared = prepare(background, options.step * HOUR, console, all_columns=not options.asked)
+    prepared = prepare(background, options.step * HOUR, console, all_columns=not options.own)
     console.print(f"prepared: {time.perf_counter() - began:.0f} s; {len(prepared.spots)} test hours")
     wanted = [
         cell
@@ -300,7 +322,7 @@ def main() -> None:
         if cell.span in prepared.multiples
         and (not options.asked or report.asked({"span": cell.span, **asdict(cell.campaign)}))
     ]
-    rows = run_trials(prepared, wanted, options.trials, options.jobs)
+    rows = run_trials(prepared, wanted, options.trials, options.jobs, Kept(options.kept), options.minutes)
     found = {
         **results.machine(("numpy", "scipy", "scikit-learn")),
         "background": options.name,
