@@ -30,6 +30,8 @@ _ORDER = (
     "Yocho",
     "Yocho, all lengths",
 )
+_COMPARED = ("surge + breadth", "… + itemsets")
+_WITHOUT = (*_COMPARED, "… + sampled rows", "… + k-means++", "… + HDBSCAN", "… + all four of these")
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def lines_of(found: dict[str, Any]) -> list[str]:
     return [
         f"# Coordinated scans: {found['background']}",
         "",
-        f"{found['attempts']} attempts in {found['days']:.1f} days; {found['trials']} trials a cell, seed "
+        f"{found['attempts']} attempts in {found['days']:.1f} days; {_trials(found['cells'])} trials a cell, seed "
         f"{found['seed']}; {found['seconds'] / 60:.0f} min. Cells: % found (95 % interval) and the members' F1 of "
         "what was found.",
         "",
@@ -87,6 +89,7 @@ def lines_of(found: dict[str, Any]) -> list[str]:
         "",
         *_musts(found["cells"]),
         "",
+        *_added(found["cells"]),
         *_by_kind(found["cells"]),
         *_mixtures(found["cells"]),
     ]
@@ -107,6 +110,13 @@ def _false_alarms(measured: dict[str, Any]) -> list[str]:
         )
         lines += ["", f"Yocho, all lengths, budget of {name}: {measured[name]['all']:.3f} a day ({by})."]
     return lines
+
+
+def _trials(cells: Sequence[dict[str, Any]]) -> str:
+    """Return how many trials the cells have, the fewest and the most."""
+    made = [max((part["trials"] for part in cell["columns"].values()), default=0) for cell in cells]
+    fewest, most = min(made, default=0), max(made, default=0)
+    return str(most) if fewest == most else f"{fewest} to {most}"
 
 
 def _select(cells: Sequence[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
@@ -162,6 +172,45 @@ def _musts(cells: Sequence[dict[str, Any]]) -> list[str]:
         for name, wanted, which in _MUSTS
     ]
     return table(("campaign", "asked for", *(f"{span}: {column}" for span in spans for column in columns)), rows)
+
+
+def _added(cells: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what the factorisation adds where it could add most: mixtures of common services."""
+    mixed = [cell for cell in cells if cell["kind"] == "mixture" and "Yocho" in cell["columns"]]
+    rows = []
+    for blur in sorted({cell["blur"] for cell in mixed}):
+        for m in (*sorted({cell["services"] for cell in mixed}), None):
+            mine = _select(mixed, span="24 h", blur=blur, **({} if m is None else {"services": m}))
+            found = {name: pooled(mine, name) for name in (*_WITHOUT, "Yocho")}
+            shares = {name: value["found"] / value["trials"] for name, value in found.items() if value}
+            if "Yocho" not in shares or len(shares) < 2:
+                continue
+            best = max((name for name in _WITHOUT if name in shares), key=lambda name: shares[name])
+            rows.append(
+                (
+                    f"{blur:.0%}",
+                    "all" if m is None else str(m),
+                    *(words(found.get(name)) for name in (*_COMPARED, "Yocho")),
+                    *(_points(shares["Yocho"], shares.get(name)) for name in _COMPARED),
+                    f"{_points(shares['Yocho'], shares[best])} ({best})",
+                )
+            )
+    if not rows:
+        return []
+    header = [
+        "astray",
+        "m",
+        *_COMPARED,
+        "Yocho",
+        *(f"over {name}" for name in _COMPARED),
+        "over the best without it",
+    ]
+    title = "## What the factorisation adds: mixtures of m common services, S = 3–5, 24 h, the same false alarms"
+    return [title, "", *table(header, rows), ""]
+
+
+def _points(share: float, other: float | None) -> str:
+    return "–" if other is None else f"{100 * (share - other):+.1f}"
 
 
 def _by_kind(cells: Sequence[dict[str, Any]]) -> list[str]:

@@ -9,8 +9,9 @@ thresholds that let through one false alarm a day, measured on the very days of 
 has its own, from its past alone. With ``--asked`` only the cells for which something was asked are run, with
 ``--own`` only the service and its counters: both together take a sixth of the time.
 
-What trials found is appended to the file ``--kept``, one test day a line, and a run that was cut off goes on from
-there. After ``--minutes`` no more test days are begun, and the page is written from those that are done.
+What trials found is appended to the file ``--kept``, some cells of one test day a line, and a run that was cut off
+goes on from there. After ``--minutes`` nothing more is begun, and the page is written from what is done: cells that
+are hard to find come first.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ class Cell:
         """Whether columns with patterns of their own are asked: where they can differ."""
         campaign = self.campaign
         return campaign.kind in SEVERAL and campaign.attempts > 1 and not campaign.bursts and campaign.sources <= 50
+
+    @property
+    def stage(self) -> int:
+        """When its trials are run: the most blurred mixtures first, then the smallest campaigns."""
+        return 0 if self.campaign.blur == max(BLURS) else self.campaign.sources * self.campaign.attempts
 
 
 def cells() -> list[Cell]:
@@ -237,7 +243,7 @@ def _false_alarms(
 def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> Found:
     """Return what the columns found in the trials of one test hour: (cell, column → outcome)."""
     prepared, at, tasks = job
-    spot = prepared.spots[at]
+    spot = prepared.spots[at % len(prepared.spots)]
     light = [column for column in COLUMNS if column.name in (SURGE, COUNTERS)]
     found = []
     for number, cell, seed in tasks:
@@ -266,14 +272,15 @@ def run_trials(
     global _PREPARED  # noqa: PLW0603  (fork hands it on without copying)
     _PREPARED = prepared
     chance = np.random.default_rng(_SEED + 1)
-    tasks: list[list[tuple[int, Cell, int]]] = [[] for _ in prepared.spots]
+    spots, stages = len(prepared.spots), sorted({cell.stage for cell in wanted})
+    # Within a stage in an order of chance: where a run is cut off, the days that are done are a fair sample.
+    order = np.concatenate([spots * at + chance.permutation(spots) for at in range(len(stages))]).tolist()
+    tasks: list[list[tuple[int, Cell, int]]] = [[] for _ in order]
     for number, cell in enumerate(wanted):
-        for seed, at in enumerate(chance.integers(0, len(prepared.spots), trials).tolist()):
-            tasks[at].append((number, cell, seed))
+        for seed, at in enumerate(chance.integers(0, spots, trials).tolist()):
+            tasks[spots * stages.index(cell.stage) + at].append((number, cell, seed))
     done = kept.read({"cells": [repr(cell) for cell in wanted], "trials": trials, "multiples": prepared.multiples})
-    left = [job for job in enumerate(tasks) if job[0] not in done]
-    # In an order of chance: where a run is cut off, the days that are done are a fair sample.
-    left = [left[at] for at in np.random.default_rng(_SEED + 2).permutation(len(left))]
+    left = [(at, tasks[at]) for at in order if tasks[at] and at not in done]
     end = time.monotonic() + 60 * minutes
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
         for first in range(0, len(left), jobs):
