@@ -8,6 +8,7 @@ A folder has a truth.json, see `benchmarks.detect.truth`. Without one only our o
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ import numpy as np
 from scipy.stats import beta
 
 from benchmarks.core.results import table
+from benchmarks.detect import report
 from benchmarks.detect.columns import per_source
 from benchmarks.detect.truth import Recording, read_collection, read_example
 from service.capture.address import format_address
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from service.alerts.alert import Alert
 
 EXAMPLE = Path("examples/lab.pcap")
+GROUPS = Path("benchmarks/results/detect/honeypots-asked.json")
 NOTES = Path(__file__).with_name("notes.md")
 """What other benchmarks found, in words: it becomes part of the page."""
 _ZEEK_WINDOW = 300 * SECOND
@@ -202,6 +205,7 @@ def page(outcomes: Sequence[Outcome], folder: str) -> list[str]:
         "(../benchmarks/results/detect/hiding.md), [groups of sources](../benchmarks/results/detect/honeypots.md), "
         "[ids of patterns](../benchmarks/results/detect/ids.md).",
         "",
+        *groups(),
         *NOTES.read_text(encoding="utf-8").splitlines(),
         "",
         "## Recordings",
@@ -209,6 +213,22 @@ def page(outcomes: Sequence[Outcome], folder: str) -> list[str]:
         "*scan*: scanners are listed. *quiet*: nobody may be named. *flows*: logs. *parse*: read, and not judged.",
         "",
         *table(["recording", "role", "found", "named wrongly", "packets"], map(_row, outcomes)),
+    ]
+
+
+def groups(results: Path = GROUPS) -> list[str]:
+    """Return what is found of groups of sources, as `benchmarks.detect.run` has written it."""
+    found = json.loads(results.read_text(encoding="utf-8"))
+    return [
+        "## Groups of sources",
+        "",
+        "Campaigns of sources that are each small, made up and injected into four months of nine honeypots; "
+        "thresholds from the days before; % found (95 % interval) and F1 of the members. Written by `python -m "
+        f"benchmarks.detect.run FILE --asked --name {results.stem}`; [all columns]"
+        f"(../{results.with_suffix('.md')}).",
+        "",
+        *report.met(found),
+        "",
     ]
 
 
