@@ -74,8 +74,9 @@ class Cell:
 
     @property
     def stage(self) -> int:
-        """When its trials are run: the most blurred mixtures first, then the smallest campaigns."""
-        return 0 if self.campaign.blur == max(BLURS) else self.campaign.sources * self.campaign.attempts
+        """When its trials are run: the smallest campaigns first, the most blurred mixtures next."""
+        attempts = self.campaign.sources * self.campaign.attempts
+        return min(SOURCES[1], attempts) if self.campaign.blur < max(BLURS) and attempts <= SOURCES[1] else attempts
 
 
 def cells() -> list[Cell]:
