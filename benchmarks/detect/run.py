@@ -74,9 +74,9 @@ class Cell:
 
     @property
     def stage(self) -> int:
-        """When its trials are run: the smallest campaigns first, the most blurred mixtures next."""
+        """When its trials are run: campaigns of ten attempts, the most blurred mixtures, the others by their size."""
         attempts = self.campaign.sources * self.campaign.attempts
-        return min(SOURCES[1], attempts) if self.campaign.blur < max(BLURS) and attempts <= SOURCES[1] else attempts
+        return 11 if self.campaign.blur == max(BLURS) else attempts
 
 
 def cells() -> list[Cell]:
