@@ -74,7 +74,7 @@ class Cell:
 
     @property
     def stage(self) -> int:
-        """When its trials are run: campaigns of ten attempts, the most blurred mixtures, the others by their size."""
+        """When its trials are run: campaigns of ten attempts, the most blurred mixtures, others by size."""
         attempts = self.campaign.sources * self.campaign.attempts
         return 11 if self.campaign.blur == max(BLURS) else attempts
 
@@ -266,6 +266,19 @@ def _work(job: tuple[int, list[tuple[int, Cell, int]]]) -> tuple[int, Found]:
     return job[0], run_spot((_PREPARED, *job))
 
 
+def _made_by(prepared: Prepared, wanted: Sequence[Cell], trials: int) -> dict[str, Any]:
+    """Return what the outcomes of trials follow from."""
+    return {
+        "cells": [repr(cell) for cell in wanted],
+        "trials": trials,
+        "budgets": [repr(column.budget) for column in (*COLUMNS, *OWN)],
+        "multiples": {
+            span: {name: multiple for name, multiple in by.items() if name not in (SHIPPED, WEEKLY)}
+            for span, by in prepared.multiples.items()
+        },
+    }
+
+
 def run_trials(
     prepared: Prepared, wanted: Sequence[Cell], trials: int, jobs: int, kept: Kept, minutes: float = math.inf
 ) -> list[dict[str, Any]]:
@@ -280,7 +293,7 @@ def run_trials(
     for number, cell in enumerate(wanted):
         for seed, at in enumerate(chance.integers(0, spots, trials).tolist()):
             tasks[spots * stages.index(cell.stage) + at].append((number, cell, seed))
-    done = kept.read({"cells": [repr(cell) for cell in wanted], "trials": trials, "multiples": prepared.multiples})
+    done = kept.read(_made_by(prepared, wanted, trials))
     left = [(at, tasks[at]) for at in order if tasks[at] and at not in done]
     end = time.monotonic() + 60 * minutes
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
