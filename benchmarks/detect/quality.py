@@ -1,8 +1,9 @@
 """Who is named in recorded traffic, and who should be: writes docs/quality.md.
 
-    python -m benchmarks.detect.quality [--captures FOLDER] [--optional PREFIX …] [--output docs/quality.md]
+    python -m benchmarks.detect.quality [--captures FOLDER] [--optional PREFIX …] [--groups] [--output PAGE]
 
-A folder has a truth.json, see `benchmarks.detect.truth`. Without one only our own recording is judged.
+A folder has a truth.json, see `benchmarks.detect.truth`. Without one only our own recording is judged. With
+``--groups`` nothing is judged: the page is there, and what it says of groups of sources is written anew.
 """
 
 from __future__ import annotations
@@ -206,6 +207,7 @@ def page(outcomes: Sequence[Outcome], folder: str) -> list[str]:
         "[ids of patterns](../benchmarks/results/detect/ids.md).",
         "",
         *groups(),
+        "",
         *NOTES.read_text(encoding="utf-8").splitlines(),
         "",
         "## Recordings",
@@ -228,8 +230,16 @@ def groups(results: Path = GROUPS) -> list[str]:
         f"(../{results.with_suffix('.md')}).",
         "",
         *report.met(found),
-        "",
     ]
+
+
+def with_groups(written: str, section: Sequence[str]) -> str:
+    """Return a page with another section on groups of sources; raises ValueError if it has none."""
+    before, _, rest = written.partition(f"{section[0]}\n")
+    _, mark, after = rest.partition("\n## ")
+    if not mark:
+        raise ValueError(f"the page has no section {section[0]!r}: write it without --groups")
+    return before + "\n".join(section) + "\n" + mark + after
 
 
 def _row(each: Outcome) -> list[str]:
@@ -252,7 +262,11 @@ def main() -> None:
     ask.add_argument("--captures", type=Path)
     ask.add_argument("--optional", nargs="*", default=[], help="beginnings of names that are read and not judged")
     ask.add_argument("--output", type=Path, default=Path("docs/quality.md"))
+    ask.add_argument("--groups", action="store_true", help="write only what is said of groups of sources")
     args = ask.parse_args()
+    if args.groups:
+        args.output.write_text(with_groups(args.output.read_text(encoding="utf-8"), groups()), encoding="utf-8")
+        return
     recordings = [read_example(EXAMPLE)]
     if args.captures:
         recordings += read_collection(args.captures, tuple(args.optional))
