@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import ssl
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from service.errors import SettingsError
+from service.guarded import GuardedProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -15,8 +18,34 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from service.connections import Connections
 
-def server_config(app: FastAPI, certificate: str, key: str) -> uvicorn.Config:
+_SWEEP = 5
+"""Ticks of the server, which are a tenth of a second, between two looks at all connections."""
+
+
+class ServerConfig(uvicorn.Config):
+    """How the server runs, with the connections that it has."""
+
+    def __init__(self, app: FastAPI, connections: Connections, certificate: str, key: str) -> None:
+        spec = connections.spec
+        super().__init__(
+            app,
+            # What is guarded is this protocol; another one might come with another package.
+            http=GuardedProtocol,
+            ws="none",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            ssl_certfile=certificate or None,
+            ssl_keyfile=key or None,
+            timeout_keep_alive=math.ceil(spec.idle_seconds),
+            timeout_graceful_shutdown=math.ceil(spec.stall_seconds),
+        )
+        self.connections = connections
+
+
+def server_config(app: FastAPI, connections: Connections, certificate: str, key: str) -> ServerConfig:
     """Return how the server runs: with TLS if `certificate`, a PEM file, is not empty.
 
     Raises SettingsError for a certificate or key that can't be used.
@@ -27,13 +56,11 @@ def server_config(app: FastAPI, certificate: str, key: str) -> uvicorn.Config:
         except OSError as error:  # ssl.SSLError is one
             why = error.strerror or str(error)
             raise SettingsError(f"YOCHO_TLS_CERTIFICATE: {why}; name PEM files of a chain and its key") from None
-    return uvicorn.Config(
-        app, log_config=None, access_log=False, ssl_certfile=certificate or None, ssl_keyfile=key or None
-    )
+    return ServerConfig(app, connections, certificate, key)
 
 
 def run_server(
-    config: uvicorn.Config, listener: socket.socket, ready: Callable[[str], None], ending: Callable[[], None]
+    config: ServerConfig, listener: socket.socket, ready: Callable[[str], None], ending: Callable[[], None]
 ) -> None:
     """Serve until interrupted; `ready` hears the URL, and `ending` is called before open answers are waited for."""
 
@@ -41,6 +68,11 @@ def run_server(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready(_url(listener, "https" if config.is_ssl else "http"))
+
+        async def on_tick(self, counter: int) -> bool:
+            if counter % _SWEEP == 0:
+                config.connections.sweep(asyncio.get_running_loop().time())
+            return await super().on_tick(counter)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # The server waits for open answers, and streams never end by themselves.

@@ -1,0 +1,170 @@
+"""HTTP connections that end when a client keeps the service waiting.
+
+The server itself bounds the size of a request's head, holds back a body that nobody reads, and closes what is idle
+after an answer. What it lacks is here: time limits for heads, bodies and answers, and a bound for their number.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from service.connections import Cut, Pace
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn.server import ServerState
+
+    from service.server import ServerConfig
+
+_UNREAD = 1 << 20
+"""Bytes of a body that may still come after it was answered: a client that sees its answer only then."""
+_DRAINED = 1 << 15
+"""Bytes that have left at least when a transport asks for more: from its high-water mark to its low one."""
+_ANSWERS = {
+    Cut.SLOW_HEAD: (HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not come in time; send it at once"),
+    Cut.SLOW_BODY: (HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly; send it faster, or in parts"),
+    Cut.REFUSED: (HTTPStatus.SERVICE_UNAVAILABLE, "there are too many connections; try again later"),
+    Cut.UNREADABLE: (HTTPStatus.BAD_REQUEST, "the request is no HTTP/1.1, or its head is too large; see RFC 9112"),
+}
+"""To others nothing is said: they wait for nothing, or don't listen."""
+
+
+class GuardedProtocol(H11Protocol):
+    """A connection of a client, which `config.connections` may end."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._crowd = config.connections
+        spec = self._crowd.spec
+        self._idle_seconds = spec.idle_seconds
+        self._receiving = Pace(spec.stall_seconds, spec.least_rate)
+        self._sending = Pace(spec.stall_seconds, spec.least_rate)
+        self._since = 0.0
+        self._received = 0
+        self._received_before = 0
+        self._sent = 0
+        self._unsent = 0
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is being answered."""
+        return self.conn.our_state not in (h11.SEND_RESPONSE, h11.SEND_BODY)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, if there is room."""
+        super().connection_made(transport)
+        self._wait_anew()
+        self._crowd.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Be no more."""
+        self._crowd.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._received += len(data)
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._is_unread and self._received - self._received_before > _UNREAD:
+            self.transport.abort()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._sent += _DRAINED
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        self._wait_anew()
+        super().on_response_complete()
+
+    def send_400_response(self, _msg: str) -> None:
+        """Refuse what can't be read."""
+        self._crowd.expel(self, Cut.UNREADABLE)
+
+    def judge(self, now: float) -> Cut | None:
+        """See `Connection`."""
+        if self._reads_slowly(now):
+            return Cut.SLOW_READER
+        if self.transport.is_closing():
+            return None
+        if self.waits:
+            self._receiving.rest()
+            return self._late(now)
+        # What does not come because it is held back here is no fault of the client.
+        if self.conn.their_state is not h11.SEND_BODY or self.flow.read_paused:
+            self._receiving.rest()
+            return None
+        return Cut.SLOW_BODY if self._receiving.is_slow(now, self._received) else None
+
+    def end(self, why: Cut) -> None:
+        """See `Connection`."""
+        if why in _ANSWERS and not self.transport.is_closing():
+            self._refuse(*_ANSWERS[why])
+        else:
+            self.transport.abort()
+
+    @property
+    def _is_unread(self) -> bool:
+        """Whether the body is still coming though it was answered."""
+        return self.conn.their_state is h11.SEND_BODY and self.waits
+
+    def _wait_anew(self) -> None:
+        self._since = self.loop.time()
+        self._received_before = self._received
+
+    def _late(self, now: float) -> Cut | None:
+        if now - self._since < self._idle_seconds:
+            return None
+        return Cut.SLOW_HEAD if self._received > self._received_before else Cut.IDLE
+
+    def _reads_slowly(self, now: float) -> bool:
+        unsent = self.transport.get_write_buffer_size()
+        self._sent += max(0, self._unsent - unsent)
+        self._unsent = unsent
+        if not unsent:
+            self._sending.rest()
+            return False
+        return self._sending.is_slow(now, self._sent)
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer in the application's place, if nothing was answered yet, and close."""
+        answering = not self.waits
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+            body = json.dumps(problem | {"instance": ""}).encode()
+            headers = [
+                ("content-type", "application/problem+json"),
+                ("content-length", str(len(body))),
+                ("connection", "close"),
+            ]
+            for event in (
+                h11.Response(status_code=status.value, headers=headers, reason=status.phrase.encode()),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        if answering:
+            # For the application, which answers at the same time, the client is gone.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
