@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _UNREAD = 1 << 20
 """Bytes of a body that may still come after it was answered: a client that sees its answer only then."""
+_HEAD = 1 << 14
 _DRAINED = 1 << 15
 """Bytes that have left at least when a transport asks for more: from its high-water mark to its low one."""
 _ANSWERS = {
@@ -81,6 +82,10 @@ class GuardedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._received += len(data)
+        # The bound of a head is checked between pieces only.
+        while len(data) > _HEAD and self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            super().data_received(data[:_HEAD])
+            data = data[_HEAD:]
         if self.transport.is_closing():
             return
         super().data_received(data)
@@ -110,8 +115,7 @@ class GuardedProtocol(H11Protocol):
         if self.waits:
             self._receiving.rest()
             return self._late(now)
-        # What does not come because it is held back here is no fault of the client.
-        if self.conn.their_state is not h11.SEND_BODY or self.flow.read_paused:
+        if not self._is_due:
             self._receiving.rest()
             return None
         return Cut.SLOW_BODY if self._receiving.is_slow(now, self._received) else None
@@ -127,6 +131,12 @@ class GuardedProtocol(H11Protocol):
     def _is_unread(self) -> bool:
         """Whether the body is still coming though it was answered."""
         return self.conn.their_state is h11.SEND_BODY and self.waits
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether the client should be sending: not while it is held back, or waits to be asked for the body."""
+        held = self.flow.read_paused or self.conn.they_are_waiting_for_100_continue
+        return self.conn.their_state is h11.SEND_BODY and not held
 
     def _wait_anew(self) -> None:
         self._since = self.loop.time()
@@ -148,23 +158,37 @@ class GuardedProtocol(H11Protocol):
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer in the application's place, if nothing was answered yet, and close."""
-        answering = not self.waits
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-            body = json.dumps(problem | {"instance": ""}).encode()
-            headers = [
-                ("content-type", "application/problem+json"),
-                ("content-length", str(len(body))),
-                ("connection", "close"),
-            ]
-            for event in (
-                h11.Response(status_code=status.value, headers=headers, reason=status.phrase.encode()),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
-        if answering:
+        if not self.waits:
             # For the application, which answers at the same time, the client is gone.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.close()
+        if self._can_be_told:
+            for event in _problem(status, detail):
+                self.transport.write(self.conn.send(event) or b"")
+        if self.transport.get_write_buffer_size():
+            # Closing would wait until it is read, for as long as that may take.
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    @property
+    def _can_be_told(self) -> bool:
+        return self.conn.our_state is h11.IDLE or (
+            self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] != "HEAD"
+        )
+
+
+def _problem(status: HTTPStatus, detail: str) -> tuple[h11.Response, h11.Data, h11.EndOfMessage]:
+    """Return an answer as RFC 9457 has it; the path is left out, as it may not have come."""
+    problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    body = json.dumps(problem | {"instance": ""}).encode()
+    headers = [
+        ("content-type", "application/problem+json"),
+        ("content-length", str(len(body))),
+        ("connection", "close"),
+    ]
+    return (
+        h11.Response(status_code=status.value, headers=headers, reason=status.phrase.encode()),
+        h11.Data(data=body),
+        h11.EndOfMessage(),
+    )
