@@ -7,10 +7,12 @@ after an answer. What it lacks is here: time limits for heads, bodies and answer
 from __future__ import annotations
 
 import json
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.connections import Cut, Pace
@@ -18,9 +20,10 @@ from service.connections import Cut, Pace
 if TYPE_CHECKING:
     import asyncio
 
+    from fastapi import FastAPI
     from uvicorn.server import ServerState
 
-    from service.server import ServerConfig
+    from service.connections import Connections
 
 _UNREAD = 1 << 20
 """Bytes of a body that may still come after it was answered: a client that sees its answer only then."""
@@ -176,6 +179,27 @@ class GuardedProtocol(H11Protocol):
         return self.conn.our_state is h11.IDLE or (
             self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] != "HEAD"
         )
+
+
+class ServerConfig(uvicorn.Config):
+    """How the server runs, with the connections that it has, each of them guarded."""
+
+    def __init__(self, app: FastAPI, connections: Connections, certificate: str, key: str) -> None:
+        spec = connections.spec
+        super().__init__(
+            app,
+            # What is guarded is this protocol; another one might come with another package.
+            http=GuardedProtocol,
+            ws="none",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            ssl_certfile=certificate or None,
+            ssl_keyfile=key or None,
+            timeout_keep_alive=math.ceil(spec.idle_seconds),
+            timeout_graceful_shutdown=math.ceil(spec.stall_seconds),
+        )
+        self.connections = connections
 
 
 def _problem(status: HTTPStatus, detail: str) -> tuple[h11.Response, h11.Data, h11.EndOfMessage]:

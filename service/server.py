@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import ssl
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from service.errors import SettingsError
-from service.guarded import GuardedProtocol
+from service.guarded import ServerConfig
 
 if TYPE_CHECKING:
     import socket
@@ -22,27 +21,6 @@ if TYPE_CHECKING:
 
 _SWEEP = 5
 """Ticks of the server, which are a tenth of a second, between two looks at all connections."""
-
-
-class ServerConfig(uvicorn.Config):
-    """How the server runs, with the connections that it has."""
-
-    def __init__(self, app: FastAPI, connections: Connections, certificate: str, key: str) -> None:
-        spec = connections.spec
-        super().__init__(
-            app,
-            # What is guarded is this protocol; another one might come with another package.
-            http=GuardedProtocol,
-            ws="none",
-            loop="asyncio",
-            log_config=None,
-            access_log=False,
-            ssl_certfile=certificate or None,
-            ssl_keyfile=key or None,
-            timeout_keep_alive=math.ceil(spec.idle_seconds),
-            timeout_graceful_shutdown=math.ceil(spec.stall_seconds),
-        )
-        self.connections = connections
 
 
 def server_config(app: FastAPI, connections: Connections, certificate: str, key: str) -> ServerConfig:
