@@ -159,6 +159,10 @@ class Connections:
             del self._of[group]
         self._observer.connected(len(self._open))
 
+    def count(self, why: Cut) -> None:
+        """Count a connection that has ended by itself."""
+        self._observer.cut(why.value)
+
     def expel(self, connection: Connection, why: Cut) -> None:
         """End a connection."""
         self._observer.cut(why.value)

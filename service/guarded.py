@@ -19,6 +19,7 @@ from service.connections import Cut, Pace
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from fastapi import FastAPI
     from uvicorn.server import ServerState
@@ -55,6 +56,7 @@ class GuardedProtocol(H11Protocol):
         self._idle_seconds = spec.idle_seconds
         self._receiving = Pace(spec.stall_seconds, spec.least_rate)
         self._sending = Pace(spec.stall_seconds, spec.least_rate)
+        self._begin: Callable[[], None] = lambda: None
         self._since = 0.0
         self._received = 0
         self._received_before = 0
@@ -71,10 +73,15 @@ class GuardedProtocol(H11Protocol):
         """Whether nothing is being answered."""
         return self.conn.our_state not in (h11.SEND_RESPONSE, h11.SEND_BODY)
 
+    def begins_after(self, begin: Callable[[], None]) -> None:
+        """Have something done before this connection counts: what stood in its place has to go."""
+        self._begin = begin
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, if there is room."""
         super().connection_made(transport)
         self._wait_anew()
+        self._begin()
         self._crowd.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

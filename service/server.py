@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from service.errors import SettingsError
-from service.guarded import ServerConfig
+from service.guarded import GuardedProtocol, ServerConfig
+from service.handshakes import Handshakes
 
 if TYPE_CHECKING:
     import socket
@@ -43,8 +44,13 @@ def run_server(
     """Serve until interrupted; `ready` hears the URL, and `ending` is called before open answers are waited for."""
 
     class Server(uvicorn.Server):
+        accepting: asyncio.Task[None] | None = None
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
+            await super().startup([] if config.is_ssl else sockets)
+            if config.ssl is not None:
+                handshakes = Handshakes(config.connections, config.ssl, self._protocol)
+                self.accepting = asyncio.create_task(handshakes.accept(listener))
             ready(_url(listener, "https" if config.is_ssl else "http"))
 
         async def on_tick(self, counter: int) -> bool:
@@ -55,7 +61,12 @@ def run_server(
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # The server waits for open answers, and streams never end by themselves.
             ending()
+            if self.accepting is not None:
+                self.accepting.cancel()
             await super().shutdown(sockets)
+
+        def _protocol(self) -> GuardedProtocol:
+            return GuardedProtocol(config, self.server_state, self.lifespan.state)
 
     try:
         Server(config).run(sockets=[listener])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,10 +31,16 @@ _PATIENCE = 60.0
 class Served:
     process: subprocess.Popen[str]
     port: int
+    trusted: ssl.SSLContext | None = None
+    """Of a server that speaks TLS."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.trusted else ''}://127.0.0.1:{self.port}"
+
+    def get(self, path: str) -> httpx.Response:
+        verify = True if self.trusted is None else self.trusted
+        return httpx.get(self.url + path, verify=verify, timeout=_PATIENCE)
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), _PATIENCE, source_address=(source, 0))
@@ -45,7 +52,7 @@ class Served:
             return rest_of(client)
 
     def figure(self, name: str, **labels: str) -> float:
-        page = httpx.get(f"{self.url}/metrics", timeout=_PATIENCE).text
+        page = self.get("/metrics").text
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
                 if sample.name == name and sample.labels == labels:
@@ -59,7 +66,7 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **settings: object) -> Iterator[Served]:
+def served(folder: Path, trusted: ssl.SSLContext | None = None, **settings: object) -> Iterator[Served]:
     """Run `yocho serve` without a worker, with settings such as ``idle_seconds=1``."""
     command = [*_COMMAND, "serve", "--no-worker", "--port", "0", "--database", "yocho.db"]
     settings = {"log_level": "warning"} | settings
@@ -73,7 +80,7 @@ def served(folder: Path, **settings: object) -> Iterator[Served]:
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | given,
     )
     try:
-        yield Served(process, _port_of(process))
+        yield Served(process, _port_of(process), trusted)
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=_PATIENCE)
@@ -109,6 +116,6 @@ def await_true(holds: Callable[[], bool]) -> None:
 def _port_of(process: subprocess.Popen[str]) -> int:
     assert process.stdout is not None
     for line in process.stdout:
-        if found := re.search(r"Serving on http://127\.0\.0\.1:(\d+)", line):
+        if found := re.search(r"Serving on https?://127\.0\.0\.1:(\d+)", line):
             return int(found[1])
     raise AssertionError("the server did not say where it listens")

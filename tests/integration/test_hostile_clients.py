@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from tests.integration.serving import Served, await_true, rest_of, served, status_of
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SHORT = {"idle_seconds": 0.5, "stall_seconds": 0.5, "least_rate": 100, "max_json_bytes": 1 << 20}
+SHORT: dict[str, Any] = {"idle_seconds": 0.5, "stall_seconds": 0.5, "least_rate": 100, "max_json_bytes": 1 << 20}
 POST = b"POST /v1/windows HTTP/1.1\r\nHost: yocho\r\nContent-Type: application/json\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 MEBIBYTE = 1 << 20
@@ -31,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def is_answered(server: Served) -> bool:
-    return httpx.get(f"{server.url}/v1/status", timeout=60).status_code == 200
+    return server.get("/v1/status").status_code == 200
 
 
 def sized(body: bytes) -> bytes:
@@ -281,3 +283,43 @@ def test_one_address_has_a_share_of_the_connections(server: Served) -> None:
             stack.enter_context(server.connect("127.0.0.9"))
         await_true(lambda: server.figure("yocho_connections") == 1)
         assert server.figure("yocho_connections_cut_total", reason="crowded") >= before + 600 - 256
+
+
+@pytest.fixture(scope="module")
+def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: no certificate can be made")
+    folder = tmp_path_factory.mktemp("tls")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "chain.pem"]
+    subprocess.run(made, cwd=folder, check=True, capture_output=True)
+    trusted = ssl.create_default_context(cafile=str(folder / "chain.pem"))
+    files = {"tls_certificate": "chain.pem", "tls_key": "key.pem"}
+    with served(folder, trusted, **SHORT, **files, max_address_connections=20) as running:
+        yield running
+
+
+def test_handshakes_that_never_end_are_counted_and_ended(with_tls: Served) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(with_tls.connect("127.0.0.9")) for _ in range(60)]
+        assert is_answered(with_tls)
+        assert all(rest_of(client) == b"" for client in clients)
+        await_true(lambda: with_tls.figure("yocho_connections") == 1)
+    ended = {why: with_tls.figure("yocho_connections_cut_total", reason=why) for why in ("crowded", "idle")}
+    assert ended["crowded"] >= 40
+    assert sum(ended.values()) == 60
+
+
+def test_what_is_no_handshake_is_refused(with_tls: Served) -> None:
+    before = with_tls.figure("yocho_connections_cut_total", reason="unreadable")
+    with with_tls.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: yocho\r\n\r\n")
+        assert status_of(rest_of(client)) == 0
+    assert with_tls.figure("yocho_connections_cut_total", reason="unreadable") == before + 1
+
+
+def test_a_slow_head_over_tls(with_tls: Served) -> None:
+    assert with_tls.trusted is not None
+    with with_tls.trusted.wrap_socket(with_tls.connect(), server_hostname="127.0.0.1") as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        assert status_of(rest_of(client)) == 408
