@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import sslproto
 from typing import TYPE_CHECKING
 
 from service.connections import Connections, Cut
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_BUFFER = 1 << 15
+"""Bytes that are read at once, held by each connection: the 256 KiB of the loop itself would make 0.5 GB of 2048."""
 _PAUSE = 0.5
 """Seconds until the next try when the system has no descriptor left."""
 
@@ -58,6 +61,7 @@ class Handshakes:
     async def accept(self, listener: socket.socket) -> None:
         """Accept until cancelled."""
         loop = asyncio.get_running_loop()
+        sslproto.SSLProtocol.max_size = _BUFFER
         listener.settimeout(0)  # the loop demands it
         try:
             while True:
