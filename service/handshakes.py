@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BUFFER = 1 << 15
-"""Bytes that are read at once, held by each connection: the 256 KiB of the loop itself would make 0.5 GB of 2048."""
+"""Bytes that are read at once, held by each connection: the 256 KiB of the loop would make 0.5 GB of 2048."""
 _PAUSE = 0.5
 """Seconds until the next try when the system has no descriptor left."""
 
