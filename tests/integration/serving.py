@@ -66,8 +66,10 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, trusted: ssl.SSLContext | None = None, **settings: object) -> Iterator[Served]:
-    """Run `yocho serve` without a worker, with settings such as ``idle_seconds=1``."""
+def served(
+    folder: Path, trusted: ssl.SSLContext | None = None, complaint: str = "", **settings: object
+) -> Iterator[Served]:
+    """Run `yocho serve` without a worker, with settings such as ``idle_seconds=1``; in the end it may complain."""
     command = [*_COMMAND, "serve", "--no-worker", "--port", "0", "--database", "yocho.db"]
     settings = {"log_level": "warning"} | settings
     given = {f"YOCHO_{name.upper()}": str(value) for name, value in settings.items()}
@@ -85,7 +87,7 @@ def served(folder: Path, trusted: ssl.SSLContext | None = None, **settings: obje
         process.terminate()
         _, errors = process.communicate(timeout=_PATIENCE)
     # Hostile clients are no errors of the service.
-    assert not errors, errors
+    assert complaint in errors if complaint else not errors, errors
 
 
 def rest_of(client: socket.socket) -> bytes:

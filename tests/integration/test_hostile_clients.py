@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -126,6 +127,17 @@ def test_one_that_never_reads_its_answers(server: Served) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /assets/plotly.js HTTP/1.1\r\nHost: yocho\r\n\r\n" * 10)
         await_true(lambda: server.figure("yocho_connections_cut_total", reason="slow_reader") == before + 1)
+
+
+def test_the_server_ends_though_a_client_would_hold_it(tmp_path: Path) -> None:
+    with (
+        served(tmp_path, complaint="timeout graceful shutdown exceeded", stall_seconds=1) as server,
+        server.connect() as client,
+    ):
+        client.sendall(CHUNKED)
+        await_true(lambda: server.figure("yocho_connections") == 2)
+        server.process.terminate()
+        assert server.process.wait(timeout=60) in (0, -signal.SIGTERM)
 
 
 def test_a_declared_body_that_is_too_large_is_refused_before_it_comes(server: Served) -> None:

@@ -68,7 +68,6 @@ def test_a_capture_is_read_by_another_process_and_may_be_read_again(example: Pat
         (readers.be_killed, f"signal {signal.SIGKILL.value}"),
         (readers.eat, "more memory than there may be"),
         (readers.spin, f"signal {signal.SIGXCPU.value}"),
-        (readers.sleep, "more than 3 s"),
         (readers.go_away, "broke down"),
         (readers.babble, "makes no sense"),
         (readers.promise, "makes no sense"),
@@ -77,7 +76,7 @@ def test_a_capture_is_read_by_another_process_and_may_be_read_again(example: Pat
 def test_whatever_becomes_of_a_reader_is_told_and_the_next_one_works(
     read: Read, why: str, example: Path, tmp_path: Path
 ) -> None:
-    limits = Limits(memory=1 << 28, cpu_seconds=1, wall_seconds=3)
+    limits = Limits(memory=1 << 28, cpu_seconds=1)
     with (
         pytest.raises(RefusedError) as refused,
         Parser(PipelineSpec(), limits, tmp_path, read).parsed([b"whatever"], "lab"),
@@ -88,6 +87,12 @@ def test_whatever_becomes_of_a_reader_is_told_and_the_next_one_works(
     with Parser(PipelineSpec(), Limits(), tmp_path).parsed([example.read_bytes()], "lab") as parsed:
         assert parsed.figures.packets == 29705
     assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_that_does_nothing_is_ended() -> None:
+    parser = Parser(PipelineSpec(), Limits(wall_seconds=0.5), read=readers.sleep)
+    with pytest.raises(RefusedError, match=r"more than 0\.5 s"), parser.parsed([b"whatever"], "lab"):
+        pytest.fail("it was read")
 
 
 def test_the_process_that_readers_are_forked_from_may_end(example: Path) -> None:
