@@ -114,8 +114,8 @@ class Parser:
             target=self._read, args=(out, path, sensor, self._spec, self._limits), daemon=True
         )
         with told:
-            child.start()
-            out.close()
+            with out:
+                _start(child)
             try:
                 self._listen(told, child, parsed, beat)
             finally:
@@ -148,6 +148,13 @@ class Parser:
                 return
             parsed.keep(rest)
             beat()
+
+
+def _start(child: BaseProcess) -> None:
+    try:
+        child.start()
+    except (OSError, EOFError):  # what it is forked from ends just now; the next try starts another one
+        raise _crashed("its reader could not be started") from None
 
 
 def _last(kind: bytes, rest: bytes) -> ReadFigures:
