@@ -61,7 +61,7 @@ class Handshakes:
     async def accept(self, listener: socket.socket) -> None:
         """Accept until cancelled."""
         loop = asyncio.get_running_loop()
-        sslproto.SSLProtocol.max_size = _BUFFER
+        sslproto.SSLProtocol.max_size = _BUFFER  # there is no other way to say it
         listener.settimeout(0)  # the loop demands it
         try:
             while True:
