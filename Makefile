@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help deploy-check deploy-secrets install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean fuzz
+.PHONY: help deploy-check deploy-secrets install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect bench-service quality train clean fuzz
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -82,6 +82,9 @@ bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt
 
 fuzz: .venv/installed-fuzz ## Throw bytes at every parser, SECONDS=30 for each of TARGETS: findings in build/fuzz
 	@$(BIN)/python -m tests.fuzz.campaign --seconds $(SECONDS) $(if $(TARGETS),--targets $(TARGETS))
+
+bench-service: .venv-train/installed-bench ## The service under load by locust, for some minutes: benchmarks/results/service
+	@.venv-train/bin/python -m benchmarks.service.load $(if $(LOADS),--loads $(LOADS)) $(if $(DATABASE),--database $(DATABASE))
 
 bench-detect: .venv-train/installed-bench ## Groups of sources in real background, BACKGROUND=files: benchmarks/results/detect
 	@test -n "$(BACKGROUND)" || { echo "bench-detect needs traffic to hide campaigns in: make bench-detect BACKGROUND='flows.csv.gz …' [NAME=honeypots] [TRIALS=200] (captures or logs of flows of one sensor, some weeks long)" >&2; exit 1; }

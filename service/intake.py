@@ -86,20 +86,20 @@ class Intake:
     def upload(self, sensor: str) -> Upload:
         """Begin to accept a capture or a log; raises BusyError if too much waits."""
         self.check_room()
-        return Upload(sensor, self._commit, self._clock, self._add)
+        return Upload(sensor, self._commit, self._clock, self._room.hold(), self._add)
 
     def job(self, job_id: str) -> Job | None:
         """Return a job that was accepted, or None; raises StoreError."""
         with self._store.read() as reader:
             return reader.jobs.job(job_id)
 
-    def _add(self, job: NewJob, payload: bytes | None = None) -> Added:
+    def _add(self, job: NewJob, payload: bytes | None = None, held: Held | None = None) -> Added:
         def write(unit: Queues) -> Added:
             first = unit.jobs.earlier(job)
             if first is not None:
                 unit.jobs.drop_parts(job.id)
                 return Added(first, repeated=True)
-            self._room.check(job.kind, job.size)
+            self._room.check(job.kind, job.size, held)
             unit.sensors.heard(job.sensor, job.received)
             return Added(unit.jobs.add(job, payload), repeated=False)
 
@@ -111,18 +111,23 @@ class Intake:
 
 
 class Upload:
-    """A capture or a log on its way in; in memory is one part of it. `finish` accepts it, `drop` forgets it."""
+    """A capture or a log on its way in; in memory is one part of it. `finish` accepts it, `drop` forgets it.
+
+    What has come of it counts as bytes that wait: many uploads at once fill the store no further than others do.
+    """
 
     def __init__(
         self,
         sensor: str,
         commit: GroupCommit,
         clock: Callable[[], int],
-        add: Callable[[NewJob], Added],
+        room: Held,
+        add: Callable[[NewJob, bytes | None, Held], Added],
     ) -> None:
         self._sensor = sensor
         self._commit = commit
         self._clock = clock
+        self._room = room
         self._add = add
         self._id = _new_id()
         self._digest = hashlib.sha256()
@@ -130,7 +135,8 @@ class Upload:
         self._parts = self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Take what follows; raises StoreError."""
+        """Take what follows; raises BusyError if there is no room for it, and StoreError."""
+        self._room.more(len(data))
         self._digest.update(data)
         self._size += len(data)
         self._held += data
@@ -143,10 +149,14 @@ class Upload:
         if self._held:
             self._keep(bytes(self._held))
         digest = self._digest.hexdigest()
-        return self._add(NewJob(self._id, self._sensor, JobKind.UPLOAD, digest, self._size, self._clock()))
+        job = NewJob(self._id, self._sensor, JobKind.UPLOAD, digest, self._size, self._clock())
+        added = self._add(job, None, self._room)
+        self._room.give_back()
+        return added
 
     def drop(self) -> None:
         """Forget what was written; raises StoreError."""
+        self._room.give_back()
         if self._parts:
             self._commit.write(lambda unit: unit.jobs.drop_parts(self._id))
 
@@ -154,6 +164,25 @@ class Upload:
         number, at = self._parts, self._clock()
         self._commit.write(lambda unit: unit.jobs.put_part(self._id, number, at, part))
         self._parts += 1
+
+
+class Held:
+    """Bytes of one upload that is on its way: they take room before its job waits."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+        self.bytes = 0
+
+    def more(self, size: int) -> None:
+        """Take room for so many bytes more; raises BusyError if there is none."""
+        self._room.check(JobKind.UPLOAD, self.bytes + size, self)
+        self._room.hold_more(size)
+        self.bytes += size
+
+    def give_back(self) -> None:
+        """Let others have the room; it may be called again."""
+        self._room.hold_more(-self.bytes)
+        self.bytes = 0
 
 
 class _Room:
@@ -167,17 +196,30 @@ class _Room:
         self._counted = Backlog(0, 0)
         self._done = 0
         self._counted_at: int | None = None
+        self._held = 0
+        """Bytes of uploads on their way through this process."""
 
-    def check(self, kind: JobKind, size: int) -> None:
-        """Raise BusyError if there is no room for a job of this kind and size, bytes."""
+    def hold(self) -> Held:
+        """Return what a new upload takes of the room: nothing yet."""
+        return Held(self)
+
+    def hold_more(self, size: int) -> None:
+        """Count bytes, or fewer of them, of an upload that is on its way."""
+        with self._guard:
+            self._held += size
+
+    def check(self, kind: JobKind, size: int, held: Held | None = None) -> None:
+        """Raise BusyError if there is no room for a job of this kind and size, bytes, some of which are `held`."""
         share = self._spec.looks if kind is JobKind.LOOK else 1.0
         with self._guard:
             self._count()
             waiting = self._counted
             if waiting.jobs >= share * self._spec.jobs:
                 raise BusyError(self._retry_after(), f"{waiting.jobs} jobs wait, and no more are taken")
-            if waiting.bytes + size > share * self._spec.bytes and waiting.jobs:
-                raise BusyError(self._retry_after(), f"{waiting.bytes} bytes wait, and no more are taken")
+            # One that is larger than all that may wait is taken when it is alone.
+            others = waiting.bytes + self._held - (held.bytes if held else 0)
+            if others + size > share * self._spec.bytes and others:
+                raise BusyError(self._retry_after(), f"{others} bytes wait or are coming, and no more are taken")
 
     def take(self, size: int) -> None:
         """Count what was added here."""

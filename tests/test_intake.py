@@ -87,6 +87,47 @@ def test_no_more_bytes_wait_than_may(store: SqlStore) -> None:
         intake.add_window(a_window(start=START + MINUTE))
 
 
+def test_uploads_on_their_way_count_as_bytes_that_wait(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(bytes=1000), store)
+    first, second = intake.upload("edge"), intake.upload("core")
+    first.write(bytes(600))
+    second.write(bytes(400))
+    with pytest.raises(BusyError, match="600 bytes wait or are coming") as refusal:
+        second.write(bytes(1))
+    assert refusal.value.retry_after >= 1
+    with pytest.raises(BusyError, match="1000 bytes"):
+        intake.add_window(a_window())
+    second.drop()
+    second.drop()
+    intake.upload("core").write(bytes(400))
+    with pytest.raises(BusyError, match="1000 bytes"):
+        intake.add_window(a_window())
+
+
+def test_an_upload_that_is_accepted_is_counted_once(store: SqlStore) -> None:
+    clock = Clock()
+    intake = Intake(IntakeSpec(bytes=1200), store, clock)
+    for _ in range(2):
+        upload = intake.upload("edge")
+        upload.write(bytes(600))
+        upload.finish()  # the second one is a repetition, which takes room only while it comes
+        clock.now += 10**9
+    other = intake.upload("core")
+    other.write(bytes(600))
+    with pytest.raises(BusyError):
+        other.write(bytes(1))
+
+
+def test_an_upload_larger_than_all_that_may_wait_is_taken_alone(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(bytes=1000), store)
+    upload = intake.upload("edge")
+    for _ in range(3):
+        upload.write(bytes(600))
+    assert upload.finish().job.size == 1800
+    with pytest.raises(BusyError):
+        intake.upload("core").write(bytes(1))
+
+
 def test_an_upload_that_came_before_leaves_no_parts(store: SqlStore) -> None:
     intake = Intake(IntakeSpec(), store)
     added = []

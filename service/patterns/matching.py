@@ -72,10 +72,15 @@ def _company(sightings: Sequence[Shares], patterns: Sequence[Shares]) -> NDArray
     for i, members in enumerate(sightings):
         for source, _ in members:
             where.setdefault(source, []).append(i)
-    for j, members in enumerate(patterns):
-        for source, _ in members:
-            for i in where.get(source, ()):
-                common[i, j] += 1
+    pairs = [
+        (i, j)
+        for j, members in enumerate(patterns)
+        for source, _ in members
+        if source in where
+        for i in where[source]
+    ]
+    if pairs:
+        np.add.at(common, tuple(np.array(pairs).T), 1.0)
     common[common < _LEAST_COMMON] = 0.0
     smaller = np.minimum(sizes[0][:, np.newaxis], sizes[1])
     return np.divide(common, smaller, out=np.zeros_like(common), where=smaller > 0)
