@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from service.capture.live import LiveCapture
     from service.client.client import Client
     from service.client.patience import Patience
+    from service.connections import ConnectionSpec
     from service.doctor import Check
     from service.instruments import Instruments
     from service.observe import Observer
@@ -182,6 +183,7 @@ class Yocho:
         """See `service.commands.parts.Parts`."""
         import gc
 
+        from service.connections import Connections
         from service.listening import listen
         from service.server import run_server, server_config
 
@@ -191,7 +193,8 @@ class Yocho:
         host = host or self._settings.host
         with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
             app = self.app(database, instruments, host, Path(figures))
-            config = server_config(app, self._settings.tls_certificate, self._settings.tls_key)
+            connections = Connections(self._connection_spec().that_fit(), instruments.observer)
+            config = server_config(app, connections, self._settings.tls_certificate, self._settings.tls_key)
             # What is loaded now stays: looking at it again and again would take most of the time of a request.
             gc.freeze()
             listener = stack.enter_context(listen(host, self._settings.port if port is None else port))
@@ -501,6 +504,17 @@ class Yocho:
         from service.logs import log_to_stderr
 
         log_to_stderr(self._settings.log_level, self._settings.secrets())
+
+    def _connection_spec(self) -> ConnectionSpec:
+        from service.connections import ConnectionSpec
+
+        return ConnectionSpec(
+            self._settings.max_connections,
+            self._settings.max_address_connections,
+            self._settings.idle_seconds,
+            self._settings.stall_seconds,
+            self._settings.least_rate,
+        )
 
     def _retention_spec(self) -> RetentionSpec:
         from service.store.retention import RetentionSpec

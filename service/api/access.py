@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import threading
 import time
@@ -278,7 +277,7 @@ def _secret(header: str) -> str:
     if kind.lower() == "basic":
         try:
             return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no Base64, or no text
             return ""
     return ""
 
