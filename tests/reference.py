@@ -52,7 +52,7 @@ class Told:
     target: str
     service: str
     outcome: str
-    """attempt, answered, refused or expired"""
+    """attempt, answered, refused, expired or hung_up"""
 
 
 @dataclass
@@ -65,6 +65,8 @@ class Conversation:
     fate: str = ""
     """What the latest attempt came to: answered is final, of the others the first counts."""
     repeated: int = 0
+    met: bool = False
+    """Whether who began went on after the answer, or has hung up."""
 
 
 class Follower:
@@ -116,6 +118,9 @@ class Follower:
         if packet.flags & RST:
             if talk and ends[0] == talk.other and ends[0] != talk.beginner:
                 self._refuse(talk, "tcp", "refused")
+            elif talk and talk.kind == "begun" and talk.fate == "answered" and not talk.met:
+                talk.met = True
+                self._tell(talk, "tcp", "hung_up")
             return None
         if syn and not ack:
             return self._begin(Conversation(*ends, "begun", packet.time), "tcp")
@@ -137,8 +142,10 @@ class Follower:
         acknowledges = packet.flags & ACK
         if talk.kind == "probe" and not acknowledges:
             self._try_again(talk, packet.time, "tcp")
-        elif talk.kind == "begun" and acknowledges and talk.fate in ("", "answered"):
-            self._answer_to(talk, "tcp")
+        elif talk.kind == "begun" and acknowledges:
+            talk.met = True
+            if talk.fate in ("", "answered"):
+                self._answer_to(talk, "tcp")
 
     def _tcp_from_nowhere(self, packet: Packet, ends: tuple[End, End]) -> Conversation:
         time, flags = packet.time, packet.flags
@@ -235,6 +242,7 @@ class Pair:
     times: list[int] = field(default_factory=list)
     answered: bool = False
     expired: bool = False
+    hung_up: bool = False
 
     @property
     def in_vain(self) -> bool:
@@ -277,6 +285,10 @@ def windows_of(told: Iterable[Told], length: int = 60 * SECOND) -> dict[int, Win
             pair.times.append(one.time)
         pair.answered |= one.outcome == "answered"
         pair.expired |= one.outcome == "expired"
+        pair.hung_up |= one.outcome == "hung_up"
+    for (_, _, service), pair in ((key, pair) for found in pairs.values() for key, pair in found.items()):
+        if pair.hung_up and len(pair.times) == 1 and service not in ("tcp/80", "tcp/443"):
+            pair.answered = False
     return {start: _window(found) for start, found in pairs.items()}
 
 

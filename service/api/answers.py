@@ -345,9 +345,10 @@ class AlertOut(BaseModel):
     updates: int
     """How often the scan has doubled since it was named."""
     ground: str
-    """What decided: services (unanswered ones of a target), targets (unanswered ones of a service), dark (targets
-    that answer nobody), pinged, or asked (in ARP, in vain); of a group surge, novelty, breadth or pattern: more
-    sources of a service, of one hardly tried before, trying broadly, or following one pattern, than usual."""
+    """What decided: services (unanswered ones of a target), targets (unanswered ones of a service), grid (services
+    that each fail on several targets), dark (targets that answer nobody), pinged, or asked (in ARP, in vain); of a
+    group surge, novelty, breadth or pattern: more sources of a service, of one hardly tried before, trying broadly,
+    or following one pattern, than usual."""
     score: float
     """The evidence that decided, of that kind."""
     threshold: float

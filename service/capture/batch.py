@@ -23,6 +23,8 @@ class Outcome:
     """The target, or a router before it, said no."""
     EXPIRED = 3
     """The packet's time to live ran out on the way: a traceroute, or a routing loop."""
+    HUNG_UP = 4
+    """The target agreed, and the source reset the connection at once: a scan of half-open connections."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

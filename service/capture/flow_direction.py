@@ -6,7 +6,7 @@ attempt is read from its state; where the state is left open, from flags and pac
 ===================================================  ===============================================
 TCP, the source's flags                              what it is
 ===================================================  ===============================================
-SYN, and the target sent a SYN or anything but RST   answered attempt
+SYN, and the target sent a SYN or anything but RST   answered attempt; with RST and no ACK, it hung up
 SYN and ACK: who acknowledges was answered           answered attempt, also where one side is seen
 SYN, and the target sent RST                         refused attempt
 SYN                                                  unanswered attempt
@@ -99,8 +99,10 @@ def attempts_of(flows: FlowBatch) -> AttemptBatch:
     outcome[state == FlowState.ANSWERED] = Outcome.ANSWERED
     outcome[state == FlowState.REFUSED] = Outcome.REFUSED
     told = np.flatnonzero(outcome != Outcome.ATTEMPT)
-    rows = np.concatenate([np.repeat(np.arange(len(flows)), tries), told])
-    outcomes = np.concatenate([np.full(int(tries.sum()), Outcome.ATTEMPT, dtype=np.uint8), outcome[told]])
+    hung_up = np.flatnonzero((outcome == Outcome.ANSWERED) & _hangs_up(flows))
+    rows = np.concatenate([np.repeat(np.arange(len(flows)), tries), told, hung_up])
+    fates = np.concatenate([outcome[told], np.full(len(hung_up), Outcome.HUNG_UP, np.uint8)])
+    outcomes = np.concatenate([np.full(int(tries.sum()), Outcome.ATTEMPT, dtype=np.uint8), fates])
     return AttemptBatch(
         time=flows.time[rows],
         source=flows.source[rows],
@@ -108,6 +110,13 @@ def attempts_of(flows: FlowBatch) -> AttemptBatch:
         service=(flows.protocol.astype(np.int32) << 16 | flows.target_port)[rows],
         outcome=outcomes,
     )
+
+
+def _hangs_up(flows: FlowBatch) -> Bools:
+    """Tell which flows are a SYN, the target's SYN, and a RST that comes back from the source at once."""
+    sent = flows.flags & (_TCP_FLAGS & ~URG) == SYN | RST
+    agreed = (flows.returned_flags & SYN != 0) & (flows.returned_flags & (FIN | PSH) == 0)
+    return (flows.protocol == Transport.TCP) & sent & agreed
 
 
 def states(flows: FlowBatch) -> NDArray[np.uint8]:

@@ -33,7 +33,7 @@ _EVENTS = {
     headers.TIME_EXCEEDED: "expired",
 }
 _NUMBERS = {event: number for number, event in _EVENTS.items()}
-_OUTCOMES = ("attempt", "answered", "refused", "expired")
+_OUTCOMES = ("attempt", "answered", "refused", "expired", "hung_up")
 
 
 @dataclass(frozen=True)

@@ -84,13 +84,26 @@ def briefly(told: list[Told]) -> list[str]:
     return sorted(f"{one.outcome} {one.source} {one.service} {one.target}" for one in told)
 
 
-ATTEMPT, ANSWERED, REFUSED = (f"{outcome} {A} tcp/23 {B}" for outcome in ("attempt", "answered", "refused"))
+ATTEMPT, ANSWERED, REFUSED, HUNG_UP = (
+    f"{outcome} {A} tcp/23 {B}" for outcome in ("attempt", "answered", "refused", "hung_up")
+)
 XMAS = FIN | PSH | URG
 
 STORIES: dict[str, tuple[list[Packet], list[str]]] = {
     "a SYN begins": ([tcp(SYN)], [ATTEMPT]),
     "a SYN-ACK answers": ([tcp(SYN), back(tcp(SYN | ACK))], [ANSWERED, ATTEMPT]),
     "a RST refuses": ([tcp(SYN), back(tcp(RST | ACK))], [ATTEMPT, REFUSED]),
+    "who hangs up at once": ([tcp(SYN), back(tcp(SYN | ACK)), tcp(RST, time=0.1)], [ANSWERED, ATTEMPT, HUNG_UP]),
+    "who hangs up twice": (
+        [tcp(SYN), back(tcp(SYN | ACK)), tcp(RST, time=0.1), tcp(RST, time=0.2)], [ANSWERED, ATTEMPT, HUNG_UP],
+    ),
+    "who hangs up in the end": (
+        [tcp(SYN), back(tcp(SYN | ACK)), tcp(ACK, time=0.1), tcp(RST, time=0.2)], [ANSWERED, ATTEMPT],
+    ),
+    "a reset from the other side at last": (
+        [tcp(SYN), back(tcp(SYN | ACK)), back(tcp(RST), after=0.2), tcp(RST, time=0.3)],
+        [ANSWERED, ATTEMPT, HUNG_UP],
+    ),
     "answered only once": ([tcp(SYN), back(tcp(SYN | ACK)), back(tcp(SYN | ACK), after=1)], [ANSWERED, ATTEMPT]),
     "a late RST takes no answer back": (
         [tcp(SYN), back(tcp(SYN | ACK)), back(tcp(RST), after=1)], [ANSWERED, ATTEMPT],

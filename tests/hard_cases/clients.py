@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.hard_cases.scene import PORT_UNREACHABLE, Scene, Truth, host, office
+from tests.hard_cases.scene import ACK, PORT_UNREACHABLE, RST, SYN, Scene, Truth, host, office
 
 MINUTES = 60.0
 
@@ -149,6 +149,19 @@ def ntp_pool() -> Truth:
             scene.udp(time, me, 123, upstream, 123)
         else:
             scene.ask(time, me, upstream, 123, sport=123)
+    return Truth(scene)
+
+
+def two_families() -> Truth:
+    """A browser where IPv6 is slow: it opens to both families, and hangs up on the one that comes second."""
+    scene, me = Scene(73), "10.20.0.120"
+    office(scene, 10 * MINUTES)
+    for number in range(1, 161):
+        site = host("198.18.7.0", number)
+        sport = scene.port(me)
+        scene.tcp(60 + number, me, sport, site, 443, SYN)
+        scene.tcp(60.3 + number, site, 443, me, sport, SYN | ACK)
+        scene.tcp(60.301 + number, me, sport, site, 443, RST)
     return Truth(scene)
 
 

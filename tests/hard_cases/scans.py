@@ -153,6 +153,16 @@ def grid_of_few() -> Truth:
     return Truth(scene, {scanner: BLOCK})
 
 
+def everything_answers() -> Truth:
+    """SYN scans where all agree: of a firewall that answers for its hosts, and of servers that all run SSH."""
+    scene, walker, sweeper = Scene(72), "198.51.100.7", "198.51.100.8"
+    office(scene, 10 * MINUTES)
+    for number in range(1, 121):
+        probe(scene, 120 + number * 0.1, walker, 45678, "10.0.0.22", number, {number})
+        probe(scene, 240 + number * 0.1, sweeper, 45679, host("10.0.3.0", number), 22, {22})
+    return Truth(scene, {walker: VERTICAL, sweeper: HORIZONTAL})
+
+
 def ipv6_sweeps() -> Truth:
     """Low numbers and words in an IPv6 network, by TCP and by echo, beside honest IPv6 and its discovery."""
     scene = Scene(66)

@@ -40,6 +40,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         clients.nat_gateway,
         clients.ntp_pool,
         clients.lost_directory,
+        clients.two_families,
         services.monitoring,
         services.monitoring_with_single_pings,
         services.health_checks,
@@ -64,6 +65,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         scans.udp_from_53_to_high_ports,
         scans.tiny_fragments,
         scans.grid_of_few,
+        scans.everything_answers,
         scans.ipv6_sweeps,
         scans.arp_sweep,
     )

@@ -35,7 +35,9 @@ addresses = st.integers(1, 4).map(lambda i: f"10.0.0.{i}")
 attempts = st.builds(
     Told, st.integers(START, START + 60 * SECOND - 1), addresses, addresses, services, st.just("attempt")
 )
-outcomes = st.lists(st.sampled_from(["attempt", "attempt", "answered", "refused", "expired"]), max_size=6)
+outcomes = st.lists(
+    st.sampled_from(["attempt", "attempt", "answered", "refused", "expired", "hung_up"]), max_size=6
+)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

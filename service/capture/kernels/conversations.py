@@ -1,6 +1,6 @@
 """Which end began the conversation: packets become attempts and their outcomes.
 
-A conversation is found by a fingerprint of its protocol and both ends, of 50 bits. A table is an array of shape
+A conversation is found by a fingerprint of its protocol and both ends, of 49 bits. A table is an array of shape
 (slots, 2), four slots in a line of the cache: fingerprint (0: free) above the state's bits; time of the latest
 attempt. Two generations are kept: what is not found in the young one is looked up in the old one and moved.
 """
@@ -25,7 +25,8 @@ _PROBE = 32  # begun by a TCP packet that begins nothing honest: FIN, NULL, Xmas
 _PACKET = 64  # two bits: packets while pending
 _PACKETS = 3 * _PACKET
 _TOOLS = 8  # from this bit on, six bits: the tools' marks of a pending one
-_STATE_BITS = 14
+_MET = 1 << 14  # the end that began went on, or has hung up, after it was answered
+_STATE_BITS = 15
 _STATE = (1 << _STATE_BITS) - 1
 _FINGERPRINT = ~_STATE
 
@@ -33,7 +34,7 @@ _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 _PAYLOAD, _GROUP, _MARKS = 1 << 8, 1 << 9, 10  # service.capture.kernels.headers
 _SHOWN = 1 << 5  # service.capture.tools.Marks
 _TCP, _UDP, _REQUEST, _REPLY, _UNREACHABLE = 0, 1, 2, 3, 4
-_ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW = 0, 1, 2, 3  # service.capture.batch.Outcome
+_ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW, _HUNG_UP_ROW = 0, 1, 2, 3, 4  # batch.Outcome
 
 _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation seen from one side
 
@@ -266,6 +267,8 @@ def follow(
                 elif not known:
                     i += 1
                     continue
+                elif state & (_ANSWERED | _MET | _PROBE) == _ANSWERED:
+                    result = _HUNG_UP_ROW
             elif not known:
                 if flag & (_ACK | _SYN) == 0 and (flag & _FIN or flag & 0x3F == 0) and not flag & _PAYLOAD:
                     attempt = True
@@ -282,8 +285,10 @@ def follow(
                 elif state & _PROBE and not flag & _ACK:
                     attempt = True  # a FIN, NULL or Xmas probe again, with an outcome of its own
                     state &= ~(_ANSWERED | _REFUSED)
-                elif flag & _ACK and state & (_SILENT | _REFUSED | _PROBE) == 0:
-                    result = _ANSWERED_ROW  # who acknowledges was answered, seen or not
+                elif flag & _ACK and state & (_SILENT | _PROBE) == 0:
+                    state |= _MET
+                    if state & _REFUSED == 0:
+                        result = _ANSWERED_ROW  # who acknowledges was answered, seen or not
             elif state & _PENDING:
                 state = (state & ~_PENDING) | _SILENT
             else:
@@ -348,6 +353,8 @@ def follow(
             cursor[WAITING] += 1
         elif result >= 0 and state & _SILENT == 0:
             mark = _ANSWERED if result == _ANSWERED_ROW else _REFUSED
+            if result == _HUNG_UP_ROW:
+                mark = _MET
             if (kind == _TCP and not from_beginner) or kind == _UDP or kind == _REPLY:
                 asker, asked, port = target[i], source[i], source_port[i]
             else:
@@ -362,7 +369,7 @@ def follow(
                 out_outcome[rows] = _ATTEMPT_ROW
                 out_tools[rows] = state >> _TOOLS
                 rows += 1
-            if state & (_ANSWERED | mark) == 0:
+            if state & (_ANSWERED | mark) == 0 or mark == _MET:
                 state |= mark
                 out_time[rows] = young[at, _BEGAN]
                 out_source[rows] = asker

@@ -17,10 +17,11 @@ from service.compiled import compiled
 
 ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
 
-# COUNTS: 20 bits of service, 32 bits of tries, 12 bits of marks; of those 6 are `service.capture.tools.Marks`.
+# COUNTS: 20 bits of service, 32 bits of tries, 12 bits of marks; of those the middle 6 are
+# `service.capture.tools.Marks`.
 SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 4
 TRIES_MASK = (1 << 32) - 1
-USED, ANSWERED, EXPIRED, REFUSED = 1, 2, 4, 8
+USED, ANSWERED, EXPIRED, REFUSED, HUNG_UP = 1, 2, 4, 8, 1 << 10
 TOOLS_MASK = 63
 
 ROW = (1 << 32) - 1
@@ -29,7 +30,9 @@ _TAG = ~ROW
 
 _AHEAD = 128
 
-_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED = 0, 1, 2, 3  # service.capture.batch.Outcome
+_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED, _HUNG_UP = 0, 1, 2, 3, 4  # service.capture.batch.Outcome
+
+_HTTP, _HTTPS = 80, 443  # over TCP
 
 
 @compiled
@@ -207,6 +210,8 @@ def count(
             rows[row, COUNTS] |= REFUSED
         elif outcome[i] == _EXPIRED:
             rows[row, COUNTS] |= EXPIRED
+        elif outcome[i] == _HUNG_UP:
+            rows[row, COUNTS] |= HUNG_UP
     return len(time), used, sampled, strayed
 
 
@@ -291,7 +296,7 @@ def merge(
         row = (places[at] & ROW) - 1
         held = rows[row, COUNTS]
         tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
-        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED | HUNG_UP)
         marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
         rows[row, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
         rows[row, FIRST] = min(rows[row, FIRST], other_rows[other, FIRST])
@@ -330,6 +335,19 @@ def in_places(places: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[n
 
 
 @compiled
+def _answers(held: int) -> bool:
+    """Tell whether a pair came to an answer: not if its only try was agreed to and then reset.
+
+    Who checks half-open connections comes again, and a browser hangs up on the slower of two (RFC 8305).
+    """
+    if held & ANSWERED == 0:
+        return False
+    service = held >> SERVICE_SHIFT
+    again = held >> TRIES_SHIFT & TRIES_MASK > 1
+    return held & HUNG_UP == 0 or again or service == _HTTP or service == _HTTPS
+
+
+@compiled
 def columns(
     rows: NDArray[np.int64],
     source: NDArray[np.uint32],
@@ -349,7 +367,7 @@ def columns(
         target[i] = ends & 0xFFFFFFFF
         service[i] = held >> SERVICE_SHIFT
         tries[i] = held >> TRIES_SHIFT & TRIES_MASK
-        answered[i] = held & ANSWERED != 0
+        answered[i] = _answers(held)
         expired[i] = held & EXPIRED != 0
         first[i] = rows[i, FIRST]
         last[i] = rows[i, LAST]

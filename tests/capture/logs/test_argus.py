@@ -38,7 +38,7 @@ def record(
         (record("RST", total=3, sent=2), "answered"),
         (record("RST", total=20, sent=10), "answered"),
         (record("S_RA"), "refused"),
-        (record("SR_SA", total=3, sent=2), "answered"),
+        (record("SR_SA", total=3, sent=2), "hung_up"),
         (record("F_", way="?>", total=1), "attempt"),
         (record("F_RA", way="<?>"), "refused"),
         (record("PA_PA", way="<?>"), None),

@@ -33,7 +33,7 @@ def test_other_events_are_skipped_and_counted(tmp_path: Path) -> None:
     [
         ("02", "00", (1, 0), ["attempt"]),
         ("02", "14", (1, 1), ["attempt", "refused"]),
-        ("06", "12", (2, 1), ["attempt", "answered"]),
+        ("06", "12", (2, 1), ["attempt", "answered", "hung_up"]),
         ("1a", "1b", (5, 5), ["attempt", "answered"]),
         ("18", "18", (5, 5), []),
         ("00", "00", (1, 1), ["attempt", "answered"]),

@@ -50,7 +50,7 @@ def test_the_state_decides_where_there_is_no_history(tmp_path: Path, state: str,
     [
         ("S", "1\t0", "attempt"),
         ("Sr", "1\t1", "refused"),
-        ("ShR", "2\t1", "answered"),
+        ("ShR", "2\t1", "hung_up"),
         ("ShADadFf", "5\t5", "answered"),
         ("SADadfF", "5\t5", "answered"),
         ("F", "1\t0", "attempt"),
