@@ -21,7 +21,9 @@ from psycopg import sql
 from service.store import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from service.store.sql import SqlStore
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -188,6 +190,22 @@ class PostgresServer:
     def url(self, database: str) -> str:
         """Return the URL of a database."""
         return f"postgresql://{_OWNER}@/{database}?host={self.folder}"
+
+
+def lose_answer(store: SqlStore, of: Callable[[int], bool]) -> list[None]:
+    """Let commits fail after they have reached the disk, by their number from 0; return the list of all."""
+    dialect, driver_error = store._backend.engine.dialect, store._backend.driver_error
+    commit: Callable[[Any], None] = dialect.do_commit
+    commits: list[None] = []
+
+    def lose(connection: Any) -> None:
+        commit(connection)
+        commits.append(None)
+        if of(len(commits) - 1):
+            raise driver_error("the server has gone away")
+
+    dialect.do_commit = lose  # type: ignore[method-assign,assignment]
+    return commits
 
 
 def _children(parent: int) -> list[int]:

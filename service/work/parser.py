@@ -6,7 +6,6 @@ import multiprocessing
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -15,12 +14,13 @@ from service.errors import InputError, YochoError
 from service.receipts import Reason, Refusal
 from service.windows.wire import WireLimits, read_window
 from service.work import parsing
-from service.work.parsing import DONE, ERROR, WINDOW, Limits, ReadFigures, parse
+from service.work.parsing import DONE, ERROR, WINDOW, Handed, Limits, ReadFigures, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+    from pathlib import Path
 
     from service.pipeline import PipelineSpec
     from service.windows.counts import WindowCounts
@@ -89,19 +89,23 @@ class Parser:
         Raises RefusedError if it can't be read, with `Reason.CRASHED` if another try might go well.
         """
         with (
-            tempfile.NamedTemporaryFile(prefix="yocho-", suffix=".upload", dir=self._folder) as upload,
+            # Files without names: whatever ends this process, nothing is left of them.
+            tempfile.TemporaryFile(prefix="yocho-", dir=self._folder) as upload,
             tempfile.TemporaryFile(prefix="yocho-", dir=self._folder) as windows,
         ):
             for part in parts:
                 upload.write(part)
             upload.flush()
+            upload.seek(0)
             parsed = Parsed(windows, sensor, self._limits)
-            self._run(Path(upload.name), sensor, parsed, beat)
+            self._run(Handed(upload.fileno()), sensor, parsed, beat)
             yield parsed
 
-    def _run(self, path: Path, sensor: str, parsed: Parsed, beat: Callable[[], object]) -> None:
+    def _run(self, upload: Handed, sensor: str, parsed: Parsed, beat: Callable[[], object]) -> None:
         told, out = self._context.Pipe(duplex=False)
-        child = self._context.Process(target=parse, args=(out, path, sensor, self._spec, self._limits), daemon=True)
+        child = self._context.Process(
+            target=parse, args=(out, upload, sensor, self._spec, self._limits), daemon=True
+        )
         with told:
             child.start()
             out.close()

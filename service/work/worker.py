@@ -221,18 +221,23 @@ class Worker:
                 break
             work = Work(job.kind.value)
             try:
-                with identified(job=job.id), self._observer.work(work):
+                # What the database raises is not the window's fault.
+                with identified(job=job.id), self._observer.work(work), self._store.failures("reading failed"):
                     outcome = self._window(reader.jobs.payload(job.id), done.buffer)
                     work.outcome = _named(outcome)
                 done.outcomes.append((job, outcome))
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (what nobody can do must not stop all that follows)
-                _log.exception("a window could not be analysed", extra={"job": job.id, "sensor": sensor})
-                self._analyst.forget()
-                done.broken, done.why = job, f"the analysis broke down ({type(error).__name__}); it is logged"
+                done.broken, done.why = job, self._broke_down(job, error)
                 break
         return done
+
+    def _broke_down(self, job: Job, error: Exception) -> str:
+        """Log that the analysis of a job broke down; return what its sender may know of it."""
+        _log.error("the analysis broke down", exc_info=error, extra={"job": job.id, "sensor": job.sensor})
+        self._analyst.forget()
+        return f"the analysis broke down ({type(error).__name__}); it is logged"
 
     def _window(self, payload: bytes, buffer: Buffer) -> Outcome:
         try:
@@ -260,15 +265,20 @@ class Worker:
         """Analyse all windows of an upload: they are written together, or none of them."""
         done, receipts = _Done(Buffer(reader)), []
         try:
-            for counts in parsed.windows():
-                receipts.append(self._taken(counts, done.buffer))
-                self._beat()
+            with self._store.failures("reading failed"):
+                for counts in parsed.windows():
+                    receipts.append(self._taken(counts, done.buffer))
+                    self._beat()
         except WindowConflictError as error:
             self._analyst.forget()
             return _refused(reader, job, Refusal(Reason.CONFLICT, str(error)))
         except InputError as error:
             self._analyst.forget()
             return _refused(reader, job, Refusal(Reason.CRASHED, f"its windows make no sense ({error})"))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  (the same upload would end the next worker, too)
+            return _refused(reader, job, Refusal(Reason.CRASHED, self._broke_down(job, error)))
         read = parsed.figures
         receipt = CaptureReceipt(
             tuple(receipts), read.packets, read.attempts, read.unparsed, read.damage, read.flows, read.tunnelled

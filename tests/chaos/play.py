@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from service.client.client import Client
 from service.client.patience import Patience
-from service.errors import StoreError
+from service.errors import StoreError, YochoError
 from service.store.jobs import JobState
 from service.store.sql import SqlStore
 from tests.chaos.outcome import Outcome, outcome_of
@@ -122,7 +122,7 @@ class Feeder(threading.Thread):
                     self.accepted += 1
                     if answer.job is not None:
                         self.jobs.append(answer.job)
-        except Exception as error:
+        except (YochoError, OSError) as error:
             self.failure = error
 
 

@@ -79,7 +79,12 @@ class Wire:
 def _block(packets: list[Frame]) -> RecordBlock:
     columns, at = RecordColumns.empty(), 0
     for i, packet in enumerate(packets):
-        columns.offset[i], columns.length[i], columns.time[i], columns.link[i] = at, len(packet.data), packet.time, 1
+        columns.offset[i], columns.length[i], columns.time[i], columns.link[i] = (
+            at,
+            len(packet.data),
+            packet.time,
+            1,
+        )
         at += len(packet.data)
     return columns.block(np.frombuffer(b"".join(packet.data for packet in packets), np.uint8), len(packets))
 

@@ -60,6 +60,15 @@ def test_a_capture_is_read_by_another_process_and_may_be_read_again(example: Pat
     assert beats
 
 
+def test_it_leaves_nothing_on_the_disk_even_if_it_is_killed(example: Path, tmp_path: Path) -> None:
+    found: list[Path] = []
+    parser = Parser(PipelineSpec(), Limits(), folder=tmp_path)
+    with parser.parsed([example.read_bytes()], "lab", lambda: found.extend(tmp_path.iterdir())) as parsed:
+        assert len(list(parsed.windows())) == 4
+        found.extend(tmp_path.iterdir())
+    assert found == []
+
+
 @pytest.mark.parametrize("field", ["memory", "cpu_seconds", "wall_seconds", "window_bytes", "total_bytes"])
 def test_limits_are_positive(field: str) -> None:
     with pytest.raises(ValueError, match="positive"):
