@@ -192,8 +192,8 @@ class PostgresServer:
         return f"postgresql://{_OWNER}@/{database}?host={self.folder}"
 
 
-def lose_answer(store: SqlStore, of: Callable[[int], bool]) -> list[None]:
-    """Let commits fail after they have reached the disk, by their number from 0; return the list of all."""
+def lose_answer(store: SqlStore, of: int) -> list[None]:
+    """Let a commit, by its number from 0, fail after it has reached the disk; return the list of all."""
     dialect, driver_error = store._backend.engine.dialect, store._backend.driver_error
     commit: Callable[[Any], None] = dialect.do_commit
     commits: list[None] = []
@@ -201,7 +201,7 @@ def lose_answer(store: SqlStore, of: Callable[[int], bool]) -> list[None]:
     def lose(connection: Any) -> None:
         commit(connection)
         commits.append(None)
-        if of(len(commits) - 1):
+        if len(commits) - 1 == of:
             raise driver_error("the server has gone away")
 
     dialect.do_commit = lose  # type: ignore[method-assign,assignment]

@@ -114,7 +114,7 @@ def test_a_commit_whose_answer_is_lost_keeps_what_it_stored(store: SqlStore, siz
     upload.write(bytes(size))
     held = threading.Event()
     added: list[Added] = []
-    commits = lose_answer(store, lambda number: number == 1)
+    commits = lose_answer(store, 1)
 
     def accept(send: Callable[[], Added]) -> threading.Thread:
         thread = threading.Thread(target=lambda: added.append(send()))

@@ -19,7 +19,7 @@ from service.store import tables
 from service.store.jobs import JobKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -71,14 +71,15 @@ class Outcome:
         return found[:_MOST_SHOWN]
 
 
-def outcome_of(store: SqlStore, told: dict[str, Sequence[bytes]]) -> Outcome:
+def outcome_of(store: SqlStore, told: Mapping[str, Sequence[bytes]]) -> Outcome:
     """Return what a store holds, and what each output was told: documents in the order in which they came."""
     rows: dict[str, list[Row]] = {}
     with store.read() as reader:
         connection = reader._connection
         for table in _OF_SENSOR:
             _add(rows, table.name, _read(connection, table), "name" if table is tables.sensors else "sensor")
-        sensors = dict(connection.execute(select(tables.alerts.c.id, tables.alerts.c.sensor)).tuples().all())
+        alerts = connection.execute(select(tables.alerts.c.id, tables.alerts.c.sensor))
+        sensors = {row.id: row.sensor for row in alerts}
         for table in _OF_ALERT:
             found = _read(connection, table)
             _add(rows, table.name, [{"sensor": sensors[row["alert"]], **row} for row in found], "sensor")

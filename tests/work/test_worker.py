@@ -227,7 +227,7 @@ def test_a_commit_whose_answer_is_lost_is_not_done_again(
 ) -> None:
     for most in range(8):
         store = filled(new, minutes("edge", 2))
-        lose_answer(store, lambda number, most=most: number == most)
+        lose_answer(store, most)
         with caplog.at_level(logging.CRITICAL):
             check_worked(store, two_minutes)
 
