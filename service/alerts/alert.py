@@ -24,6 +24,8 @@ class Ground(StrEnum):
     """Unanswered services on one target."""
     TARGETS = "targets"
     """Unanswered targets of one service."""
+    GRID = "grid"
+    """Services that fail on several targets each, and several of them on one target."""
     DARK = "dark"
     """Targets of one service that nobody has an honest reason to try."""
     PINGED = "pinged"

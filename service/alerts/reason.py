@@ -19,6 +19,7 @@ _ENOUGH = 10
 _DECIDED = {
     Ground.SERVICES: ("unanswered services of one target", "a scan"),
     Ground.TARGETS: ("unanswered targets of one service", "a sweep"),
+    Ground.GRID: ("services, each unanswered by several targets and many by one,", "a scan"),
     Ground.DARK: ("targets of one service that many try and that answer nobody", "a sweep"),
     Ground.PINGED: ("targets of one kind of request, few times each,", "a sweep"),
     Ground.ASKED: ("hosts asked for in vain", "a sweep"),

@@ -50,6 +50,10 @@ class _Sums:
     """The most such targets of a service."""
     swept_share: NDArray[np.float64]
     """The share of the unanswered pairs that such services hold."""
+    failing: NDArray[np.int64]
+    """Services that fail on several targets."""
+    failed: NDArray[np.int64]
+    """The unanswered pairs of such services."""
 
 
 def judge(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
@@ -78,24 +82,30 @@ def further_rows(window: WindowCounts, source: int, by: Means) -> NDArray[np.int
 def _judge_ports(window: WindowCounts, thresholds: Thresholds, is_ports: NDArray[np.bool_]) -> list[Verdict]:
     enough, targets = _sweeps_of_services(window, thresholds)
     swept = is_ports & (targets >= enough)
-    sums = _sum_ports(window, is_ports, swept, targets)
+    missed = window.rows.targets - window.rows.answered
+    failing = is_ports & (missed >= thresholds.grid_targets)
+    sums = _sum_ports(window, is_ports, swept, targets, failing)
     few_answers = sums.answered <= thresholds.answered_share * sums.pairs
     services = np.where(few_answers, thresholds.services, thresholds.services_answered)
     vertical = window.totals.most_unanswered >= services
     horizontal = (sums.swept > 0) & (sums.swept_share >= thresholds.concentration)
+    grid = _are_grids(window, thresholds, sums)
     found = []
-    for source in np.flatnonzero(vertical | horizontal).tolist():
+    for source in np.flatnonzero(vertical | horizontal | grid).tolist():
         mine = _rows_of(window, source)
         mine = mine[is_ports[mine]]
         if vertical[source]:
             wide = sums.most_missed[source] >= thresholds.block
             kind, ground = Kind.BLOCK if wide else Kind.VERTICAL, Ground.SERVICES
             score, threshold = int(window.totals.most_unanswered[source]), int(services[source])
-        else:
+        elif horizontal[source]:
             mine = mine[swept[mine]]
             kind, ground = Kind.BLOCK if len(mine) >= thresholds.block else Kind.HORIZONTAL, Ground.TARGETS
             most = mine[int(np.argmax(targets[mine]))]
             score, threshold = int(sums.most_swept[source]), int(enough[most])
+        else:
+            kind, ground = Kind.BLOCK, Ground.GRID
+            score, threshold = int(sums.failing[source]), thresholds.grid_services
         found.append(Verdict(source, Means.PORTS, kind, ground, score, threshold, mine))
     return found
 
@@ -120,8 +130,19 @@ def _is_long(window: WindowCounts, thresholds: Thresholds) -> bool:
     return window.whole and window.end - window.start >= thresholds.long
 
 
+def _are_grids(window: WindowCounts, thresholds: Thresholds, sums: _Sums) -> NDArray[np.bool_]:
+    """Tell which sources fail on many services of a few targets."""
+    least = np.minimum(sums.failing, window.totals.most_unanswered)
+    filled = sums.failed >= thresholds.grid_fill * sums.failing * sums.most_missed
+    return (least >= thresholds.grid_services) & filled
+
+
 def _sum_ports(
-    window: WindowCounts, is_ports: NDArray[np.bool_], swept: NDArray[np.bool_], targets: NDArray[np.int64]
+    window: WindowCounts,
+    is_ports: NDArray[np.bool_],
+    swept: NDArray[np.bool_],
+    targets: NDArray[np.int64],
+    failing: NDArray[np.bool_],
 ) -> _Sums:
     rows, n = window.rows, len(window.sources)
 
@@ -141,6 +162,8 @@ def _sum_ports(
         swept=total(np.ones_like(rows.targets), swept),
         most_swept=most(targets, swept),
         swept_share=total(targets, swept) / np.maximum(total(missed, is_ports), 1),
+        failing=total(np.ones_like(missed), failing),
+        failed=total(missed, failing),
     )
 
 

@@ -35,6 +35,12 @@ class Thresholds:
     concentration: float = 0.5
     """The least share of a source's unanswered pairs that swept services must hold: peers of a P2P network fail
     on many services, a few each."""
+    grid_services: int = 10
+    """Services that each fail on `grid_targets`, if as many fail on one of them, however many others answer."""
+    grid_targets: int = 5
+    grid_fill: float = 0.5
+    """The least share of these services' grid that must be unanswered: behind an address that many share a few
+    services fail often, and others now and then."""
     dark: int = 5
     """Dark targets of one service."""
     pinged: int = 10

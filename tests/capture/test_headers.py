@@ -92,6 +92,21 @@ def test_a_cut_payload_still_counts_as_payload(tmp_path: Path) -> None:
     assert only(seen(tmp_path / "a.pcap", data)).payload
 
 
+@pytest.mark.parametrize(
+    "head",
+    [IP(src="192.0.2.1", dst="192.0.2.2", flags="MF", proto=6), V6 / IPv6ExtHdrFragment(nh=6, m=1)],
+    ids=["IPv4", "IPv6"],
+)
+def test_a_fragment_that_ends_before_the_flags_is_a_hidden_syn(tmp_path: Path, head: Any) -> None:
+    probe = only(seen(tmp_path / "a.pcap", built(head / Raw(built(TCP(sport=4000, dport=23))[:8])), dissection.RAW))
+    assert (probe.source_port, probe.target_port, probe.event, probe.flags) == (4000, 23, "tcp", 2)
+
+
+def test_a_capture_that_ends_there_hides_nothing(tmp_path: Path) -> None:
+    whole = built(IP(src="192.0.2.1", dst="192.0.2.2", flags="MF") / TCP() / Raw(bytes(64)))
+    assert seen(tmp_path / "a.pcap", whole[: 20 + 8], dissection.RAW).packets == []
+
+
 # --- what scapy can't say, or reads otherwise ---
 
 

@@ -150,3 +150,19 @@ def ntp_pool() -> Truth:
         else:
             scene.ask(time, me, upstream, 123, sport=123)
     return Truth(scene)
+
+
+def lost_directory() -> Truth:
+    """Laptops out of reach of their directory: each asks all six of its servers for all that it needs of them."""
+    scene = Scene(71)
+    office(scene, 30 * MINUTES)
+    for number in range(1, 5):
+        laptop = host("10.20.0.0", 100 + number)
+        for server in range(1, 7):
+            for place, port in enumerate((88, 135, 389, 445, 636, 3268)):
+                time = 100 * number + server * 21 + place * 3
+                scene.unanswered(time, laptop, host("10.9.0.0", server), port, retries=2)
+            for again in range(3):
+                scene.ask_in_vain(100 * number + server * 21 + 400 * again, laptop, host("10.9.0.0", server), 389)
+            scene.ask_in_vain(100 * number + server * 21, laptop, host("10.9.0.0", server), 53)
+    return Truth(scene)

@@ -126,6 +126,33 @@ def udp_from_53_to_high_ports() -> Truth:
     return Truth(scene, {scanner: VERTICAL})
 
 
+def tiny_fragments() -> Truth:
+    """nmap -f: eight bytes of each SYN, and its flags in a fragment of their own."""
+    scene, scanner, target = Scene(69), "198.51.100.7", "10.0.0.22"
+    office(scene, 10 * MINUTES)
+    for number, port in enumerate(range(1, 61)):
+        time = 120 + number * 0.5
+        scene.tcp_in_pieces(time, scanner, 45678, target, port, SYN)
+        if port in {22, 53}:
+            scene.tcp(time + 0.002, target, port, scanner, 45678, SYN | ACK)
+            scene.tcp(time + 0.003, scanner, 45678, target, port, RST)
+        else:
+            scene.tcp(time + 0.002, target, port, scanner, 45678, RST | ACK)
+    return Truth(scene, {scanner: VERTICAL})
+
+
+def grid_of_few() -> Truth:
+    """Twenty services of eight servers: too few servers for a sweep, and on each too many answers."""
+    scene, scanner = Scene(70), "198.51.100.7"
+    office(scene, 10 * MINUTES)
+    ports = [21, 22, 23, 25, 53, 80, 110, 111, 135, 139, 143, 443, 445, 993, 995, 1723, 3306, 3389, 5900, 8080]
+    for number, port in enumerate(ports):
+        for server in range(1, 9):
+            time = 120 + number * 0.4 + server * 0.01
+            probe(scene, time, scanner, 45678, host("10.0.0.0", server), port, {22, 25, 80, 443, 3306, 8080})
+    return Truth(scene, {scanner: BLOCK})
+
+
 def ipv6_sweeps() -> Truth:
     """Low numbers and words in an IPv6 network, by TCP and by echo, beside honest IPv6 and its discovery."""
     scene = Scene(66)

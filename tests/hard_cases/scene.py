@@ -70,6 +70,17 @@ class Scene:
         header = struct.pack(">HHIIBBHHH", sport, dport, *words, (20 + len(options)) << 2, flags, 64240, 0, 0)
         self.ip(time, source, target, 6, header + options + (_DATA if data else b""))
 
+    def tcp_in_pieces(self, time: float, source: str, sport: int, target: str, dport: int, flags: int) -> None:
+        """Send a header of TCP over IPv4 in fragments of eight bytes."""
+        words = self.random.randrange(2**32), 0
+        segment = struct.pack(">HHIIBBHHH", sport, dport, *words, 20 << 2, flags, 1024, 0, 0)
+        number = self.random.randrange(65536)
+        for place in (0, 8, 16):
+            body = segment[place : place + 8]
+            more = 0x2000 if place < 16 else 0
+            header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), number, more | place // 8, 64, 6, 0)
+            self._send(time + place * 1e-6, 0x0800, header + _packed(source) + _packed(target) + body)
+
     def udp(self, time: float, source: str, sport: int, target: str, dport: int, hops: int = 64) -> None:
         body = _DATA[:40]
         self.ip(time, source, target, 17, struct.pack(">HHHH", sport, dport, 8 + len(body), 0) + body, hops)

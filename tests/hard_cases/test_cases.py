@@ -39,6 +39,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         clients.browser_without_quic,
         clients.nat_gateway,
         clients.ntp_pool,
+        clients.lost_directory,
         services.monitoring,
         services.monitoring_with_single_pings,
         services.health_checks,
@@ -61,6 +62,8 @@ CASES: dict[str, Callable[[], Truth]] = {
         scans.random_order,
         scans.source_ports,
         scans.udp_from_53_to_high_ports,
+        scans.tiny_fragments,
+        scans.grid_of_few,
         scans.ipv6_sweeps,
         scans.arp_sweep,
     )
@@ -106,7 +109,7 @@ def test_who_scans_is_named_and_nobody_else(case: str, mode: str, tmp_path: Path
     path = tmp_path / f"{case}.pcap"
     path.write_bytes(zlib.decompress(packed))
     report = scan_captures([path], "lab", PipelineSpec(windows=MODES[mode]), MemoryStore())
-    assert report.summary.unparsed.keys() <= {"icmp6_type/135"}
+    assert report.summary.unparsed.keys() <= {"icmp6_type/135", "later_fragment"}
     named: dict[str, set[str]] = {}
     for alert in report.alerts:
         named.setdefault(alert.sources[0], set()).add(alert.kind.value)

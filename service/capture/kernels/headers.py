@@ -167,6 +167,7 @@ def decode_plain(
             return i, count
         # Network layer: addresses, transport protocol, end of the packet without padding.
         flags = 0
+        split = 0  # whether it is the first of several fragments
         network = at
         if ether == 0x0800:
             if at + 20 > end:
@@ -180,6 +181,7 @@ def decode_plain(
             if total != 0 and at + total < end:
                 end = at + total
             whole = at + total if total != 0 else end
+            split = u16(data, at + 6) & 0x2000
             if u16(data, at + 6) & 0x1FFF:
                 tally[FRAGMENT] += 1
                 continue
@@ -221,6 +223,7 @@ def decode_plain(
                     if u16(data, at + 2) & 0xFFF8:
                         reason = FRAGMENT
                         break
+                    split = u16(data, at + 2) & 1
                     at += 8
                 elif protocol == 51:
                     at += (data[at + 1] + 2) * 4
@@ -260,13 +263,16 @@ def decode_plain(
         followed = np.int64(0)
         source_port, target_port = np.int64(0), np.int64(0)
         if protocol == 6:
-            if at + 14 > end:  # without flags nobody knows who began, and whether an answer is a refusal
+            if at + 14 <= end:
+                flags = np.int64(data[at + 13])
+                if whole > at + (data[at + 12] >> 4) * 4:
+                    flags |= PAYLOAD
+            elif split and whole < at + 14 and at + 8 <= end:
+                flags = 2  # who keeps them for the next fragment hides a SYN (RFC 1858, section 3)
+            else:  # without flags nobody knows who began, and whether an answer is a refusal
                 tally[TCP_CUT if at + 4 <= end else TRUNCATED] += 1
                 continue
             source_port, target_port = u16(data, at), u16(data, at + 2)
-            flags = np.int64(data[at + 13])
-            if whole > at + (data[at + 12] >> 4) * 4:
-                flags |= PAYLOAD
             event = TCP
         elif protocol == 17:
             if at + 4 > end:

@@ -15,7 +15,7 @@ from service.capture.kernels.headers import decode_plain
 from service.capture.kernels.tunnels import unwrap
 from service.compiled import compiled
 
-BUILT_ON = "514a6b10a90aa528"
+BUILT_ON = "d6ebf42fb947fa81"
 
 
 @compiled
