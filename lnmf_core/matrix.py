@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,6 +14,7 @@ from lnmf_core.errors import MatrixError, RankError, whole_number
 from lnmf_core.factors import FLOATS, are_counts
 from lnmf_core.kernels.directions import csr_gram_product, csr_product
 from lnmf_core.kernels.ordering import in_order
+from lnmf_core.kernels.passes import squared
 from lnmf_core.kernels.rows import FINE, first_fault, summary
 from lnmf_core.normal import inner
 
@@ -26,6 +28,9 @@ Counts: TypeAlias = NDArray[Any] | sparse.sparray | sparse.spmatrix
 
 SMALL = 4096
 """Entries of X up to which a plain sum of squares is as exact as a pairwise one, to some units."""
+
+MIDDLE = 32 * SMALL
+"""The same, where it is made of 32 sums side by side."""
 
 MANY = 1024
 """Rows of a sparse X from which it pays to put them in order."""
@@ -82,11 +87,15 @@ class Matrix:
         return self._ordered[0]
 
     def rough_gram_times(self) -> Callable[[Array], Array]:
-        """Return what does `gram_times`, but for a factor; where X is sparse, in float32 and half the time."""
+        """Return what does `gram_times`, but for a factor; where X is sparse, in float32 and half the time.
+
+        X's unit is anything: the factor keeps powers of it from overflowing.
+        """
         if isinstance(self.values, np.ndarray):
-            return self.gram_times
+            return lambda right: _near_one(self.gram_times(right))
         _, indptr, indices, data = self.ordered()
-        light = (data * (1 / data.max())).astype(np.float32)
+        # With ‖X‖_F = 1 no product grows, and none shrinks by more than X's short side.
+        light = (data * (1 / math.sqrt(self.squared_norm))).astype(np.float32)
         return lambda right: csr_gram_product(indptr, indices, light, right.astype(np.float32, copy=False))
 
     def times(self, right: Array) -> Array:
@@ -131,6 +140,12 @@ def checked(X: Counts) -> Matrix:
     return Matrix(values, inner(values, values), float(np.add.reduce(flat, dtype=np.float64)) / values.size)
 
 
+def _near_one(values: Array) -> Array:
+    """Divide `values`, in place, by the largest of them; return them."""
+    values *= values.dtype.type(1 / max(values.max(), -values.min()))
+    return values
+
+
 def check_rank(rank: int, shape: tuple[int, int]) -> int:
     """Return `rank` as an int; raises RankError unless it is a whole number from 1 to min(n, m)."""
     k = whole_number("rank", rank, RankError)
@@ -143,21 +158,25 @@ def _checked_sparse(X: Any) -> Matrix:
     _check_shape(X.shape)
     dtype = _working_dtype(X.dtype)
     csr = X if isinstance(X, sparse.csr_array) and X.dtype == dtype and X.dtype.isnative else None
+    sound = False
     found = FINE if csr is None else first_fault(csr.indptr, csr.indices, csr.data, X.shape[1], LARGEST[dtype][1])
     if csr is None or found != FINE or len(csr.indptr) != X.shape[0] + 1:
         csr = _canonical(X, dtype)
+    else:
+        sound = True
     data = csr.data
     rows, columns = X.shape
     if len(data) <= SMALL:
         largest, total, squares = summary(data)
         if LARGEST[data.dtype][0] <= largest <= LARGEST[data.dtype][1]:
             return Matrix(csr, squares, total / (rows * columns))
-    if len(data) and not are_counts(data):
+    if len(data) and not sound and not are_counts(data):
         at = int(np.flatnonzero(~((data >= 0) & (data < np.inf)))[0])
         row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
         raise MatrixError(_fault(row, csr.indices[at], data[at]))
     _check_magnitude(data.max(initial=0), data.dtype)
-    squared_norm = inner(data[:, np.newaxis], data[:, np.newaxis])
+    column = data[:, np.newaxis]
+    squared_norm = squared(data) if len(data) <= MIDDLE and dtype == FLOATS[0] else inner(column, column)
     return Matrix(csr, squared_norm, float(data.sum(dtype=np.float64)) / (rows * columns))
 
 

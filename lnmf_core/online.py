@@ -38,7 +38,7 @@ LARGEST_ERROR = float(np.finfo(np.float64).max)
 """Above is only infinity, the error of factors that overflow."""
 CALM = 1e-3
 """C that lowers the error by less when it moves is never restless."""
-REFRESHING, SETTLED = 8, 1e-5
+REFRESHING, SETTLED = 24, 2e-6
 """When all rows are gone over between updates, C moves so often, at most, while the error falls by this share."""
 NO_KEYS: Keys = np.empty(0, np.int64)
 

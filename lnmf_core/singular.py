@@ -25,8 +25,8 @@ DRAFTS = 3
 SHORT, MOST_WORK = 100, 1_000_000
 """Length of X's short side, and multiplications, up to which its Gram matrix is made as it is."""
 
-APART = 1e-6
-"""Least share of the largest energy that the smallest must have for a draft in float32."""
+APART = 1e-9
+"""Least share of the largest energy, after one product more, that the smallest must have for a draft in float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +53,7 @@ def leading_triplets(matrix: Matrix, count: int, seed: int) -> Triplets:
         return Triplets(*triplets_of_gram(*matrix.parts(), matrix.shape[1], count, seed))
     directions = np.empty((matrix.shape[1], _width(count, matrix.shape)), dtype)
     random_directions(seed, directions)
-    directions = _draft(matrix, directions)
-    returned = matrix.gram_times(directions)
-    whitening = _whitening(directions, returned)
+    directions, returned, whitening = _whitened(matrix, directions)
     # U = X·directions·whitening is orthonormal; it is left to rotate it: Xᵀ·U = right·diag(values)·rotationᵀ.
     returned = returned @ whitening
     squares, rotation = _spectrum(returned, returned)
@@ -80,24 +78,25 @@ def _width(count: int, shape: tuple[int, int]) -> int:
     return min(WIDTH * math.ceil((count + OVERSAMPLING) / WIDTH), *shape)
 
 
-def _draft(matrix: Matrix, directions: Array) -> Array:
-    """Return (XᵀX)^`DRAFTS` times `directions`, or another basis of the same space.
+def _whitened(matrix: Matrix, directions: Array) -> tuple[Array, Array, Array]:
+    """Return (XᵀX)^`DRAFTS` times `directions` or another basis of the same space, XᵀX times that, and W.
 
-    Where no direction outgrows the others by far, the digits of float32 are enough for all but the last product,
-    and nothing need be made orthonormal in between. Otherwise it is done again with care.
+    W is `_whitening` of both. Where no direction outgrows the others by far, the digits of float32 are enough for
+    all but the last product, and nothing need be made orthonormal in between. Otherwise it is done again with care.
     """
     rough_gram_times = matrix.rough_gram_times()
-    drafted = returned = directions
+    drafted = directions
     for _ in range(DRAFTS):
-        drafted, returned = returned, rough_gram_times(returned)
-        # X's unit is anything: powers of it may overflow.
-        returned *= returned.dtype.type(1 / max(returned.max(), -returned.min()))
-    energies = np.linalg.eigvalsh((drafted.T.astype(returned.dtype, copy=False) @ returned).astype(np.float64))
-    if energies[0] > APART * energies[-1]:
-        return returned.astype(matrix.dtype, copy=False)
+        drafted = rough_gram_times(drafted)
+    drafted = drafted.astype(matrix.dtype, copy=False)
+    returned = matrix.gram_times(drafted)
+    squares, rotation = _spectrum(drafted, returned)
+    if len(squares) == drafted.shape[1] and squares[-1] > APART * squares[0]:
+        return drafted, returned, _whitening_of(squares, rotation, matrix.dtype)
     for _ in range(DRAFTS):
         directions = _next_directions(directions, matrix.gram_times(directions))
-    return directions
+    returned = matrix.gram_times(directions)
+    return directions, returned, _whitening(directions, returned)
 
 
 def _next_directions(directions: Array, returned: Array) -> Array:
@@ -112,8 +111,11 @@ def _whitening(left: Array, right: Array) -> Array:
     The Gram trick: far faster than QR of tall matrices, but it squares their condition, which is why
     `_spectrum` works in float64 and drops what is negligible.
     """
-    squares, rotation = _spectrum(left, right)
-    return (rotation / np.sqrt(squares)).astype(left.dtype)
+    return _whitening_of(*_spectrum(left, right), left.dtype)
+
+
+def _whitening_of(squares: Array, rotation: Array, dtype: np.dtype[np.floating[Any]]) -> Array:
+    return (rotation / np.sqrt(squares)).astype(dtype)
 
 
 def _spectrum(left: Array, right: Array) -> tuple[Array, Array]:

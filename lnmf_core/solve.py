@@ -20,7 +20,7 @@ from lnmf_core.normal import NormalEquations
 from lnmf_core.rules.base import Alternating, JointRule, Point, RuleChoice, Traits, UpdateRule
 from lnmf_core.rules.joint_gauss_newton import JointGaussNewton
 from lnmf_core.rules.sweep_plan import SweepPlan, SweepRule
-from lnmf_core.start import Nndsvd, Start
+from lnmf_core.start import Nndsvd, RandomStart, Start
 from lnmf_core.stopping import MEMORY, Stop
 from lnmf_core.threads import parts_of, run_loop
 
@@ -36,6 +36,9 @@ PLANNED = (JointGaussNewton, SweepRule)
 
 STARTS = (Nndsvd(), Nndsvd(fill_zeros=True))
 """Where nothing else is asked for, by whether the rule's zeros lock."""
+
+MADE = (Nndsvd, RandomStart)
+"""Starts that make new arrays, which nobody else has: the loop goes on in them."""
 
 ROUNDING = 4
 """Uncertainty of a squared relative error, in machine epsilons; see `NormalEquations.squared_error`."""
@@ -81,7 +84,14 @@ def factorize(
     rule, plan = planned(default_choice() if rule is None else rule, matrix, k)
     start = STARTS[rule.zeros_lock] if start is None else start
     first = start.factors(matrix, k)
-    factors, errors, reason = _run(matrix, first, rule, plan, Stop() if stop is None else stop, threads)
+    stop = Stop() if stop is None else stop
+    if plan is not None:
+        D, Ct = (_own(part, made=isinstance(start, MADE)) for part in (first.D, first.C.T))
+        factors, errors, reason = _iterate_compiled(matrix, D, Ct, plan, stop, threads)
+    else:
+        # A rule may overflow: that is a stop reason, not a warning.
+        with np.errstate(all="ignore"):
+            factors, errors, reason = _iterate(matrix, first, rule, stop)
     return Solution(factors, tuple(errors), reason, clock() - began)
 
 
@@ -104,14 +114,13 @@ def _chosen(
     return rule, rule.plan(rank) if isinstance(rule, PLANNED) else None
 
 
-def _run(
-    matrix: Matrix, first: Factors, rule: Rule, plan: SweepPlan | None, stop: Stop, threads: int
-) -> tuple[Factors, list[float], StopReason]:
-    if plan is not None:
-        return _iterate_compiled(matrix, first, plan, stop, threads)
-    # A rule may overflow: that is a stop reason, not a warning.
-    with np.errstate(all="ignore"):
-        return _iterate(matrix, first, rule, stop)
+def _own(part: Array, *, made: bool) -> Array:
+    """Return a start's factor as an array to write in: itself, if it was made for this run."""
+    if not made or not part.flags.c_contiguous:
+        return part.copy()
+    own = part.view()
+    own.flags.writeable = True
+    return own
 
 
 def _iterate(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Factors, list[float], StopReason]:
@@ -152,10 +161,9 @@ def _iterate(matrix: Matrix, first: Factors, rule: Rule, stop: Stop) -> tuple[Fa
 
 
 def _iterate_compiled(
-    matrix: Matrix, first: Factors, plan: SweepPlan, stop: Stop, threads: int = 1
+    matrix: Matrix, D: Array, Ct: Array, plan: SweepPlan, stop: Stop, threads: int = 1
 ) -> tuple[Factors, list[float], StopReason]:
-    """Do what `_iterate` does, without returning to Python in between (docs/decisions/0010)."""
-    D, Ct = first.D.copy(), first.C.T.copy()
+    """Do what `_iterate` does, in D and Cᵀ, without returning to Python in between (docs/decisions/0010)."""
     errors = np.empty(stop.max_iterations + 1)
     pace, joint = plan.constants
     dense, indptr, indices, data = matrix.parts()

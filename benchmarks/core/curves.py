@@ -1,6 +1,6 @@
 """How the error falls with iterations and with CPU time: all rules and the peers, one dense and one sparse problem.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.core.curves [--output benchmarks/results/core]
+    python -m benchmarks.core.curves [--output benchmarks/results/core]
 
 Each contender runs from its own usual start, again and again with more iterations: a point is the error and the CPU
 time, start included, of such a run (ours: least of three). Contenders are given the matrix in the form that they
@@ -192,6 +192,7 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--output", type=Path, default=results.FOLDER)
     given = ask.parse_args()
+    results.require_one_thread()
     warnings.simplefilter("ignore")  # peers warn that they were stopped before they converged: that is the point
     drawn = {name: [asdict(each) for each in curves(X, k, name)] for name, (X, k) in problems().items()}
     packages = ("numpy", "scipy", "numba", "scikit-learn", "tensorly", "torch", "torchnmf", "nmf-torch")

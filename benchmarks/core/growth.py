@@ -1,6 +1,6 @@
 """Growth from 1000 to 100 000 sources: time and memory, and the power of the size that they grow with.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.core.growth [--sources 1000 … 100000] [--output benchmarks/results/core]
+    python -m benchmarks.core.growth [--sources 1000 … 100000] [--output benchmarks/results/core]
 
 Windows of `streams`, services and entries in proportion to the sources, k = 10. Each measurement runs in a process
 of its own. *Cold*: the default until its error is within 1 % of the best of three converged runs, start included;
@@ -260,6 +260,7 @@ def main() -> None:
     ask.add_argument("--task", help=argparse.SUPPRESS)
     ask.add_argument("--windows", type=Path, help=argparse.SUPPRESS)
     given = ask.parse_args()
+    results.require_one_thread()
     warnings.simplefilter("ignore")  # scikit-learn warns that it was stopped before it converged: so it was
     if given.task:
         answer_task(given.task, given.windows)

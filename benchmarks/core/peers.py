@@ -1,6 +1,6 @@
 """One cold traffic window, factorised by everything a user could pick instead.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.core.peers [--seeds 9] [--packages lnmf_core sklearn]
+    python -m benchmarks.core.peers [--seeds 9] [--packages lnmf_core sklearn]
 
 Sparse planted windows (n × m counts of k campaigns, log1p), one thread, CPU time, start included. A run of a
 contender is repeated from scratch with more and more iterations; its time to a tolerance is that of the quickest
@@ -332,6 +332,7 @@ def main() -> None:
     every = sorted({contender.package for contender in CONTENDERS})
     ask.add_argument("--packages", nargs="+", default=every, choices=every)
     given = ask.parse_args()
+    results.require_one_thread()
     size = (5000, 2000, 10, 25_000)
     warnings.simplefilter("ignore")  # peers warn that they were stopped before they converged: that is the point
     rows = measure(size, given.seeds, set(given.packages))

@@ -1,6 +1,6 @@
 """The pictures of docs/method.md.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.core.pictures [--output docs/pictures]
+    python -m benchmarks.core.pictures [--output docs/pictures]
 
 Error against iterations and against time for every rule on one problem of the thesis (30 × 30, rank 3, σ = 0.01),
 the path of two entries of D, and the simplex view: rows of X scaled to sum 1 lie in the triangle that the rows of C

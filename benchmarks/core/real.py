@@ -1,13 +1,14 @@
 """Count matrices of real traffic: time and iterations to come within 1 and 0.1 % of the best known error.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.core.real [--captures PATH …] [--seconds 10 60 300] [--name real]
+    python -m benchmarks.core.real [--captures PATH …] [--seconds 10 60 300] [--name real]
 
 Windows of captures become matrices, and get their rank, as in the service. The best known error of a window is the
 least of ten converged restarts and of all our runs. A contender's time is that of a run that ends where it first
 was close enough: CPU time of one thread, start and checks included, least of several runs in changing order. Of a
 kind with several settings (sweeps, starts) the one that is fastest on these very windows stands for it, timed anew;
 the default has no settings. A speed-up is the time of the best classical rule (HALS or extrapolated HALS, whichever
-is faster on the set) over the contender's, where both arrive.
+is faster on the set) over the contender's, where both arrive. Memory is the peak of a process of its own on the
+largest window, beyond what it held before a run of ten iterations.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from rich.progress import track
 
 import lnmf_core
 from benchmarks.core import peers, results
+from benchmarks.core.memory import ITERATIONS as MEMORY_ITERATIONS
+from benchmarks.core.memory import raised_peak
 from benchmarks.core.traffic import COUNTS, LOGARITHMS, Problem, read_problems
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ SHORT = 0.005
 CONVERGED = lnmf_core.Stop(2000, 1e-9)
 EXACT = 1e-6
 """A window whose best relative error is less has an exact factorisation: a share of it means nothing."""
+FEW, OVERLAPPING = 10, 10
+"""Where a capture has fewer windows of a length than the first, they begin that many times as often."""
 SLOWER = 0.95
 """The least speed-up over the best classical rule that is asked for."""
 
@@ -179,11 +184,32 @@ class Row:
 
     contender: str
     tolerance: float
-    arrived: float
+    arrived: results.Share
     iterations: float
     """Median, as `ms`, of the windows on which it arrived."""
     ms: float
     speedup: results.Interval
+    peak_MiB: float  # noqa: N815  (a unit)
+
+
+def memory_of(entrants: Sequence[Contender], windows: Sequence[Window]) -> dict[Contender, float]:
+    """Return by how many MiB ten iterations on the largest window raise the peak of a process.
+
+    That process has had a run on the smallest window before.
+    """
+    by_size = sorted((each.problem for each in windows), key=lambda problem: problem.X.nnz)
+    small, large = by_size[0], by_size[-1]
+    # A peer's function can't be handed to a process, its name can.
+    named = {each: each.contender.name if isinstance(each, Peer) else each for each in entrants}
+    return {each: raised_peak(_ten, (name, small), (name, large)) for each, name in named.items()}
+
+
+def _ten(entrant: Ours | str, problem: Problem) -> None:
+    if isinstance(entrant, str):
+        contender = next(each for each in peers.CONTENDERS if each.name == entrant)
+        contender.run(problem.X, problem.rank, MEMORY_ITERATIONS, 0)
+    else:
+        entrant.run(problem, MEMORY_ITERATIONS)
 
 
 def rows_of(entrants: Sequence[Contender], windows: Sequence[Window], at: int) -> list[Row]:
@@ -194,7 +220,8 @@ def rows_of(entrants: Sequence[Contender], windows: Sequence[Window], at: int) -
     chosen = [fastest([each for each in entrants if each.kind == kind], tried) for kind in kinds]
     times = [timed(window, at, chosen, REPEATS, chance) for window in windows]
     classical = fastest([each for each in chosen if each.kind in CLASSICAL], times)
-    return [_row(each, classical, windows, times, at) for each in chosen]
+    memory = memory_of(chosen, windows)
+    return [_row(each, classical, windows, times, at, memory[each]) for each in chosen]
 
 
 def _row(
@@ -203,6 +230,7 @@ def _row(
     windows: Sequence[Window],
     times: Sequence[dict[Contender, float]],
     at: int,
+    memory: float,
 ) -> Row:
     seconds = [window[each] for window in times if each in window]
     ratios = [window[classical] / window[each] for window in times if each in window and classical in window]
@@ -210,10 +238,11 @@ def _row(
     return Row(
         f"{each.kind}, {each.setting}" if each.setting else each.kind,
         TOLERANCES[at],
-        len(seconds) / len(windows),
+        results.share(len(seconds), len(windows)),
         float(np.median(iterations)) if iterations else math.nan,
         1e3 * float(np.median(seconds)) if seconds else math.nan,
         results.geometric_mean(ratios, np.random.default_rng(0)),
+        memory,
     )
 
 
@@ -225,6 +254,8 @@ class Group:
     seconds: int
     values: str
     windows: int
+    overlap: bool
+    """Whether windows begin before the one before them has ended: then intervals are a little too narrow."""
     left_out: int
     sources: float
     """Median, as all that follow."""
@@ -238,6 +269,9 @@ def group(capture: tuple[str, Path], seconds: int, values: str, most: int) -> Gr
     """Measure the windows of one length, `most` of them at the most, or return None if nothing is left of them."""
     name, path = capture
     found = read_problems(path, seconds, values)
+    overlap = len(found.problems) < FEW
+    if overlap:
+        found = read_problems(path, seconds, values, step=max(1, seconds // OVERLAPPING))
     count = min(most, len(found.problems))
     places = np.linspace(0, len(found.problems) - 1, count).round().astype(int)
     entrants = contenders()
@@ -249,7 +283,7 @@ def group(capture: tuple[str, Path], seconds: int, values: str, most: int) -> Gr
     n, m, entries, rank = (float(size) for size in np.median(sizes, axis=0))
     rows = [row for at in range(len(TOLERANCES)) for row in rows_of(entrants, windows, at)]
     left_out = found.left_out + count - len(windows)
-    return Group(name, seconds, values, len(windows), left_out, n, m, entries, rank, rows)
+    return Group(name, seconds, values, len(windows), overlap, left_out, n, m, entries, rank, rows)
 
 
 def markdown(groups: Sequence[Group], about: dict[str, Any]) -> list[str]:
@@ -261,26 +295,28 @@ def markdown(groups: Sequence[Group], about: dict[str, Any]) -> list[str]:
         "Time to come within a tolerance of the best error of ten restarts: median, start included. Speed-up:",
         "geometric mean of the time of the best classical rule (HALS or extrapolated HALS, its sweeps the fastest",
         "on these windows) over the contender's, where both arrive, with a 95 % bootstrap interval from three",
-        "windows on. [How it is measured](../../core/real.py).",
+        "windows on; the interval of the share that arrives is Wilson's. MiB: by how much ten iterations on the",
+        "largest window raise the peak of a process. [How it is measured](../../core/real.py).",
     ]
     for each in groups:
         lines += [
             "",
             f"## {each.capture}, windows of {each.seconds} s, {each.values}",
             "",
-            f"{each.windows} windows ({each.left_out} left out: of rank one, full rank or without error), at the "
-            f"median {each.sources:.0f} sources × {each.services:.0f} services, {each.entries:.0f} entries, "
-            f"rank {each.rank:.0f}.",
+            f"{each.windows} {'overlapping ' if each.overlap else ''}windows ({each.left_out} left out: of rank "
+            f"one, full rank or without error), at the median {each.sources:.0f} sources × {each.services:.0f} "
+            f"services, {each.entries:.0f} entries, rank {each.rank:.0f}.",
             "",
         ]
-        header = ("contender", "to", "arrive", "iterations", "ms", "speed-up")
+        header = ("contender", "to", "arrive", "iterations", "ms", "speed-up", "MiB")
         lines += results.table(header, [_cells(row) for row in each.rows])
     return lines
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    times = (f"{row.iterations:.0f}", f"{row.ms:.3g}") if row.arrived else ("–", "–")
-    return (row.contender, f"{100 * row.tolerance:g} %", f"{row.arrived:.0%}", *times, str(row.speedup))
+    times = (f"{row.iterations:.0f}", f"{row.ms:.3g}") if row.arrived.mean else ("–", "–")
+    tolerance, memory = f"{100 * row.tolerance:g} %", f"{row.peak_MiB:.1f}"
+    return (row.contender, tolerance, str(row.arrived), *times, str(row.speedup), memory)
 
 
 def verdicts(groups: Sequence[Group]) -> list[dict[str, Any]]:
@@ -290,7 +326,7 @@ def verdicts(groups: Sequence[Group]) -> list[dict[str, Any]]:
             "group": f"{each.capture}, windows of {each.seconds} s, {each.values}",
             "tolerance": row.tolerance,
             "speedup": asdict(row.speedup),
-            "arrived": row.arrived,
+            "arrived": row.arrived.mean,
         }
         for each in groups
         for row in each.rows
@@ -314,6 +350,7 @@ def main() -> None:
     ask.add_argument("--name", default="real", help="of the files of results; `reach` reads real and real-*")
     ask.add_argument("--output", type=Path, default=results.FOLDER)
     given = ask.parse_args()
+    results.require_one_thread()
     called = [*given.called, *(f"capture {number}" for number in range(1 + len(given.called), 99))]
     captures = list(zip(called, given.captures, strict=False))
     warnings.simplefilter("ignore")  # scikit-learn warns that it was stopped before it converged: so it was

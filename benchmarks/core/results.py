@@ -43,6 +43,21 @@ class Interval:
         return f"{self.mean:.2f}" + ("" if math.isnan(self.low) else f" ({self.low:.2f}–{self.high:.2f})")
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of some runs arrived, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    """How many runs it is of."""
+
+    def __str__(self) -> str:
+        """Write it as a table does: ``97 % (93–99)``."""
+        return f"{100 * self.mean:.0f} % ({100 * self.low:.0f}–{100 * self.high:.0f})"
+
+
 def geometric_mean(ratios: Sequence[float], chance: np.random.Generator) -> Interval:
     """Return the geometric mean of positive ratios, with a percentile bootstrap interval (Efron 1979).
 
@@ -59,6 +74,40 @@ def geometric_mean(ratios: Sequence[float], chance: np.random.Generator) -> Inte
     if len(logs) > 2:
         low, high = np.exp(np.quantile(chance.choice(logs, (DRAWS, len(logs))).mean(axis=1), [0.025, 0.975]))
     return Interval(float(np.exp(logs.mean())), float(low), float(high), len(logs))
+
+
+def ratio_of_medians(above: Sequence[float], below: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median of the ones over that of the others, with its 95 % bootstrap interval.
+
+    Both are drawn anew by themselves. Raises ValueError if one of them is empty.
+    """
+    if not len(above) or not len(below):
+        raise ValueError("nothing has no median")
+    chance = np.random.default_rng(0)
+    drawn = [np.median(chance.choice(each, (DRAWS, len(each))), axis=1) for each in (above, below)]
+    low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
+    return float(np.median(above) / np.median(below)), float(low), float(high)
+
+
+def share(count: int, total: int) -> Share:
+    """Return the share with its 95 % interval (Wilson 1927); raises ValueError unless 0 ≤ count ≤ total > 0."""
+    if not 0 <= count <= total or not total:
+        raise ValueError(f"{count} of {total} is no share")
+    p, z = count / total, 1.96
+    middle = (p + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z / (1 + z**2 / total) * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
+    # Of all or nothing one end is known, which rounding misses by a little.
+    return Share(p, middle - half if count else 0.0, middle + half if count < total else 1.0, total)
+
+
+def require_one_thread() -> None:
+    """Raise SystemExit unless all libraries are told to use one thread, before hours are spent on other figures."""
+    missing = [name for name in THREADS if os.environ.get(name) != "1"]
+    if missing:
+        raise SystemExit(
+            f"set {' '.join(f'{name}=1' for name in missing)}: figures are of one thread, and a library that goes "
+            "without its variable takes all cores; `make bench-core BENCH_CORE=…` sets them"
+        )
 
 
 def machine(packages: Iterable[str]) -> dict[str, Any]:

@@ -1,17 +1,16 @@
-"""How long each rule takes to come within 0.1 % of the best error: `python -m benchmarks.core.speed`.
+"""How long each rule takes to come within 1 and 0.1 % of the best error: `python -m benchmarks.core.speed`.
 
 All rules of a problem run from the same start in one process, one after the other, in changing order; time is CPU
 time of one thread, start and checks included, the best of three runs that end where the first one arrived. The best
-classical rule is extrapolated HALS with the number of sweeps that is fastest on other problems of its kind. The
-best error is the least that any rule finds from that start.
+classical rule is extrapolated HALS with the number of sweeps that is fastest, to the same tolerance, on other
+problems of its kind. The best error is the least that any rule finds from that start. Memory is the peak of a
+process of its own, beyond what it held before a run of ten iterations.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +19,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from benchmarks.core import results
+from benchmarks.core.memory import ITERATIONS, raised_peak
 from lnmf_core import (
     ExtrapolatedHals,
     Hals,
@@ -36,7 +37,7 @@ from lnmf_core import (
 )
 from lnmf_core.training.choice import ENERGY, MOST_COMPONENTS, poisson_counts, sparse_counts, window_counts
 
-GAP = 1e-3
+GAPS = (0.01, 0.001)
 TUNED = (1, 2, 3, 6, 10, 16, 24)
 CLASSICAL = "extrapolated HALS, best sweeps"
 Problem: TypeAlias = tuple[Any, int, Start]
@@ -55,23 +56,22 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """What one rule reached on one kind of problem."""
+    """What one rule reached on one kind of problem, to one tolerance."""
 
     case: str
+    tolerance: float
+    sweeps: int
+    """Of the best classical rule."""
     rule: str
-    arrived: float
+    arrived: results.Share
     iterations: float
     milliseconds: float
     """Medians over the problems where it arrived."""
-    speedup: float
-    low: float
-    high: float
-    """Geometric mean of classical time / own time where both arrived, and its 95 % interval (bootstrap)."""
-    loop_speedup: float
-    loop_low: float
-    loop_high: float
+    speedup: results.Interval
+    """Classical time / own time where both arrived."""
+    loop_speedup: results.Interval
     """The same without start and checks: `_start_and_checks` taken off both times."""
-    pairs: int
+    peak_MiB: float  # noqa: N815  (a unit)
 
 
 def dense(n: int, m: int, k: int, noise: float) -> Callable[[int], Problem]:
@@ -140,11 +140,37 @@ def errors_of(problem: Problem, rule: Any, iterations: int) -> np.ndarray[Any, A
     return np.array(factorize(X, rank, rule=rule, start=start, stop=Stop(iterations, 0.0)).errors)
 
 
-def timed(problem: Problem, rules: dict[str, Any], iterations: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Return (iterations, seconds) to come within `GAP` of the best for each rule, or None."""
-    X, rank, start = problem
+@dataclass(frozen=True)
+class Arrival:
+    """When a rule came within a tolerance of the best."""
+
+    iterations: int
+    seconds: float
+    loop_seconds: float
+    """Without start and checks."""
+
+
+Run: TypeAlias = dict[float, dict[str, Arrival]]
+"""For each tolerance, the rules that arrive on one problem."""
+
+
+def timed(problem: Problem, rules: dict[str, Any], iterations: int, rng: np.random.Generator) -> Run:
+    """Return when each rule comes within each of `GAPS` of the best."""
     errors = {name: errors_of(problem, rule, iterations) for name, rule in rules.items()}
-    goal = (1 + GAP) * min(each[-1] for each in errors.values())
+    best = min(each[-1] for each in errors.values())
+    fixed = min(_start_and_checks(problem) for _ in range(5))
+    return {gap: _arrivals(problem, rules, errors, (1 + gap) * best, fixed, rng) for gap in GAPS}
+
+
+def _arrivals(
+    problem: Problem,
+    rules: dict[str, Any],
+    errors: dict[str, np.ndarray[Any, Any]],
+    goal: float,
+    fixed: float,
+    rng: np.random.Generator,
+) -> dict[str, Arrival]:
+    X, rank, start = problem
     needed = {name: int(np.argmax(each <= goal)) for name, each in errors.items() if each[-1] <= goal}
     seconds = dict.fromkeys(needed, math.inf)
     for _ in range(3):
@@ -153,11 +179,7 @@ def timed(problem: Problem, rules: dict[str, Any], iterations: int, rng: np.rand
             began = time.process_time()
             factorize(X, rank, rule=rules[name], start=start, stop=stop)
             seconds[name] = min(seconds[name], time.process_time() - began)
-    fixed = min(_start_and_checks(problem) for _ in range(5))
-    return {
-        name: (needed[name], seconds[name], max(seconds[name] - fixed, 1e-7)) if name in needed else None
-        for name in rules
-    }
+    return {name: Arrival(needed[name], taken, max(taken - fixed, 1e-7)) for name, taken in seconds.items()}
 
 
 def _start_and_checks(problem: Problem) -> float:
@@ -168,106 +190,138 @@ def _start_and_checks(problem: Problem) -> float:
     return time.process_time() - began
 
 
-def best_sweeps(case: Case, rng: np.random.Generator) -> int:
-    """Return the number of sweeps that is fastest on the problems set aside for tuning."""
+def best_sweeps(case: Case, rng: np.random.Generator) -> dict[float, int]:
+    """Return the number of sweeps that is fastest on the problems set aside for tuning, to each of `GAPS`."""
     rules = {str(sweeps): ExtrapolatedHals(sweeps) for sweeps in TUNED}
     runs = [timed(case.make(900_000 + seed), rules, case.iterations, rng) for seed in range(case.tuning)]
-    slowest = max(found[1] for run in runs for found in run.values() if found)
+    return {gap: _fastest([run[gap] for run in runs], rules) for gap in GAPS}
+
+
+def _fastest(runs: list[dict[str, Arrival]], rules: dict[str, Any]) -> int:
+    slowest = max(found.seconds for run in runs for found in run.values())
     costs = {
-        name: np.mean([math.log(run[name][1] if run[name] else 4 * slowest) for run in runs]) for name in rules
+        name: np.mean([math.log(run[name].seconds if name in run else 4 * slowest) for run in runs])
+        for name in rules
     }
     return int(min(costs, key=lambda name: costs[name]))
 
 
 def measure(case: Case, rng: np.random.Generator) -> list[Row]:
-    """Return a row for each rule."""
+    """Return a row for each tolerance and rule."""
     sweeps = best_sweeps(case, rng)
+    classical = {gap: f"{CLASSICAL} ({count})" for gap, count in sweeps.items()}
     rules: dict[str, Any] = {
         "HALS": Hals(),
-        CLASSICAL: ExtrapolatedHals(sweeps),
+        **{classical[gap]: ExtrapolatedHals(count) for gap, count in sweeps.items()},
         "steady momentum": SteadyHals(),
         "learned momentum": LearnedMomentum(),
         "joint Gauss–Newton": JointGaussNewton(),
         "learned (default)": Learned(),
     }
     runs = [timed(case.make(10_000 + seed), rules, case.iterations, rng) for seed in range(case.count)]
-    name = f"{case.name} ({sweeps} sweeps)"
-    return [_row(name, rule, runs, rng) for rule in rules]
+    memory = {name: memory_of(case.make(10_000), rule) for name, rule in rules.items()}
+    return [
+        _row(case.name, gap, sweeps[gap], rule, classical[gap], [run[gap] for run in runs], memory[rule])
+        for gap in GAPS
+        for rule in rules
+        if rule == classical[gap] or rule not in classical.values()
+    ]
 
 
-def _row(case: str, rule: str, runs: list[dict[str, Any]], rng: np.random.Generator) -> Row:
-    found = [run[rule] for run in runs if run[rule]]
-    both = [run for run in runs if run[rule] and run[CLASSICAL]]
-    total, loop = (_interval([math.log(run[CLASSICAL][at] / run[rule][at]) for run in both], rng) for at in (1, 2))
+def memory_of(problem: Problem, rule: Any) -> float:
+    """Return by how many MiB ten iterations raise the peak of a process, after a run on a few rows."""
+    X, rank, start = problem
+    few = X[: max(2 * rank, 16)]
+    return raised_peak(_run, (few, rank, start, rule), (X, rank, start, rule))
+
+
+def _run(X: Any, rank: int, start: Start, rule: Any) -> None:
+    factorize(X, rank, rule=rule, start=start, stop=Stop(ITERATIONS, 0.0))
+
+
+def _row(
+    case: str,
+    gap: float,
+    sweeps: int,
+    rule: str,
+    classical: str,
+    runs: list[dict[str, Arrival]],
+    memory: float,
+) -> Row:
+    found = [run[rule] for run in runs if rule in run]
+    both = [(run[classical], run[rule]) for run in runs if rule in run and classical in run]
+    chance = np.random.default_rng(0)
     return Row(
         case,
-        rule,
-        len(found) / len(runs),
-        float(np.median([each[0] for each in found])) if found else math.nan,
-        1e3 * float(np.median([each[1] for each in found])) if found else math.nan,
-        *total,
-        *loop,
-        len(both),
+        gap,
+        sweeps,
+        CLASSICAL if rule == classical else rule,
+        results.share(len(found), len(runs)),
+        float(np.median([each.iterations for each in found])) if found else math.nan,
+        1e3 * float(np.median([each.seconds for each in found])) if found else math.nan,
+        results.geometric_mean([theirs.seconds / own.seconds for theirs, own in both], chance),
+        results.geometric_mean([theirs.loop_seconds / own.loop_seconds for theirs, own in both], chance),
+        memory,
     )
 
 
-def _interval(logs: list[float], rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return the geometric mean and its 95 % interval."""
-    if not logs:
-        return math.nan, math.nan, math.nan
-    drawn = rng.choice(logs, (2000, len(logs))).mean(axis=1)
-    low, high = np.exp(np.quantile(drawn, [0.025, 0.975]))
-    return float(np.exp(np.mean(logs))), float(low), float(high)
-
-
-def _stated(row: Row) -> dict[str, Any]:
-    """Return the row with None where there is no number."""
-    return {key: None if value != value else value for key, value in asdict(row).items()}  # noqa: PLR0124
-
-
-def markdown(rows: list[Row]) -> str:
-    """Return the table, with what it means."""
+def markdown(rows: list[Row], about: dict[str, Any]) -> list[str]:
+    """Return a table for each kind of problems, with what it means."""
     lines = [
-        "# Time to 0.1 % of the best error",
+        "# Time to 1 and 0.1 % of the best error",
         "",
-        f"Python {platform.python_version()}, one thread, CPU time, float64; see `benchmarks/core/speed.py`.",
-        "Speed-up: geometric mean over problems where both arrive of classical / own time, 95 % interval.",
-        "",
-        "| problems (classical sweeps) | rule | arrive | iterations | ms | speed-up | speed-up of the loop alone |",
-        "|---|---|---|---|---|---|---|",
+        results.machine_line(about),
+        "Start and checks included, but for the loop alone. Speed-up: geometric mean of classical / own",
+        "time where both arrive, with a 95 % bootstrap interval; that of the share that arrives is Wilson's.",
+        "Iterations and ms: medians where it arrives. MiB: by how much ten iterations raise the peak of a process.",
+        "[How it is measured](../../core/speed.py).",
     ]
-    lines += [
-        f"| {row.case} | {row.rule} | {row.arrived:.0%} | {row.iterations:.0f} | {row.milliseconds:.3g} "
-        f"| {row.speedup:.2f} ({row.low:.2f}–{row.high:.2f}) "
-        f"| {row.loop_speedup:.2f} ({row.loop_low:.2f}–{row.loop_high:.2f}) |"
-        for row in rows
-    ]
+    for case in dict.fromkeys(row.case for row in rows):
+        of_case = [row for row in rows if row.case == case]
+        best = ", ".join(f"{sweeps} to {100 * gap:g} %" for gap, sweeps in
+                         dict.fromkeys((row.tolerance, row.sweeps) for row in of_case))  # fmt: skip
+        lines += [
+            "",
+            f"## {case}",
+            "",
+            f"{of_case[0].arrived.count} problems. Sweeps of the best classical rule: {best}.",
+            "",
+        ]
+        header = ("rule", "to", "arrive", "iterations", "ms", "speed-up", "of the loop alone", "MiB")
+        lines += results.table(header, [_cells(row) for row in of_case])
+    return lines
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    known = row.arrived.mean > 0
     return (
-        ("\n".join(lines) + "\n")
-        .replace("nan (nan–nan)", "–")
-        .replace("| nan |", "| – |")
-        .replace("| nan |", "| – |")
+        row.rule,
+        f"{100 * row.tolerance:g} %",
+        str(row.arrived),
+        f"{row.iterations:.0f}" if known else "–",
+        f"{row.milliseconds:.3g}" if known else "–",
+        str(row.speedup),
+        str(row.loop_speedup),
+        f"{row.peak_MiB:.1f}",
     )
 
 
 def main() -> None:
     """Measure, and write speed.json and speed.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/core"))
+    parser.add_argument("--output", type=Path, default=results.FOLDER)
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the numbers of problems")
     parser.add_argument("--only", default="", help="run the kinds of problems whose names hold this text")
     options = parser.parse_args()
+    results.require_one_thread()
     rng = np.random.default_rng(0)
-    options.output.mkdir(parents=True, exist_ok=True)
+    about = results.machine(("numpy", "scipy", "numba"))
     rows: list[Row] = []
     for case in cases(options.scale):
         if options.only in case.name:
             rows += measure(case, rng)
-            (options.output / "speed.json").write_text(
-                json.dumps([_stated(row) for row in rows], indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-                encoding="utf-8",
-            )
-            (options.output / "speed.md").write_text(markdown(rows), encoding="utf-8")
+            written = {"machine": about, "rows": [asdict(row) for row in rows]}
+            results.save(options.output, "speed", written, markdown(rows, about))
 
 
 if __name__ == "__main__":

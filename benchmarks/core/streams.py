@@ -1,6 +1,6 @@
 """Streams of traffic windows: what following them costs, and how far from the best it stays.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.core.streams [--seeds 3] [--output benchmarks/results/core]
+    python -m benchmarks.core.streams [--seeds 3] [--output benchmarks/results/core]
 
 Windows of new sources follow 10 patterns that drift; halfway 2 of the 10 are replaced. The stream is followed by
 `lnmf_core.Factorizer`; each window's error ‖X − DC‖_F is compared with the best of 10 well converged cold runs (3
@@ -20,13 +20,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import platform
 import time
 import warnings
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +32,9 @@ from rich import get_console
 from rich.progress import track
 from scipy.sparse import coo_array, csr_array, csr_matrix
 
+from benchmarks.core import results
+from benchmarks.core.memory import raised_peak
+from benchmarks.core.streams_report import AGAIN, FRESH, SHIFT, TOLERANCES, report, summary, targets
 from lnmf_core import Factorizer, Nndsvd, RandomStart, Rows, Step, Stop, StreamSpec, factorize
 
 if TYPE_CHECKING:
@@ -46,17 +46,10 @@ if TYPE_CHECKING:
 
 RANK = 10
 WINDOWS = 24
-SHIFT = 12
-"""The window in which two patterns are replaced."""
 NEVER = 10**6
-AGAIN = 3
 DUE = 5
 """Where a stream's state has the windows that are left until the next look, among its measures."""
-FRESH = 200
-"""First seed of the streams that no choice was made on."""
 CONVERGED = Stop(300, 1e-6)
-TOLERANCES = (0.01, 0.001)
-"""Of scikit-learn, to the best error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +63,6 @@ class Shape:
 
 SMALL = Shape(5000, 2000, 26_000)
 LARGE = Shape(50_000, 20_000, 278_000)
-
-
-TIMES = {
-    "median ms": "",
-    "median ms without a look": ", windows without a cold look",
-    "again, median ms": ", again",
-}
-"""Which time of a window is compared with scikit-learn's, and what that is called."""
 
 
 def windows(shape: Shape, seed: int, count: int) -> Iterator[csr_array]:
@@ -226,17 +211,19 @@ def partial(shape: Shape, seed: int, updates: int) -> dict[str, Any]:
         same = Factorizer.restore(update.state()).window(rows_of(X))
         gaps = {"gap": step.error / same.error - 1, "gap to full passes": step.error / whole.error - 1}
         ages.append({"ms": ms, "full ms": whole_ms, **gaps})
-    return {
-        "share of time": float(
-            np.median([age["ms"] for age in ages]) / np.median([age["full ms"] for age in ages])
-        ),
-        "share of mean time": float(
-            np.mean([age["ms"] for age in ages]) / np.mean([age["full ms"] for age in ages])
-        ),
-        "ms": float(np.median([age["ms"] for age in ages])),
-        "full ms": float(np.median([age["full ms"] for age in ages])),
+    return shares([age["ms"] for age in ages], [age["full ms"] for age in ages]) | {
         "largest gap": max(age["gap"] for age in ages),
         "largest gap to full passes": max(age["gap to full passes"] for age in ages),
+    }
+
+
+def shares(ms: list[float], full_ms: list[float]) -> dict[str, Any]:
+    """Return the medians of updates and of full passes, and what share one is of the other."""
+    return {
+        "share of time": results.ratio_of_medians(ms, full_ms),
+        "share of mean time": float(np.mean(ms) / np.mean(full_ms)),
+        "ms": float(np.median(ms)),
+        "full ms": float(np.median(full_ms)),
     }
 
 
@@ -246,12 +233,7 @@ def in_a_row(shape: Shape, seed: int, updates: int) -> dict[str, Any]:
     update, full = _one_pass(X), _one_pass(X)
     update_ms = [timed(_update_of, update, changed, keys)[1] for keys, changed in changes]
     full_ms = [timed(_window_of, full, X)[1] for _ in range(updates)]
-    return {
-        "share of time": float(np.median(update_ms) / np.median(full_ms)),
-        "share of mean time": float(np.mean(update_ms) / np.mean(full_ms)),
-        "ms": float(np.median(update_ms)),
-        "full ms": float(np.median(full_ms)),
-    }
+    return shares(update_ms, full_ms)
 
 
 def _changes(shape: Shape, seed: int, updates: int) -> tuple[csr_array, list[tuple[NDArray[np.int64], csr_array]]]:
@@ -282,122 +264,6 @@ def _replaced(X: csr_array, keys: NDArray[np.int64], rows: csr_array) -> csr_arr
     return csr_array(kept + csr_array((entries.data, (keys[entries.row], entries.col)), shape=X.shape))
 
 
-def summary(records: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return what the report says of one contender."""
-    later = [record for record in records if record["window"]]
-    gaps = np.array([record[name]["gap"] for record in later])
-    steady = np.array([record[name]["gap"] for record in later if record["window"] < SHIFT])
-    shift = [np.median([r[name]["gap"] for r in later if r["window"] == SHIFT + after]) for after in range(3)]
-    looked = [record[name]["ms"] for record in later if record[name]["looked"]]
-    return {
-        "again, median ms": float(np.median([record[name]["again ms"] for record in later])),
-        "median ms": float(np.median([record[name]["ms"] for record in later])),
-        "median ms without a look": float(
-            np.median([record[name]["ms"] for record in later if not record[name]["looked"]])
-        ),
-        "share that look": len(looked) / len(later),
-        "mean ms": float(np.mean([record[name]["ms"] for record in later])),
-        "ms of a cold look": float(np.median(looked)) if looked else None,
-        "steady gap, median": float(np.median(steady)),
-        "steady gap, largest": float(steady.max()),
-        "gap at the shift and after": [float(gap) for gap in shift],
-        "largest gap at the third window of a shift": float(
-            max((r[name]["gap"] for r in later if r["window"] == SHIFT + 2), default=np.nan)
-        ),
-        "windows within 0.1 %": float((gaps <= 1e-3).mean()),
-    }
-
-
-def report(results: dict[str, Any]) -> str:
-    """Return the results as Markdown."""
-    lines = ["# Streams", "", f"{results['machine']}; {results['versions']}; one thread, CPU time.", ""]
-    lines += [
-        f"Small: {SMALL.sources} × {SMALL.services}, {results['small nnz']:.0f} entries; large: {LARGE.sources} × "
-        f"{LARGE.services}, {results['large nnz']:.0f} entries; rank {RANK}. Gap: of the relative error ‖X − DC‖_F "
-        "to the best of 10 (large: 2) converged cold runs. Times include the check of the input. Fresh: small, of "
-        f"seeds from {FRESH} on, that no choice was made on. Again: the quickest of {AGAIN} runs from one state.",
-        "",
-        "| stream | contender | median ms | without a look | again | mean ms | with a cold look, ms (share) "
-        "| steady gap, median (largest) | at the shift, +1, +2 | within 0.1 % of best |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for size in ("small", "fresh", "large"):
-        for name, row in results[size].items():
-            looked = row["ms of a cold look"]
-            look = "–" if looked is None else f"{looked:.1f} ({100 * row['share that look']:.0f} %)"
-            steady = f"{100 * row['steady gap, median']:.3f} % ({100 * row['steady gap, largest']:.3f} %)"
-            shift = ", ".join(f"{100 * gap:.2f} %" for gap in row["gap at the shift and after"])
-            lines.append(
-                f"| {size} | {name} | {row['median ms']:.2f} | {row['median ms without a look']:.2f} "
-                f"| {row['again, median ms']:.2f} | {row['mean ms']:.2f} "
-                f"| {look} | {steady} "
-                f"| {shift} | {100 * row['windows within 0.1 %']:.0f} % |"
-            )
-    lines += ["", "| target | asked | measured | |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join(row)} |" for row in results["targets"]]
-    return "\n".join(lines) + "\n"
-
-
-def targets(results: dict[str, Any]) -> list[list[str]]:
-    """Return each target with what was asked, what was measured, and whether it was met."""
-    small = results["small"]["default"]
-    three = results["small"]["warm only, 3 passes"]
-    rows: list[tuple[str, str, str, bool | None]] = []
-    contenders = (("default", small), ("1 pass", results["small"]["warm only, 1 pass"]))
-    for tolerance, peer in zip(TOLERANCES, results["scikit-learn ms"] or (None, None), strict=True):
-        for spec, row in contenders:
-            for key, how in TIMES.items():
-                if spec != "default" and key == "median ms without a look":
-                    continue
-                ratio = peer / row[key] if peer else None
-                said = f"{ratio:.1f}× ({peer:.1f} ms)" if ratio else "not installed"
-                name = f"{spec}{how}, against scikit-learn's best cold setting, to {100 * tolerance:g} %"
-                rows.append((name, "≥ 20×", said, None if ratio is None else ratio >= 20))
-    gap = results["small"]["warm only, 1 pass"]["steady gap, median"]
-    rows.append(("steady gap of 1 pass, median", "≤ 0.15 %", f"{100 * gap:.3f} %", gap <= 0.0015))
-    gap = results["small"]["warm only, 1 pass"]["gap at the shift and after"][2]
-    rows.append(("gap of 1 pass, third window of a shift, median", "≤ 1 %", f"{100 * gap:.2f} %", gap <= 0.01))
-    gap = small["steady gap, median"]
-    rows.append(("steady gap, median", "≤ 0.15 %", f"{100 * gap:.3f} %", gap <= 0.0015))
-    gap = small["largest gap at the third window of a shift"]
-    rows.append(("largest gap, third pass after a shift", "≤ 1 %", f"{100 * gap:.2f} %", gap <= 0.01))
-    gap = three["gap at the shift and after"][0]
-    rows.append(("the same without cold looks, 3 passes, median", "≤ 1 %", f"{100 * gap:.2f} %", gap <= 0.01))
-    one = "warm only, 1 pass"
-    times = results["large"][one]["median ms"] / results["small"][one]["median ms"]
-    rows.append(("time of the large window, 1 pass each", "≤ 12×", f"{times:.1f}×", times <= 12))
-    for size in ("small", "large"):
-        partial = results[f"{size} partial"]
-        share = partial["share of time"]
-        rows.append(
-            (
-                f"1 % of the rows, {size}: time of a full pass",
-                "≤ 5 %",
-                f"{100 * share:.1f} % ({partial['ms']:.3f} of {partial['full ms']:.2f} ms)",
-                share <= 0.05,
-            )
-        )
-        gap = results[f"{size} partial"]["largest gap"]
-        said = f"1 % of the rows, {size}: largest gap to a full pass from the same factors"
-        rows.append((said, "≤ 0.1 %", f"{100 * gap:.3f} %", gap <= 0.001))
-        row = results[f"{size} partial in a row"]
-        said = f"{100 * row['share of time']:.1f} % ({row['ms']:.3f} of {row['full ms']:.2f} ms)"
-        name = f"1 % of the rows, {size}, updates in a row and full passes in a row"
-        rows.append((name, "≤ 5 %", said, row["share of time"] <= 0.05))
-        gap = results[f"{size} partial"]["largest gap to full passes"]
-        said = f"1 % of the rows, {size}: largest gap to a stream of full passes only"
-        rows.append((said, "≤ 0.1 %", f"{100 * gap:.3f} %", gap <= 0.001))
-    gaps = results["gaps of updates to full passes"]
-    said = ", ".join(f"{100 * gap:.3f}" for gap in gaps.values()) + " %"
-    name = f"the same, small, seeds {', '.join(gaps)}"
-    rows.append((name, "≤ 0.1 %", said, max(gaps.values()) <= 0.001))
-    for size, said in (("small", ""), ("fresh", ", fresh seeds")):
-        share = results[size]["default"]["windows within 0.1 %"]
-        name = f"windows within 0.1 % of the best of 10 restarts{said}"
-        rows.append((name, "≥ 90 %", f"{100 * share:.0f} %", share >= 0.9))
-    return [[*row[:3], {True: "met", False: "**missed**"}.get(row[3], "–")] for row in rows]  # type: ignore[arg-type]
-
-
 def measure(seeds: int) -> dict[str, Any]:
     """Run everything."""
     follow(SMALL, 99, 3, 1, 1)  # compiles
@@ -406,10 +272,10 @@ def measure(seeds: int) -> dict[str, Any]:
     fresh = [record for seed in track(range(seeds)) for record in follow(SMALL, FRESH + seed, WINDOWS, 10, 0)]
     large = follow(LARGE, 0, SHIFT + 3, 2, 0)
     peers = [[run["ms"] for run in record["scikit-learn"]] for record in small if "scikit-learn" in record]
-    installed = ["numpy", "scipy", "numba", *(["scikit-learn"] if peers else [])]
-    results: dict[str, Any] = {
-        "machine": platform.machine(),
-        "versions": ", ".join(f"{package} {version(package)}" for package in installed),
+    found: dict[str, Any] = {
+        "machine": results.machine(("numpy", "scipy", "numba", "scikit-learn")),
+        "sizes": {"small": asdict(SMALL), "large": asdict(LARGE)},
+        "rank": RANK,
         "small nnz": float(np.mean([record["nnz"] for record in small])),
         "large nnz": float(np.mean([record["nnz"] for record in large])),
         "scikit-learn ms": np.median(peers, axis=0).tolist() if peers else None,
@@ -425,25 +291,41 @@ def measure(seeds: int) -> dict[str, Any]:
             str(seed): partial(SMALL, seed, 200)["largest gap to full passes"]
             for seed in (*range(1, seeds), *range(FRESH, FRESH + seeds))
         },
+        "peak MiB": {
+            size: {name: memory_of(shape, spec) for name, spec in CONTENDERS.items()}
+            for size, shape in (("small", SMALL), ("large", LARGE))
+        },
         "specs": {name: asdict(spec) for name, spec in CONTENDERS.items()},
         "windows": small,
         "fresh windows": fresh,
+        "large windows": large,
     }
-    return results | {"targets": targets(results)}
+    return found | {"targets": targets(found)}
+
+
+def memory_of(shape: Shape, spec: StreamSpec) -> float:
+    """Return by how many MiB three windows, the first of them cold, raise the peak of a process."""
+    few = list(windows(Shape(500, 200, 2600), 99, 3))
+    return raised_peak(_followed, (few, spec), (list(windows(shape, 0, 3)), spec))
+
+
+def _followed(given: list[csr_array], spec: StreamSpec) -> None:
+    stream = Factorizer(RANK, spec)
+    for X in given:
+        stream.window(rows_of(X))
 
 
 def main() -> None:
     """Measure, and write streams.json and streams.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/core"))
+    parser.add_argument("--output", type=Path, default=results.FOLDER)
     arguments = parser.parse_args()
-    results = measure(arguments.seeds)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "streams.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    text = report(results)
-    (arguments.output / "streams.md").write_text(text, encoding="utf-8")
-    get_console().print(text)
+    results.require_one_thread()
+    found = measure(arguments.seeds)
+    lines = report(found)
+    results.save(arguments.output, "streams", found, lines)
+    get_console().print("\n".join(lines))
 
 
 if __name__ == "__main__":

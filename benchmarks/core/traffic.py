@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import lnmf_core
-from service.capture.file import CaptureFile
+from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.patterns.factorize import FactorizationSpec
 from service.pipeline import PipelineSpec, Reading, read_windows
 from service.windows.assign import SECOND, WindowSpec
 from service.windows.matrix import count_matrix
+from service.windows.scales import Scale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,14 +43,18 @@ class Windows:
     """Windows with a rank of one, or one as large as a side of X: there is nothing to iterate for."""
 
 
-def read_problems(capture: Path, seconds: int, values: str) -> Windows:
+def read_problems(capture: Path, seconds: int, values: str, step: int | None = None) -> Windows:
     """Return the windows of `seconds` s; `values` is LOGARITHMS or COUNTS, of distinct targets.
 
-    Raises CaptureError if the file is no capture.
+    Windows begin every `step` s, which divides `seconds`, and overlap; without it they follow one another. Raises
+    CaptureError if the file is neither a capture nor a log of flows.
     """
-    spec = PipelineSpec(windows=WindowSpec(length=seconds * SECOND))
-    windows = read_windows([CaptureFile(capture, HostTable())], "benchmark", spec, Reading())
-    found = [_problem(count_matrix(window).values, values) for window in windows]
+    length = seconds * SECOND
+    own = WindowSpec(length=length)
+    if step is not None:
+        own = WindowSpec(length=step * SECOND, scales=(Scale(length, step * SECOND),))
+    windows = read_windows([open_traffic(capture, HostTable())], "benchmark", PipelineSpec(windows=own), Reading())
+    found = [_problem(count_matrix(each).values, values) for each in windows if each.end - each.start == length]
     kept = [problem for problem in found if 1 < problem.rank < min(problem.X.shape)]
     return Windows(kept, len(found) - len(kept))
 

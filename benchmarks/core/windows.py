@@ -152,6 +152,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=results.FOLDER)
     parser.add_argument("--capture", type=Path, default=EXAMPLE)
     options = parser.parse_args()
+    results.require_one_thread()
     windows = read_windows([CaptureFile(options.capture)], "example", PipelineSpec(), Reading())
     matrices = [matrix for matrix in map(count_matrix, windows) if matrix.values.nnz]
     rows = [measure(number, matrices) for number in range(len(matrices))]

@@ -240,7 +240,7 @@ def test_the_compiled_loop_is_the_loop(rule: SweepRule | JointGaussNewton, layou
     first = RandomStart(1).factors(matrix, 3)
     stop = Stop(40, 1e-5)
     factors, errors, reason = _iterate(matrix, first, rule, stop)
-    same, same_errors, same_reason = _iterate_compiled(matrix, first, rule.plan(3), stop)
+    same, same_errors, same_reason = _iterate_compiled(matrix, first.D.copy(), first.C.T.copy(), rule.plan(3), stop)
     rounding = 1e-9 if dtype is np.float64 else 2e-3
     length = 30 if dtype is np.float64 else 8  # rounding grows from iteration to iteration
     assert same_errors[:length] == pytest.approx(errors[:length], rel=rounding)

@@ -47,6 +47,7 @@ def test_the_best_classical_rule_is_one_and_others_are_measured_by_it(monkeypatc
     quick = real.Ours("extrapolated HALS", "c", ExtrapolatedHals(1))
     seconds: dict[real.Contender, float] = {SLOW: 0.004, quick: 0.002, OTHER: 0.008}
     monkeypatch.setattr(real, "timed", lambda *_: seconds)
+    monkeypatch.setattr(real, "memory_of", lambda entrants, _: dict.fromkeys(entrants, 1.5))
     windows = [real.Window(problem(), ({SLOW: 1, quick: 2, OTHER: 30},))] * 3
     rows = {row.contender: row for row in real.rows_of(list(seconds), windows, 0)}
     assert {name: row.speedup.mean for name, row in rows.items()} == pytest.approx(
@@ -54,6 +55,7 @@ def test_the_best_classical_rule_is_one_and_others_are_measured_by_it(monkeypatc
     )
     assert rows["multiplicative"].iterations == 30
     assert rows["multiplicative"].ms == pytest.approx(8.0)
+    assert {(row.arrived.mean, row.peak_MiB) for row in rows.values()} == {(1.0, 1.5)}
 
 
 def test_a_window_that_can_be_had_exactly_is_no_problem() -> None:

@@ -45,6 +45,34 @@ def test_a_run_that_never_arrived_is_no_ratio(ratio: float) -> None:
         results.geometric_mean([1.0, ratio], np.random.default_rng(0))
 
 
+def test_a_share_has_the_interval_of_wilson() -> None:
+    found = results.share(8, 10)
+    assert (found.low, found.high) == pytest.approx((0.490, 0.943), abs=5e-4)
+    assert str(found) == "80 % (49–94)"
+
+
+@given(st.integers(1, 500), st.data())
+def test_a_share_lies_in_its_interval(total: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, total))
+    found = results.share(count, total)
+    assert 0 <= found.low <= found.mean <= found.high <= 1
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 0), (-1, 3), (4, 3)])
+def test_more_than_all_is_no_share(count: int, total: int) -> None:
+    with pytest.raises(ValueError, match="is no share"):
+        results.share(count, total)
+
+
+def test_a_library_without_its_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in results.THREADS:
+        monkeypatch.setenv(name, "1")
+    results.require_one_thread()
+    monkeypatch.delenv("MKL_NUM_THREADS")
+    with pytest.raises(SystemExit, match=r"^set MKL_NUM_THREADS=1: "):
+        results.require_one_thread()
+
+
 def test_what_is_saved_is_loaded_and_is_strict_json(tmp_path: Path) -> None:
     results.save(tmp_path / "new", "some", {"a": (1.5, math.nan), "b": [{"c": math.inf}]}, ["# Some", ""])
     assert results.load(tmp_path / "new", "some") == {"a": [1.5, None], "b": [{"c": None}]}

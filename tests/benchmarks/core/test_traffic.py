@@ -19,3 +19,10 @@ def test_windows_with_nothing_to_iterate_for_are_counted_and_left_out(example: P
     windows = read_problems(example, 10, COUNTS)
     assert windows.left_out > 0
     assert all(1 < each.rank < min(each.X.shape) for each in windows.problems)
+
+
+def test_windows_that_overlap_are_as_long_and_hold_those_that_do_not(example: Path) -> None:
+    apart, overlapping = (read_problems(example, 60, LOGARITHMS, step) for step in (None, 6))
+    assert len(overlapping.problems) > len(apart.problems)
+    shapes = [each.X.shape for each in overlapping.problems]
+    assert all(each.X.shape in shapes for each in apart.problems)

@@ -30,7 +30,9 @@ def test_the_pass_over_blocks_is_the_loop(shape: tuple[int, int], k: int, rule: 
     for start in (Nndsvd(1), RandomStart(1)):
         first = start.factors(matrix, k)
         factors, errors, reason = _iterate(matrix, first, rule, Stop(12, 1e-9))
-        same, same_errors, same_reason = _iterate_compiled(matrix, first, rule.plan(k), Stop(12, 1e-9))
+        same, same_errors, same_reason = _iterate_compiled(
+            matrix, first.D.copy(), first.C.T.copy(), rule.plan(k), Stop(12, 1e-9)
+        )
         assert same_errors == pytest.approx(errors, rel=1e-7, abs=1e-7)
         assert same_reason is reason
         np.testing.assert_allclose(same.D @ same.C, factors.D @ factors.C, rtol=1e-4, atol=1e-6)
@@ -43,7 +45,7 @@ def test_a_component_that_is_absent_from_the_partner_is_left_as_it_is() -> None:
     C[1] = 0.0
     dead = type(first)(D, C)
     factors, _, _ = _iterate(matrix, dead, Hals(2), Stop(1, 0.0))
-    same, _, _ = _iterate_compiled(matrix, dead, Hals(2).plan(3), Stop(1, 0.0))
+    same, _, _ = _iterate_compiled(matrix, dead.D.copy(), dead.C.T.copy(), Hals(2).plan(3), Stop(1, 0.0))
     np.testing.assert_array_equal(same.D[:, 1], D[:, 1])
     np.testing.assert_allclose(same.C, factors.C, atol=1e-9)
 
@@ -54,10 +56,10 @@ def test_parts_only_change_the_order_of_sums(parts: int, pace: Pace) -> None:
     matrix = checked(counts(100, 90))
     plan, stop = ExtrapolatedHals(2, pace).plan(9), Stop(12, 1e-9)
     first = RandomStart(1).factors(matrix, 9)
-    factors, errors, reason = _iterate_compiled(matrix, first, plan, stop)
+    factors, errors, reason = _iterate_compiled(matrix, first.D.copy(), first.C.T.copy(), plan, stop)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "SPARSE", ((0, parts),))
-        same, same_errors, same_reason = _iterate_compiled(matrix, first, plan, stop)
+        same, same_errors, same_reason = _iterate_compiled(matrix, first.D.copy(), first.C.T.copy(), plan, stop)
     assert same_errors == pytest.approx(errors, rel=1e-9)
     assert same_reason is reason
     np.testing.assert_allclose(same.D, factors.D, atol=1e-8)
