@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help deploy-check deploy-secrets install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect quality train clean fuzz chaos
+.PHONY: help deploy-check deploy-secrets install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect bench-service quality train clean fuzz chaos
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -88,6 +88,9 @@ fuzz: .venv/installed-fuzz ## Throw bytes at every parser, SECONDS=30 for each o
 
 chaos: .venv/installed-test ## Kill API, workers, database and a sensor, KILLS=50 times each: the outcome stays the same
 	@$(BIN)/python -m tests.chaos.campaign --kills $(KILLS) --seed $(SEED) --database $(DATABASES)
+
+bench-service: .venv-train/installed-bench ## The service under load by locust, for some minutes: benchmarks/results/service
+	@.venv-train/bin/python -m benchmarks.service.load $(if $(LOADS),--loads $(LOADS)) $(if $(DATABASE),--database $(DATABASE))
 
 bench-detect: .venv-train/installed-bench ## Groups of sources in real background, BACKGROUND=files: benchmarks/results/detect
 	@test -n "$(BACKGROUND)" || { echo "bench-detect needs traffic to hide campaigns in: make bench-detect BACKGROUND='flows.csv.gz …' [NAME=honeypots] [TRIALS=200] (captures or logs of flows of one sensor, some weeks long)" >&2; exit 1; }

@@ -72,7 +72,7 @@ class SpreadRows:
             left[left <= np.finfo(matrix.dtype).eps * 8 * energy] = 0.0
             if not left.any():
                 break
-            drawn = rng.choice(len(left), tries, p=left / left.sum())
+            drawn = _drawn(rng, left / left.sum(), tries)
             units = _dense_rows(matrix, drawn) / np.sqrt(energy[drawn])[:, np.newaxis]
             explained = matrix.times(np.ascontiguousarray(units.T, matrix.dtype)).astype(np.float64) ** 2
             leaves = np.minimum(left[:, np.newaxis], np.maximum(energy[:, np.newaxis] - explained, 0))
@@ -160,4 +160,15 @@ def _dense_rows(matrix: Matrix, rows: NDArray[np.int64]) -> Array:
     values = matrix.values
     if isinstance(values, np.ndarray):
         return np.asarray(values[rows])
-    return np.asarray(values[rows].toarray())
+    found = np.zeros((len(rows), values.shape[1]), values.dtype)
+    for place, row in enumerate(rows.tolist()):
+        held = slice(*values.indptr[row : row + 2].tolist())
+        found[place, values.indices[held]] = values.data[held]
+    return found
+
+
+def _drawn(rng: np.random.Generator, chances: NDArray[np.float64], tries: int) -> NDArray[np.int64]:
+    """Return what `rng.choice` draws with these probabilities, which sum to 1, without its checks of them."""
+    ends = chances.cumsum()
+    drawn: NDArray[np.int64] = (ends / ends[-1]).searchsorted(rng.random(tries), side="right")
+    return drawn

@@ -19,7 +19,7 @@ from service.patterns.factorize import FactorizationSpec, PatternFinder
 from service.receipts import Receipt
 from service.remembered import Remembered
 from service.store.findings import Findings
-from service.store.repository import Memory, MemoryKey, Part, Tuning, WindowRecord
+from service.store.repository import LateMemory, MemoryKey, Part, Tuning, WindowRecord
 from service.windows.matrix import count_matrix
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Analyst:
         return receipt, Findings(tuple(alerts), opened=_opened(alerts, known)) if alerts else None
 
     def _analyse(self, reader: Known, counts: WindowCounts, digest: str) -> Findings:
-        memories: list[tuple[MemoryKey, Memory]] = []
+        memories: list[tuple[MemoryKey, LateMemory]] = []
         stage, spec = self._observer.stage, self._now(reader)
         with stage("patterns"):
             update = self._patterns(reader, counts, memories)
@@ -150,7 +150,7 @@ class Analyst:
         record = WindowRecord(counts, digest, patterns, tuple(alert.id for alert in alerts))
         return Findings(tuple(alerts), record, update, tuple(memories), _opened(alerts, known))
 
-    def _usual(self, reader: Known, counts: WindowCounts, memories: list[tuple[MemoryKey, Memory]]) -> Habits:
+    def _usual(self, reader: Known, counts: WindowCounts, memories: list[tuple[MemoryKey, LateMemory]]) -> Habits:
         """Return what is usual before this window; it goes on with it."""
         key = _key(counts, Part.SOURCES)
         usual = self._habits.get(reader, key)
@@ -166,7 +166,7 @@ class Analyst:
         return self._tuned[1]
 
     def _patterns(
-        self, reader: Known, counts: WindowCounts, memories: list[tuple[MemoryKey, Memory]]
+        self, reader: Known, counts: WindowCounts, memories: list[tuple[MemoryKey, LateMemory]]
     ) -> Update | None:
         # Windows that slide over a day show the same patterns again and again: one of them is enough.
         slides = counts.rows.hours.any() and counts.start % (counts.end - counts.start)

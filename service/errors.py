@@ -34,7 +34,14 @@ class InputError(YochoError):
 
 
 class WindowConflictError(YochoError):
-    """The window was accepted before with other content."""
+    """The window was accepted before with other content.
+
+    `place` is which of several that came together it was, from 0.
+    """
+
+    def __init__(self, message: str, place: int | None = None) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class BusyError(YochoError):

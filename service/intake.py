@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from service.errors import BusyError
 from service.observe import SILENT, Observer
+from service.store.batch import add_together, earlier_jobs
 from service.store.group import GroupCommit
 from service.store.jobs import PART_BYTES, Added, Backlog, JobKind, NewJob
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from service.store.group import Queues
     from service.store.jobs import Job
@@ -75,9 +76,31 @@ class Intake:
         if other content came before, BusyError if too much waits, and StoreError.
         """
         payload = write_window(counts)
-        kind = JobKind.WINDOW if counts.whole else JobKind.LOOK
-        job = NewJob(_new_id(), counts.sensor, kind, counts.digest(), len(payload), self._clock(), window=counts.id)
-        return self._add(job, payload)
+        return self._add(_window_job(counts, payload, self._clock()), payload)
+
+    def add_windows(self, windows: Sequence[WindowCounts]) -> Sequence[Added]:
+        """Accept windows that come together, all or none, in their order; raises as `add_window` does.
+
+        A WindowConflictError says which of them it was, and may be of two of them.
+        """
+        now, payloads = self._clock(), [write_window(counts) for counts in windows]
+        jobs = [_window_job(counts, payload, now) for counts, payload in zip(windows, payloads, strict=True)]
+
+        def write(unit: Queues) -> Sequence[Added]:
+            earlier = earlier_jobs(unit.jobs, jobs)
+            size = sum(job.size for place, job in enumerate(jobs) if place not in earlier)
+            if size:
+                self._room.check(JobKind.WINDOW, size)
+            for sensor in sorted({job.sensor for place, job in enumerate(jobs) if place not in earlier}):
+                unit.sensors.heard(sensor, now)
+            return add_together(unit.jobs, jobs, payloads, earlier)
+
+        added = self._commit.write(write)
+        for each in added:
+            if not each.repeated:
+                self._room.take(each.job.size)
+                self._observer.taken(each.job.kind.value)
+        return added
 
     def check_room(self) -> None:
         """Raise BusyError if nothing would be accepted now: a refusal should cost less than reading a request."""
@@ -86,14 +109,14 @@ class Intake:
     def upload(self, sensor: str) -> Upload:
         """Begin to accept a capture or a log; raises BusyError if too much waits."""
         self.check_room()
-        return Upload(sensor, self._commit, self._clock, self._add)
+        return Upload(sensor, self._commit, self._clock, self._room.hold(), self._add)
 
     def job(self, job_id: str) -> Job | None:
         """Return a job that was accepted, or None; raises StoreError."""
         with self._store.read() as reader:
             return reader.jobs.job(job_id)
 
-    def _add(self, job: NewJob, payload: bytes | None = None) -> Added:
+    def _add(self, job: NewJob, payload: bytes | None = None, held: Held | None = None) -> Added:
         asked = False
 
         def write(unit: Queues) -> Added:
@@ -107,7 +130,7 @@ class Intake:
             if first is not None:
                 unit.jobs.drop_parts(job.id)
                 return Added(first, repeated=True)
-            self._room.check(job.kind, job.size)
+            self._room.check(job.kind, job.size, held)
             unit.sensors.heard(job.sensor, job.received)
             return Added(unit.jobs.add(job, payload), repeated=False)
 
@@ -119,18 +142,23 @@ class Intake:
 
 
 class Upload:
-    """A capture or a log on its way in; in memory is one part of it. `finish` accepts it, `drop` forgets it."""
+    """A capture or a log on its way in; in memory is one part of it. `finish` accepts it, `drop` forgets it.
+
+    What has come of it counts as bytes that wait: many uploads at once fill the store no further than others do.
+    """
 
     def __init__(
         self,
         sensor: str,
         commit: GroupCommit,
         clock: Callable[[], int],
-        add: Callable[[NewJob], Added],
+        room: Held,
+        add: Callable[[NewJob, bytes | None, Held], Added],
     ) -> None:
         self._sensor = sensor
         self._commit = commit
         self._clock = clock
+        self._room = room
         self._add = add
         self._id = _new_id()
         self._digest = hashlib.sha256()
@@ -138,7 +166,8 @@ class Upload:
         self._parts = self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Take what follows; raises StoreError."""
+        """Take what follows; raises BusyError if there is no room for it, and StoreError."""
+        self._room.more(len(data))
         self._digest.update(data)
         self._size += len(data)
         self._held += data
@@ -151,10 +180,14 @@ class Upload:
         if self._held:
             self._keep(bytes(self._held))
         digest = self._digest.hexdigest()
-        return self._add(NewJob(self._id, self._sensor, JobKind.UPLOAD, digest, self._size, self._clock()))
+        job = NewJob(self._id, self._sensor, JobKind.UPLOAD, digest, self._size, self._clock())
+        added = self._add(job, None, self._room)
+        self._room.give_back()
+        return added
 
     def drop(self) -> None:
         """Forget what was written; raises StoreError."""
+        self._room.give_back()
         if self._parts:
             self._commit.write(lambda unit: unit.jobs.drop_parts(self._id))
 
@@ -162,6 +195,25 @@ class Upload:
         number, at = self._parts, self._clock()
         self._commit.write(lambda unit: unit.jobs.put_part(self._id, number, at, part))
         self._parts += 1
+
+
+class Held:
+    """Bytes of one upload that is on its way: they take room before its job waits."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+        self.bytes = 0
+
+    def more(self, size: int) -> None:
+        """Take room for so many bytes more; raises BusyError if there is none."""
+        self._room.check(JobKind.UPLOAD, self.bytes + size, self)
+        self._room.hold_more(size)
+        self.bytes += size
+
+    def give_back(self) -> None:
+        """Let others have the room; it may be called again."""
+        self._room.hold_more(-self.bytes)
+        self.bytes = 0
 
 
 class _Room:
@@ -175,17 +227,30 @@ class _Room:
         self._counted = Backlog(0, 0)
         self._done = 0
         self._counted_at: int | None = None
+        self._held = 0
+        """Bytes of uploads on their way through this process."""
 
-    def check(self, kind: JobKind, size: int) -> None:
-        """Raise BusyError if there is no room for a job of this kind and size, bytes."""
+    def hold(self) -> Held:
+        """Return what a new upload takes of the room: nothing yet."""
+        return Held(self)
+
+    def hold_more(self, size: int) -> None:
+        """Count bytes, or fewer of them, of an upload that is on its way."""
+        with self._guard:
+            self._held += size
+
+    def check(self, kind: JobKind, size: int, held: Held | None = None) -> None:
+        """Raise BusyError if there is no room for a job of this kind and size, bytes, some of which are `held`."""
         share = self._spec.looks if kind is JobKind.LOOK else 1.0
         with self._guard:
             self._count()
             waiting = self._counted
             if waiting.jobs >= share * self._spec.jobs:
                 raise BusyError(self._retry_after(), f"{waiting.jobs} jobs wait, and no more are taken")
-            if waiting.bytes + size > share * self._spec.bytes and waiting.jobs:
-                raise BusyError(self._retry_after(), f"{waiting.bytes} bytes wait, and no more are taken")
+            # One that is larger than all that may wait is taken when it is alone.
+            others = waiting.bytes + self._held - (held.bytes if held else 0)
+            if others + size > share * self._spec.bytes and others:
+                raise BusyError(self._retry_after(), f"{others} bytes wait or are coming, and no more are taken")
 
     def take(self, size: int) -> None:
         """Count what was added here."""
@@ -206,6 +271,11 @@ class _Room:
         wanted = max(_ROOM * self._counted.jobs, 1.0)
         seconds = wanted * _RATED / _SECOND / self._done if self._done else _UNKNOWN_RETRY
         return max(1, min(_LONGEST_RETRY, round(seconds)))
+
+
+def _window_job(counts: WindowCounts, payload: bytes, now: int) -> NewJob:
+    kind = JobKind.WINDOW if counts.whole else JobKind.LOOK
+    return NewJob(_new_id(), counts.sensor, kind, counts.digest(), len(payload), now, window=counts.id)
 
 
 def _new_id() -> str:

@@ -70,3 +70,5 @@ def log_to_stderr(level: str = "info", secrets: Sequence[str] = ()) -> None:
     root.setLevel(level.upper())
     for chatty in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # Its warnings are of what clients send, which is counted: they must not fill a disk.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

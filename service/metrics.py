@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from service.connections import Cut
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -155,6 +157,13 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self._connections = Gauge("yocho_connections", "Connections of clients that are open", registry=registry)
+        self._cuts = Counter(
+            "yocho_connections_cut",
+            "Connections of clients that were ended, by reason: " + ", ".join(Cut),
+            ["reason"],
+            registry=registry,
+        )
 
     @contextmanager
     def request(self, exchange: Exchange, /) -> Iterator[None]:
@@ -224,6 +233,14 @@ class Metrics:
     def delivered(self, output: str, /, *, success: bool) -> None:
         """See `Observer`."""
         self._deliveries.labels(output, "delivered" if success else "failed").inc()
+
+    def connected(self, number: int, /) -> None:
+        """See `Observer`."""
+        self._connections.set(number)
+
+    def cut(self, why: str, /) -> None:
+        """See `Observer`."""
+        self._cuts.labels(why).inc()
 
     @contextmanager
     def _timed(self, histogram: Histogram) -> Iterator[None]:

@@ -105,6 +105,14 @@ class Observer(Protocol):
         """Hear of an event that an output took, or would not."""
         ...
 
+    def connected(self, number: int, /) -> None:
+        """Hear how many connections of clients are open."""
+        ...
+
+    def cut(self, why: str, /) -> None:
+        """Hear of a client's connection that we ended, for one of the reasons in `service.connections.Cut`."""
+        ...
+
 
 class Silent:
     """Tells nobody."""
@@ -141,6 +149,12 @@ class Silent:
         """See `Observer`."""
 
     def delivered(self, _output: str, /, *, success: bool) -> None:
+        """See `Observer`."""
+
+    def connected(self, _number: int, /) -> None:
+        """See `Observer`."""
+
+    def cut(self, _why: str, /) -> None:
         """See `Observer`."""
 
 
@@ -198,6 +212,16 @@ class Observers:
         """See `Observer`."""
         for each in self._observers:
             each.delivered(output, success=success)
+
+    def connected(self, number: int, /) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.connected(number)
+
+    def cut(self, why: str, /) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.cut(why)
 
 
 @contextmanager

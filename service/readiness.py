@@ -13,11 +13,12 @@ from prometheus_client.core import GaugeMetricFamily
 from service.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from prometheus_client.core import Metric
 
+    from service.store.deliveries import SqlDeliveries, Standing
     from service.store.gauges import Gauges, SqlGauges
 
 _SECOND = 1_000_000_000
@@ -27,6 +28,7 @@ class Measured(Protocol):
     """A transaction of a store that can be measured."""
 
     gauges: SqlGauges
+    deliveries: SqlDeliveries
 
 
 class MeasuredStore(Protocol):
@@ -89,12 +91,13 @@ class StoreGauges:
         """Return the figures; of a store that can't be read, only that."""
         try:
             with self._store.read() as reader:
-                gauges = reader.gauges.read()
+                gauges, outputs = reader.gauges.read(), reader.deliveries.standings()
         except StoreError:
             yield GaugeMetricFamily("yocho_store_up", _UP, 0)
             return
         yield GaugeMetricFamily("yocho_store_up", _UP, 1)
         yield from _families(gauges, self._clock())
+        yield from _output_families(outputs, self._clock())
 
     def describe(self) -> Iterator[Metric]:
         """Return the names without asking the store."""
@@ -105,6 +108,7 @@ def described_gauges() -> Iterator[Metric]:
     """Yield what `StoreGauges` collects, without values."""
     yield GaugeMetricFamily("yocho_store_up", _UP)
     yield from _families(None, 0)
+    yield from _output_families((), 0)
 
 
 _UP = "1 if the store can be read"
@@ -124,3 +128,22 @@ def _families(gauges: Gauges | None, now: int) -> Iterator[Metric]:
         values = [gauges.waiting, gauges.waiting_bytes, age, gauges.patterns_alive]
     for (name, text), value in zip(_SHOWN, values, strict=True):
         yield GaugeMetricFamily(name, text, value)
+
+
+_OF_OUTPUTS: tuple[tuple[str, str, Callable[[Standing, int], float]], ...] = (
+    ("yocho_deliveries_waiting", "Events that an output has not told yet", lambda each, _: each.behind),
+    (
+        "yocho_deliveries_oldest_seconds",
+        "How long the first of them has waited; 0 if none waits",
+        lambda each, now: each.waited(now),
+    ),
+    ("yocho_dead_letters", "Events that an output gave up", lambda each, _: each.dead),
+)
+
+
+def _output_families(outputs: Sequence[Standing], now: int) -> Iterator[Metric]:
+    for name, text, figure in _OF_OUTPUTS:
+        family = GaugeMetricFamily(name, f"{text}, by output", labels=["output"])
+        for standing in outputs:
+            family.add_metric([standing.delivery.output], figure(standing, now))
+        yield family

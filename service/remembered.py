@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from service.store.repository import Memory, MemoryKey
+from service.store.repository import LateMemory, MemoryKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +38,13 @@ class Remembered(Generic[Value]):
         memory = reader.memory(key)
         return self.empty() if memory is None else self.read(memory.document)
 
-    def put(self, key: MemoryKey, window: str, value: Value) -> list[tuple[MemoryKey, Memory]]:
-        """Remember this after a window, an id; return what is to be written with it."""
+    def put(self, key: MemoryKey, window: str, value: Value) -> list[tuple[MemoryKey, LateMemory]]:
+        """Remember this after a window, an id; return what is to be written with it: before it changes again."""
         self._held[key] = window, value
         self._held.move_to_end(key)
         if len(self._held) > _AT_HAND:
             self._held.popitem(last=False)
-        return [(key, Memory(window, self.write(value)))] if self.durable else []
+        return [(key, LateMemory(window, lambda: self.write(value)))] if self.durable else []
 
     def clear(self) -> None:
         """Forget what is at hand: it may not be in the store."""

@@ -59,6 +59,21 @@ class Settings(BaseModel):
     rate: int = Field(
         200, ge=1, le=1_000_000, description="requests a second that a token may make; four times as many at once"
     )
+    max_connections: int = Field(
+        2048, ge=1, le=1_000_000, description="most connections; beyond, those that have waited longest go"
+    )
+    max_address_connections: int = Field(
+        256, ge=1, le=1_000_000, description="the same of one address, or of a /64 of IPv6; a proxy is one address"
+    )
+    idle_seconds: float = Field(
+        10.0, gt=0, le=3600, description="seconds within which the head of a request has to come"
+    )
+    stall_seconds: float = Field(
+        20.0, gt=0, le=3600, description="seconds over which a body, and the reading of an answer, has to go on"
+    )
+    least_rate: int = Field(
+        500, ge=1, le=1_000_000, description="bytes a second by which it has to go on, over those seconds"
+    )
     window: int = Field(60, ge=1, le=86400, description="length of a window in seconds")
     log_window: int = Field(3600, ge=1, le=86400, description="the same in recorded logs of flows")
     max_pairs: int = Field(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from service.capture.live import LiveCapture
     from service.client.client import Client
     from service.client.patience import Patience
+    from service.connections import ConnectionSpec
     from service.doctor import Check
     from service.instruments import Instruments
     from service.observe import Observer
@@ -182,6 +183,7 @@ class Yocho:
         """See `service.commands.parts.Parts`."""
         import gc
 
+        from service.connections import Connections
         from service.listening import listen
         from service.server import run_server, server_config
 
@@ -191,7 +193,8 @@ class Yocho:
         host = host or self._settings.host
         with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
             app = self.app(database, instruments, host, Path(figures))
-            config = server_config(app, self._settings.tls_certificate, self._settings.tls_key)
+            connections = Connections(self._connection_spec().that_fit(), instruments.observer)
+            config = server_config(app, connections, self._settings.tls_certificate, self._settings.tls_key)
             # What is loaded now stays: looking at it again and again would take most of the time of a request.
             gc.freeze()
             listener = stack.enter_context(listen(host, self._settings.port if port is None else port))
@@ -205,6 +208,8 @@ class Yocho:
 
     def work(self, database: str | None, *, once: bool, with_parent: bool) -> None:
         """See `service.commands.parts.Parts`."""
+        import gc
+
         from service.analysis import Analyst
         from service.keeper import KeeperSpec
         from service.work.parser import Parser
@@ -220,6 +225,11 @@ class Yocho:
         store = self._store(database, observer)
         work = WorkSpec(keeping=KeeperSpec(self._retention_spec()))
         worker = Worker(work, store, Analyst(spec, observer), Parser(spec, Limits()), observer)
+        # Whoever posts on the same machine waits for an answer: the API goes first.
+        os.nice(5)
+        # Windows make many small objects and no cycles: looking for those took a fifteenth of the work.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         try:
             with instruments.shown(self._settings.metrics), self._dispatching(store, observer):
                 worker.run_once() if once else worker.run(stop)
@@ -286,15 +296,19 @@ class Yocho:
 
         return calibrate(paths, self._pipeline_spec(None), progress)
 
-    def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
+    def selfcheck(
+        self, url: str | None, token_file: Path | None, progress: Callable[[int], None]
+    ) -> Iterator[Finding]:
         """See `service.commands.parts.Parts`."""
         import httpx
 
+        from service.client.token import read_token
         from service.selfcheck.check import check
 
+        headers = {} if token_file is None else {"authorization": f"Bearer {read_token(token_file)}"}
         here = f"http://{self._settings.host}:{self._settings.port}"
         try:
-            client = httpx.Client(base_url=url or here)
+            client = httpx.Client(base_url=url or here, headers=headers)
         except httpx.InvalidURL as error:
             raise SettingsError(f"--url {url}: {error}; write http://HOST:PORT") from None
         with client:
@@ -490,6 +504,17 @@ class Yocho:
         from service.logs import log_to_stderr
 
         log_to_stderr(self._settings.log_level, self._settings.secrets())
+
+    def _connection_spec(self) -> ConnectionSpec:
+        from service.connections import ConnectionSpec
+
+        return ConnectionSpec(
+            self._settings.max_connections,
+            self._settings.max_address_connections,
+            self._settings.idle_seconds,
+            self._settings.stall_seconds,
+            self._settings.least_rate,
+        )
 
     def _retention_spec(self) -> RetentionSpec:
         from service.store.retention import RetentionSpec

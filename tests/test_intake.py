@@ -11,7 +11,9 @@ from service.errors import BusyError, StoreError, WindowConflictError
 from service.intake import Intake, IntakeSpec
 from service.store.group import GroupCommit
 from service.store.jobs import Added, JobKind
+from service.store.repository import WindowRecord
 from service.store.sql import SqlStore
+from service.windows.wire import write_window
 from tests.builders import MINUTE, START, a_window
 from tests.conformance.test_jobs import RECEIPT, a_job
 from tests.databases import lose_answer
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.store.group import Queues
+    from service.windows.counts import WindowCounts
 
 
 @pytest.fixture
@@ -86,6 +89,47 @@ def test_no_more_bytes_wait_than_may(store: SqlStore) -> None:
     intake.add_window(a_window())
     with pytest.raises(BusyError, match="bytes wait"):
         intake.add_window(a_window(start=START + MINUTE))
+
+
+def test_uploads_on_their_way_count_as_bytes_that_wait(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(bytes=1000), store)
+    first, second = intake.upload("edge"), intake.upload("core")
+    first.write(bytes(600))
+    second.write(bytes(400))
+    with pytest.raises(BusyError, match="600 bytes wait or are coming") as refusal:
+        second.write(bytes(1))
+    assert refusal.value.retry_after >= 1
+    with pytest.raises(BusyError, match="1000 bytes"):
+        intake.add_window(a_window())
+    second.drop()
+    second.drop()
+    intake.upload("core").write(bytes(400))
+    with pytest.raises(BusyError, match="1000 bytes"):
+        intake.add_window(a_window())
+
+
+def test_an_upload_that_is_accepted_is_counted_once(store: SqlStore) -> None:
+    clock = Clock()
+    intake = Intake(IntakeSpec(bytes=1200), store, clock)
+    for _ in range(2):
+        upload = intake.upload("edge")
+        upload.write(bytes(600))
+        upload.finish()  # the second one is a repetition, which takes room only while it comes
+        clock.now += 10**9
+    other = intake.upload("core")
+    other.write(bytes(600))
+    with pytest.raises(BusyError):
+        other.write(bytes(1))
+
+
+def test_an_upload_larger_than_all_that_may_wait_is_taken_alone(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(bytes=1000), store)
+    upload = intake.upload("edge")
+    for _ in range(3):
+        upload.write(bytes(600))
+    assert upload.finish().job.size == 1800
+    with pytest.raises(BusyError):
+        intake.upload("core").write(bytes(1))
 
 
 def test_an_upload_that_came_before_leaves_no_parts(store: SqlStore) -> None:
@@ -192,3 +236,55 @@ def test_of_writes_in_one_transaction_only_the_refused_fail(store: SqlStore) -> 
     kinds = sorted(kind.__name__ for _, kind in refused)
     assert kinds == ["StoreError", "WindowConflictError"]
     assert {number for number, kind in refused if kind is StoreError} <= {4, 5}
+
+
+def windows(*numbers: int, attempts: int = 4) -> list[WindowCounts]:
+    return [a_window(start=START + number * MINUTE, attempts=attempts) for number in numbers]
+
+
+def test_windows_that_come_together_are_taken_in_in_one_step(store: SqlStore) -> None:
+    commits: list[None] = []
+    intake = Intake(IntakeSpec(), store, Clock())
+    event.listen(store._backend.engine, "commit", lambda _: commits.append(None))
+    added = intake.add_windows(windows(0, 1, 0))
+    assert len(commits) == 1
+    assert [each.repeated for each in added] == [False, False, True]
+    assert added[2].job == added[0].job
+    with store.read() as reader:
+        assert [job.id for job in reader.jobs.waiting("edge", 9)] == [added[0].job.id, added[1].job.id]
+        assert reader.jobs.payload(added[1].job.id) == write_window(windows(1)[0])
+        assert reader.overview.names() == ["edge"]
+    again = intake.add_windows(windows(0, 2))
+    assert [each.repeated for each in again] == [True, False]
+    assert again[0].job.id == added[0].job.id
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_contradiction_among_windows_that_come_together_refuses_all(store: SqlStore, *, stored: bool) -> None:
+    intake = Intake(IntakeSpec(), store)
+    wrong = windows(1, attempts=9)
+    if stored:
+        intake.add_windows(windows(1))
+    with pytest.raises(WindowConflictError) as refusal:
+        intake.add_windows([*windows(0), *([] if stored else windows(1)), *wrong])
+    assert refusal.value.place == (1 if stored else 2)
+    with store.read() as reader:
+        assert reader.jobs.backlog().jobs == int(stored)
+
+
+def test_windows_that_come_together_need_room(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(jobs=2), store, Clock())
+    intake.add_windows(windows(0, 1))
+    with pytest.raises(BusyError, match="2 jobs wait"):
+        intake.add_windows(windows(1, 2))
+    assert [each.repeated for each in intake.add_windows(windows(1, 0))] == [True, True]
+
+
+def test_a_window_that_was_done_is_not_done_again_with_others(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(), store)
+    (first,) = intake.add_windows(windows(0))
+    with store.begin() as unit:
+        unit.jobs.finish(first.job.id, 1, RECEIPT)
+        unit.add_window(WindowRecord(windows(0)[0], windows(0)[0].digest(), (), ()))
+    again = intake.add_windows(windows(0, 1))
+    assert [(each.repeated, each.job.outcome is None) for each in again] == [(True, False), (False, True)]

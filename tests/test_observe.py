@@ -15,6 +15,8 @@ HEARD: list[tuple[str, Callable[[Observer], None]]] = [
     ("opened", lambda observer: observer.opened("block")),
     ("dropped", lambda observer: observer.dropped(3)),
     ("delivered", lambda observer: observer.delivered("syslog", success=True)),
+    ("connected", lambda observer: observer.connected(3)),
+    ("cut", lambda observer: observer.cut("idle")),
 ]
 ENCLOSED: list[tuple[str, Callable[[Observer], AbstractContextManager[None]]]] = [
     ("request", lambda observer: observer.request(Exchange("GET"))),

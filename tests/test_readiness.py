@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.errors import StoreError
 from service.readiness import Measured, Readiness, ReadinessSpec, StoreGauges
+from service.store.deliveries import Delivery, SqlDeliveries, Standing
 from service.store.gauges import Gauges, SqlGauges
 from service.store.sql import SqlStore
 
@@ -29,19 +30,31 @@ class FakeGauges:
 
 
 @dataclass
+class FakeDeliveries:
+    """Outputs of one moment."""
+
+    outputs: Sequence[Standing]
+
+    def standings(self) -> Sequence[Standing]:
+        return self.outputs
+
+
+@dataclass
 class FakeMeasured:
     gauges: SqlGauges
+    deliveries: SqlDeliveries
 
 
 class FakeStore:
-    def __init__(self, gauges: Gauges | None) -> None:
-        self._gauges = gauges
+    def __init__(self, gauges: Gauges | None, *outputs: Standing) -> None:
+        self._gauges, self._outputs = gauges, outputs
 
     @contextmanager
     def read(self) -> Iterator[Measured]:
         if self._gauges is None:
             raise StoreError("database /var/secret.db: disk I/O error")
-        yield FakeMeasured(cast("SqlGauges", FakeGauges(self._gauges)))
+        deliveries = cast("SqlDeliveries", FakeDeliveries(self._outputs))
+        yield FakeMeasured(cast("SqlGauges", FakeGauges(self._gauges)), deliveries)
 
 
 @pytest.fixture
@@ -109,3 +122,18 @@ def test_gauges_are_asked_anew_each_time() -> None:
     assert values() == [1, 0, 0, 0, 0]
     store._gauges = None
     assert values() == [0, None, None, None, None]
+
+
+def test_each_output_shows_how_far_it_is() -> None:
+    registry = CollectorRegistry()
+    late = Standing(Delivery("soc", 7), behind=3, since=960 * SECOND, dead=2, returned=1)
+    prompt = Standing(Delivery("file", 10), behind=0, since=None, dead=0, returned=0)
+    registry.register(StoreGauges(FakeStore(QUIET, late, prompt), lambda: 1000 * SECOND))
+
+    def values(output: str) -> list[float | None]:
+        names = ("deliveries_waiting", "deliveries_oldest_seconds", "dead_letters")
+        return [registry.get_sample_value(f"yocho_{name}", {"output": output}) for name in names]
+
+    assert values("soc") == [3, 40, 2]
+    assert values("file") == [0, 0, 0]
+    assert values("other") == [None, None, None]

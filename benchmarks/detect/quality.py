@@ -1,13 +1,15 @@
 """Who is named in recorded traffic, and who should be: writes docs/quality.md.
 
-    python -m benchmarks.detect.quality [--captures FOLDER] [--optional PREFIX …] [--output docs/quality.md]
+    python -m benchmarks.detect.quality [--captures FOLDER] [--optional PREFIX …] [--groups] [--output PAGE]
 
-A folder has a truth.json, see `benchmarks.detect.truth`. Without one only our own recording is judged.
+A folder has a truth.json, see `benchmarks.detect.truth`. Without one only our own recording is judged. With
+``--groups`` nothing is judged: the page is there, and what it says of groups of sources is written anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -19,6 +21,7 @@ import numpy as np
 from scipy.stats import beta
 
 from benchmarks.core.results import table
+from benchmarks.detect import report
 from benchmarks.detect.columns import per_source
 from benchmarks.detect.truth import Recording, read_collection, read_example
 from service.capture.address import format_address
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from service.alerts.alert import Alert
 
 EXAMPLE = Path("examples/lab.pcap")
+GROUPS = Path("benchmarks/results/detect/honeypots-asked.json")
 NOTES = Path(__file__).with_name("notes.md")
 """What other benchmarks found, in words: it becomes part of the page."""
 _ZEEK_WINDOW = 300 * SECOND
@@ -202,6 +206,8 @@ def page(outcomes: Sequence[Outcome], folder: str) -> list[str]:
         "(../benchmarks/results/detect/hiding.md), [groups of sources](../benchmarks/results/detect/honeypots.md), "
         "[ids of patterns](../benchmarks/results/detect/ids.md).",
         "",
+        *groups(),
+        "",
         *NOTES.read_text(encoding="utf-8").splitlines(),
         "",
         "## Recordings",
@@ -210,6 +216,30 @@ def page(outcomes: Sequence[Outcome], folder: str) -> list[str]:
         "",
         *table(["recording", "role", "found", "named wrongly", "packets"], map(_row, outcomes)),
     ]
+
+
+def groups(results: Path = GROUPS) -> list[str]:
+    """Return what is found of groups of sources, as `benchmarks.detect.run` has written it."""
+    found = json.loads(results.read_text(encoding="utf-8"))
+    return [
+        "## Groups of sources",
+        "",
+        "Campaigns of sources that are each small, made up and injected into four months of nine honeypots; "
+        "thresholds from the days before; % found (95 % interval) and F1 of the members. Written by `python -m "
+        f"benchmarks.detect.run FILE --asked --name {results.stem}`; [all columns]"
+        f"(../{results.with_suffix('.md')}).",
+        "",
+        *report.met(found),
+    ]
+
+
+def with_groups(written: str, section: Sequence[str]) -> str:
+    """Return a page with another section on groups of sources; raises ValueError if it has none."""
+    before, _, rest = written.partition(f"{section[0]}\n")
+    _, mark, after = rest.partition("\n## ")
+    if not mark:
+        raise ValueError(f"the page has no section {section[0]!r}: write it without --groups")
+    return before + "\n".join(section) + "\n" + mark + after
 
 
 def _row(each: Outcome) -> list[str]:
@@ -232,7 +262,11 @@ def main() -> None:
     ask.add_argument("--captures", type=Path)
     ask.add_argument("--optional", nargs="*", default=[], help="beginnings of names that are read and not judged")
     ask.add_argument("--output", type=Path, default=Path("docs/quality.md"))
+    ask.add_argument("--groups", action="store_true", help="write only what is said of groups of sources")
     args = ask.parse_args()
+    if args.groups:
+        args.output.write_text(with_groups(args.output.read_text(encoding="utf-8"), groups()), encoding="utf-8")
+        return
     recordings = [read_example(EXAMPLE)]
     if args.captures:
         recordings += read_collection(args.captures, tuple(args.optional))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from benchmarks.detect.trials import Outcome
 
+SHIPPED = "Yocho, all lengths"
 _Z = 1.959963985
 _ORDER = (
     "Zeek's counts",
@@ -28,8 +29,10 @@ _ORDER = (
     "… + HDBSCAN",
     "… + all four of these",
     "Yocho",
-    "Yocho, all lengths",
+    SHIPPED,
 )
+_COMPARED = ("surge + breadth", "… + itemsets")
+_WITHOUT = (*_COMPARED, "… + sampled rows", "… + k-means++", "… + HDBSCAN", "… + all four of these")
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def lines_of(found: dict[str, Any]) -> list[str]:
     return [
         f"# Coordinated scans: {found['background']}",
         "",
-        f"{found['attempts']} attempts in {found['days']:.1f} days; {found['trials']} trials a cell, seed "
+        f"{found['attempts']} attempts in {found['days']:.1f} days; {_trials(found['cells'])} trials a cell, seed "
         f"{found['seed']}; {found['seconds'] / 60:.0f} min. Cells: % found (95 % interval) and the members' F1 of "
         "what was found.",
         "",
@@ -83,10 +86,17 @@ def lines_of(found: dict[str, Any]) -> list[str]:
         "",
         *_false_alarms(found["false_alarms"]),
         "",
-        "## What was asked for",
+        "## Met or missed",
+        "",
+        "Of the service as shipped, its windows of all lengths together; all cells that a line is about as one.",
+        "",
+        *met(found),
+        "",
+        "## What was asked for, and the counters beside it",
         "",
         *_musts(found["cells"]),
         "",
+        *_added(found["cells"]),
         *_by_kind(found["cells"]),
         *_mixtures(found["cells"]),
     ]
@@ -107,6 +117,13 @@ def _false_alarms(measured: dict[str, Any]) -> list[str]:
         )
         lines += ["", f"Yocho, all lengths, budget of {name}: {measured[name]['all']:.3f} a day ({by})."]
     return lines
+
+
+def _trials(cells: Sequence[dict[str, Any]]) -> str:
+    """Return how many trials the cells have, the fewest and the most."""
+    made = [max((part["trials"] for part in cell["columns"].values()), default=0) for cell in cells]
+    fewest, most = min(made, default=0), max(made, default=0)
+    return str(most) if fewest == most else f"{fewest} to {most}"
 
 
 def _select(cells: Sequence[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
@@ -142,6 +159,45 @@ _MUSTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
+def met(found: dict[str, Any]) -> list[str]:
+    """Return a table of what was asked for, what was measured, and whether it is met."""
+    cells, rows = found["cells"], []
+    for name, wanted, which in _MUSTS:
+        least, _, rest = wanted.partition(" ")
+        spans = [rest.strip("()")] if "(" in rest else list(dict.fromkeys(cell["span"] for cell in cells))
+        for span in spans:
+            value = pooled(_select(cells, span=span, **which), SHIPPED)
+            if value:
+                is_met = value["found"] >= float(least) / 100 * value["trials"]
+                is_met = is_met and ("(" in rest or (value["f1"] or 0.0) >= float(rest))
+                asked_for = f"{least} %" if "(" in rest else f"{least} %, F1 {rest}"
+                rows.append((f"{name}, {span}", asked_for, words(value), str(value["trials"]), _word(is_met)))
+    for m in sorted({cell["services"] for cell in cells if cell["kind"] == "mixture"}):
+        value = pooled(_select(cells, span="24 h", kind="mixture", services=m), SHIPPED)
+        if value:
+            is_met = value["found"] >= 0.93 * value["trials"]
+            name = f"mixture of {m} common services, S = 3–5, 24 h"
+            rows.append((name, "93 %", words(value), str(value["trials"]), _word(is_met)))
+    mixed = [cell for cell in _select(cells, span="24 h", kind="mixture") if "Yocho" in cell["columns"]]
+    for title, rivals in (("itemsets or nothing", _COMPARED), ("any clustering of rows, or all of them", _WITHOUT)):
+        own, others = pooled(mixed, "Yocho"), [pooled(mixed, name) for name in rivals]
+        shares = [other["found"] / other["trials"] for other in others if other]
+        if own and shares:
+            more = own["found"] / own["trials"] - max(shares)
+            name = f"mixtures: points that the factorisation adds to counters with {title}"
+            rows.append((name, "+5", _points(more, 0.0), str(own["trials"]), _word(more >= 0.05)))
+    for name, budget in (("one a day", 1.0), ("one a week", 1 / 7)):
+        rate, days = found["false_alarms"][name]["all"], found["false_alarms"]["days"]
+        said = f"{rate:.3f} a day, {rate / budget:.2f} × budget"
+        is_met = _word(rate <= 1.5 * budget)
+        rows.append((f"false alarms at a budget of {name}", "1.5 × budget", said, f"{days:.0f} days", is_met))
+    return table(("what", "asked for", "measured", "trials", ""), rows)
+
+
+def _word(is_met: bool) -> str:  # noqa: FBT001
+    return "met" if is_met else "**missed**"
+
+
 def asked(cell: dict[str, Any]) -> bool:
     """Tell whether a cell belongs to what was asked for."""
     spans = {name: wanted.partition("(")[2].rstrip(")") for name, wanted, _ in _MUSTS}
@@ -152,7 +208,7 @@ def asked(cell: dict[str, Any]) -> bool:
 
 def _musts(cells: Sequence[dict[str, Any]]) -> list[str]:
     spans = list(dict.fromkeys(cell["span"] for cell in cells))
-    columns = ("surge alone", "surge + breadth", "Yocho, all lengths")
+    columns = ("surge alone", "surge + breadth", SHIPPED)
     rows = [
         (
             name,
@@ -162,6 +218,45 @@ def _musts(cells: Sequence[dict[str, Any]]) -> list[str]:
         for name, wanted, which in _MUSTS
     ]
     return table(("campaign", "asked for", *(f"{span}: {column}" for span in spans for column in columns)), rows)
+
+
+def _added(cells: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what the factorisation adds where it could add most: mixtures of common services."""
+    mixed = [cell for cell in cells if cell["kind"] == "mixture" and "Yocho" in cell["columns"]]
+    rows = []
+    for blur in sorted({cell["blur"] for cell in mixed}):
+        for m in (*sorted({cell["services"] for cell in mixed}), None):
+            mine = _select(mixed, span="24 h", blur=blur, **({} if m is None else {"services": m}))
+            found = {name: pooled(mine, name) for name in (*_WITHOUT, "Yocho")}
+            shares = {name: value["found"] / value["trials"] for name, value in found.items() if value}
+            if "Yocho" not in shares or len(shares) < 2:
+                continue
+            best = max((name for name in _WITHOUT if name in shares), key=lambda name: shares[name])
+            rows.append(
+                (
+                    f"{blur:.0%}",
+                    "all" if m is None else str(m),
+                    *(words(found.get(name)) for name in (*_COMPARED, "Yocho")),
+                    *(_points(shares["Yocho"], shares.get(name)) for name in _COMPARED),
+                    f"{_points(shares['Yocho'], shares[best])} ({best})",
+                )
+            )
+    if not rows:
+        return []
+    header = [
+        "astray",
+        "m",
+        *_COMPARED,
+        "Yocho",
+        *(f"over {name}" for name in _COMPARED),
+        "over the best without it",
+    ]
+    title = "## What the factorisation adds: mixtures of m common services, S = 3–5, 24 h, the same false alarms"
+    return [title, "", *table(header, rows), ""]
+
+
+def _points(share: float, other: float | None) -> str:
+    return "–" if other is None else f"{100 * (share - other):+.1f}"
 
 
 def _by_kind(cells: Sequence[dict[str, Any]]) -> list[str]:

@@ -1,12 +1,17 @@
 """Campaigns of many small sources, injected into real background: `make bench-detect`.
 
-    python -m benchmarks.detect.run FILE … [--name NAME] [--trials 200] [--jobs 2] [--asked] [--output FOLDER]
+    python -m benchmarks.detect.run FILE … [--name NAME] [--trials 200] [--jobs 2] [--asked] [--own]
+                                    [--kept FILE] [--minutes N] [--output FOLDER]
 
 Files are captures or logs of flows of one sensor. The first half of their days (of their hours, if they are few) is
 history; false alarms are counted on the second half, and campaigns are injected there. Every column gets the
 thresholds that let through one false alarm a day, measured on the very days of the trials; the service as shipped
-has its own, from its past alone. With ``--asked`` only the cells for which something was asked are run, and only
-the service and its counters: a sixth of the time.
+has its own, from its past alone. With ``--asked`` only the cells for which something was asked are run, with
+``--own`` only the service and its counters: both together take a sixth of the time.
+
+What trials found is appended to the file ``--kept``, some cells of one test day a line, and a run that was cut off
+goes on from there. After ``--minutes`` nothing more is begun, and the page is written from what is done: cells that
+are hard to find come first.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ from benchmarks.detect.background import DAY, HOUR, load
 from benchmarks.detect.campaigns import Campaign, Ground
 from benchmarks.detect.columns import dark_nmf
 from benchmarks.detect.columns.grouping import COLUMNS, COUNTERS, OWN, SHIPPED, SURGE, WEEKLY, YOCHO
+from benchmarks.detect.kept import Kept
 from benchmarks.detect.stream import TEN_MINUTES, Site, Stream
 from benchmarks.detect.trials import DARK, Place, slice_of, trial
 
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.detect.background import Background
+    from benchmarks.detect.kept import Found
     from benchmarks.detect.trials import Outcome
 
 FOLDER = Path("benchmarks/results/detect")
@@ -64,6 +71,12 @@ class Cell:
         """Whether columns with patterns of their own are asked: where they can differ."""
         campaign = self.campaign
         return campaign.kind in SEVERAL and campaign.attempts > 1 and not campaign.bursts and campaign.sources <= 50
+
+    @property
+    def stage(self) -> int:
+        """When its trials are run: campaigns of ten attempts, the most blurred mixtures, others by size."""
+        attempts = self.campaign.sources * self.campaign.attempts
+        return 11 if self.campaign.blur == max(BLURS) else attempts
 
 
 def cells() -> list[Cell]:
@@ -147,7 +160,7 @@ def prepare(background: Background, step: int, console: Console, *, all_columns:
     days = (last - test) / DAY
     multiples = {}
     for span, length in spans.items():
-        multiples[span] = {name: alarms.multiple(days) for name, alarms in streams[length].alarms.items()}
+        multiples[span] = {name: alarms.multiple(days) for name, alarms in streams[length].everything().items()}
         multiples[span][DARK] = _dark_multiple(background, test, last, length)
     false_alarms = _false_alarms(streams, spans, multiples, days)
     usual, everything = usual_services(background, test)
@@ -216,22 +229,22 @@ def _false_alarms(
                 "equal": alarms.within(multiples[span][name]) / days,
                 "multiple": multiples[span][name],
             }
-            for name, alarms in streams[length].alarms.items()
+            for name, alarms in streams[length].everything().items()
             if name not in (SHIPPED, WEEKLY)
         }
     for name, column in (("one a day", SHIPPED), ("one a week", WEEKLY)):
         by = {
-            str(length // TEN_MINUTES * 10): each.alarms[column].within(1.0) / days
+            str(length // TEN_MINUTES * 10): each.groups[column].within(1.0) / days
             for length, each in streams.items()
         }
         found[name] = {"by minutes of length": by, "all": sum(by.values())}
     return found
 
 
-def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> list[tuple[int, dict[str, Outcome]]]:
+def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> Found:
     """Return what the columns found in the trials of one test hour: (cell, column → outcome)."""
     prepared, at, tasks = job
-    spot = prepared.spots[at]
+    spot = prepared.spots[at % len(prepared.spots)]
     light = [column for column in COLUMNS if column.name in (SURGE, COUNTERS)]
     found = []
     for number, cell, seed in tasks:
@@ -248,26 +261,53 @@ def run_spot(job: tuple[Prepared, int, list[tuple[int, Cell, int]]]) -> list[tup
 _PREPARED: Prepared | None = None
 
 
-def _work(job: tuple[int, list[tuple[int, Cell, int]]]) -> list[tuple[int, dict[str, Outcome]]]:
+def _work(job: tuple[int, list[tuple[int, Cell, int]]]) -> tuple[int, Found]:
     assert _PREPARED is not None  # noqa: S101  (the parent has set it before it forked)
-    return run_spot((_PREPARED, *job))
+    return job[0], run_spot((_PREPARED, *job))
 
 
-def run_trials(prepared: Prepared, wanted: Sequence[Cell], trials: int, jobs: int) -> list[dict[str, Any]]:
-    """Run all cells; processes share what was prepared by forking."""
+def _made_by(prepared: Prepared, wanted: Sequence[Cell], trials: int) -> dict[str, Any]:
+    """Return what the outcomes of trials follow from."""
+    return {
+        "cells": [repr(cell) for cell in wanted],
+        "trials": trials,
+        "budgets": [repr(column.budget) for column in (*COLUMNS, *OWN)],
+        "multiples": {
+            span: {name: multiple for name, multiple in by.items() if name not in (SHIPPED, WEEKLY)}
+            for span, by in prepared.multiples.items()
+        },
+    }
+
+
+def run_trials(
+    prepared: Prepared, wanted: Sequence[Cell], trials: int, jobs: int, kept: Kept, minutes: float = math.inf
+) -> list[dict[str, Any]]:
+    """Run all cells, or as many test days as `minutes` allow; processes share what was prepared by forking."""
     global _PREPARED  # noqa: PLW0603  (fork hands it on without copying)
     _PREPARED = prepared
     chance = np.random.default_rng(_SEED + 1)
-    tasks: list[list[tuple[int, Cell, int]]] = [[] for _ in prepared.spots]
+    spots, stages = len(prepared.spots), sorted({cell.stage for cell in wanted})
+    # Within a stage in an order of chance: where a run is cut off, the days that are done are a fair sample.
+    order = np.concatenate([spots * at + chance.permutation(spots) for at in range(len(stages))]).tolist()
+    tasks: list[list[tuple[int, Cell, int]]] = [[] for _ in order]
     for number, cell in enumerate(wanted):
-        for seed, at in enumerate(chance.integers(0, len(prepared.spots), trials).tolist()):
-            tasks[at].append((number, cell, seed))
-    outcomes: list[dict[str, list[Outcome]]] = [{} for _ in wanted]
+        for seed, at in enumerate(chance.integers(0, spots, trials).tolist()):
+            tasks[spots * stages.index(cell.stage) + at].append((number, cell, seed))
+    done = kept.read(_made_by(prepared, wanted, trials))
+    left = [(at, tasks[at]) for at in order if tasks[at] and at not in done]
+    end = time.monotonic() + 60 * minutes
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        for found in pool.imap_unordered(_work, list(enumerate(tasks))):
-            for number, by_column in found:
-                for name, outcome in by_column.items():
-                    outcomes[number].setdefault(name, []).append(outcome)
+        for first in range(0, len(left), jobs):
+            if time.monotonic() >= end:
+                break
+            for at, found in pool.imap_unordered(_work, left[first : first + jobs]):
+                kept.add(at, found)
+                done[at] = found
+    outcomes: list[dict[str, list[Outcome]]] = [{} for _ in wanted]
+    for at in sorted(done):
+        for number, by_column in done[at]:
+            for name, outcome in by_column.items():
+                outcomes[number].setdefault(name, []).append(outcome)
     return [
         {
             "span": cell.span,
@@ -287,12 +327,15 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--step", type=int, default=1, help="hours between windows of a day")
     parser.add_argument("--asked", action="store_true", help="only the cells for which something was asked")
+    parser.add_argument("--own", action="store_true", help="only the service and its counters")
+    parser.add_argument("--kept", type=Path, help="what was found so far")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no more test days are begun")
     parser.add_argument("--output", type=Path, default=FOLDER)
     options = parser.parse_args()
     console = Console(stderr=True)
     began = time.perf_counter()
     background = load(options.name, options.files)
-    prepared = prepare(background, options.step * HOUR, console, all_columns=not options.asked)
+    prepared = prepare(background, options.step * HOUR, console, all_columns=not options.own)
     console.print(f"prepared: {time.perf_counter() - began:.0f} s; {len(prepared.spots)} test hours")
     wanted = [
         cell
@@ -300,7 +343,7 @@ def main() -> None:
         if cell.span in prepared.multiples
         and (not options.asked or report.asked({"span": cell.span, **asdict(cell.campaign)}))
     ]
-    rows = run_trials(prepared, wanted, options.trials, options.jobs)
+    rows = run_trials(prepared, wanted, options.trials, options.jobs, Kept(options.kept), options.minutes)
     found = {
         **results.machine(("numpy", "scipy", "scikit-learn")),
         "background": options.name,

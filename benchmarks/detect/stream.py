@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.detect.alarms import Alarms, GroupAlarms, candidates
 from benchmarks.detect.background import DAY, HOUR, SECOND
 from benchmarks.detect.columns import entropy, per_source
 from benchmarks.detect.hours import ActiveHours
@@ -47,27 +47,6 @@ class Seen:
     """Sources that are named by themselves."""
 
 
-@dataclass(slots=True)
-class Alarms:
-    """Of each incident of the test days the least budget that lets it through, as a multiple of the column's."""
-
-    least: dict[str, float] = field(default_factory=dict)
-
-    def note(self, key: str, multiple: float) -> None:
-        """Take an incident's multiple; the least of its windows counts."""
-        self.least[key] = min(multiple, self.least.get(key, math.inf))
-
-    def within(self, multiple: float) -> int:
-        """Return how many incidents a multiple of the budget lets through."""
-        return sum(value <= multiple for value in self.least.values())
-
-    def multiple(self, most: float) -> float:
-        """Return the largest multiple of the budget that lets `most` incidents through, at most 20."""
-        ordered = sorted(self.least.values())
-        allowed = math.floor(most)
-        return min(20.0, ordered[allowed] * (1 - 1e-9) if allowed < len(ordered) else 20.0)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
     """A window of a test day, with what each column knew before it."""
@@ -85,6 +64,9 @@ class Stream:
     columns: Sequence[GroupColumn]
     histories: dict[str, History] = field(default_factory=dict)
     alarms: dict[str, Alarms] = field(default_factory=lambda: defaultdict(Alarms))
+    """Of the columns without groups, ..."""
+    groups: dict[str, GroupAlarms] = field(default_factory=lambda: defaultdict(GroupAlarms))
+    """... and of those with."""
     entropies: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -103,20 +85,26 @@ class Stream:
                 history = self.histories[column.name]
                 judged = judge_groups(window, history, column.propose, column.budget, seen.loud, seen.hours)
                 if test:
-                    self._note(judged, history)
+                    self._note(seen, judged, history)
                 remember(history, judged)
         self._simple(seen, test=test)
 
-    def _note(self, judged: Judged, history: History) -> None:
+    def _note(self, seen: Seen, judged: Judged, history: History) -> None:
         """Count what the columns that share a history would have raised."""
+        shown = candidates(seen.window, judged.candidates)
         for column in self.columns:
             if self.histories[column.history] is history:
-                for each in judged.candidates:
-                    share = column.budget.of(each.evidence, self.length)
+                rated = []
+                for each, verdict in zip(shown, judged.candidates, strict=True):
+                    share = column.budget.of(verdict.evidence, self.length)
                     if share > 0:
-                        tail, _ = history.incidents.tail(each.evidence, share, TESTS)
-                        key = f"{each.evidence.name}{each.key}"
-                        self.alarms[column.name].note(key, tail.expected(each.score) / share)
+                        tail, _ = history.incidents.tail(verdict.evidence, share, TESTS)
+                        rated.append((tail.expected(verdict.score) / share, each))
+                self.groups[column.name].note(seen.window, rated)
+
+    def everything(self) -> dict[str, Alarms | GroupAlarms]:
+        """Return the alarms of all columns."""
+        return {**self.alarms, **self.groups}
 
     def _simple(self, seen: Seen, *, test: bool) -> None:
         """Account for the columns that have no history but their last values."""

@@ -21,9 +21,9 @@ class GroupBudget:
 
     per_day: float = 1.0
     surge: Shares = (0.05, 0.20, 0.01)
-    novelty: Shares = (0.02, 0.13, 0.16)
+    novelty: Shares = (0.02, 0.13, 0.22)
     breadth: Shares = (0.01, 0.05, 0.08)
-    pattern: Shares = (0.01, 0.03, 0.25)
+    pattern: Shares = (0.01, 0.03, 0.19)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.per_day) and self.per_day >= 0):

@@ -51,7 +51,7 @@ _FEWEST_TESTS = 100
 _CANDIDATES = 16
 """Of a channel and window, at most."""
 _SAME_SOURCES = 0.5
-"""Two candidates of the pattern channel with this share of the smaller one's sources in common are one."""
+"""Two candidates of a channel with this share of the smaller one's sources in common are one event."""
 _JOINED = 0.15
 """The same for verdicts of any channel, with two sources in common at least."""
 _LEAST_WEIGHT = 0.05
@@ -165,7 +165,7 @@ def judge_groups(
     verdicts = [
         verdict for known in (False, True) for verdict in _joined([v for v in others if v.known is known], seen)
     ]
-    alone = [each for each in strangers if not any(_overlap(each.sources, other.sources) for other in verdicts)]
+    alone = [each for each in strangers if not any(overlap(each.sources, other.sources) for other in verdicts)]
     verdicts += _joined(alone, seen)
     return Judged(verdicts, rated, _past(seen, len(window.sources)))
 
@@ -173,17 +173,22 @@ def judge_groups(
 def remember(history: History, judged: Judged) -> None:
     """Take a judged window into the history: its counts, its rows and its scores."""
     past = judged.past
-    for candidate in judged.candidates:
-        if candidate.score >= FLOOR:
-            history.incidents.note(
-                candidate.evidence,
-                candidate.services,
-                candidate.score,
-                past.start,
-                past.end,
-                candidate.threshold,
-            )
+    surest: list[tuple[str, GroupVerdict]] = []
+    for each in sorted(judged.candidates, key=lambda candidate: -candidate.score):
+        if each.score < FLOOR:
+            break
+        beside = next((key for key, other in surest if _one_event(each, other)), None)
+        key = history.incidents.note(
+            each.evidence, each.services, each.score, past.start, past.end, each.threshold, beside
+        )
+        if beside is None:
+            surest.append((key, each))
     history.add(past)
+
+
+def _one_event(a: GroupVerdict, b: GroupVerdict) -> bool:
+    """Tell whether two candidates of a channel are what the same sources did."""
+    return a.evidence is b.evidence and _shared(a.sources, b.sources) >= _SAME_SOURCES
 
 
 def _see(window: WindowCounts, loud: Bools, hours: Ints | None) -> _Window:
@@ -334,7 +339,7 @@ def _joined(verdicts: list[GroupVerdict], seen: _Window) -> list[GroupVerdict]:
         group, left = [left[0]], left[1:]
         at = 0
         while at < len(group):
-            near = [other for other in left if _overlap(group[at].sources, other.sources)]
+            near = [other for other in left if overlap(group[at].sources, other.sources)]
             left = [other for other in left if other not in near]
             group += near
             at += 1
@@ -342,7 +347,8 @@ def _joined(verdicts: list[GroupVerdict], seen: _Window) -> list[GroupVerdict]:
     return found
 
 
-def _overlap(a: Ints, b: Ints) -> bool:
+def overlap(a: Ints, b: Ints) -> bool:
+    """Tell whether the verdicts on these sources, ascending, are of one group."""
     shared = len(np.intersect1d(a, b, assume_unique=True))
     return shared >= max(2.0, _JOINED * min(len(a), len(b)))
 

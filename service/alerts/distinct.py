@@ -17,8 +17,14 @@ _WORD = (1 << 64) - 1
 
 def smallest(members: list[int]) -> list[tuple[int, int]]:
     """Return (hash, member) of the at most `SIZE` members with the smallest hashes, ascending."""
-    words = np.array([(member >> 64, member & _WORD) for member in members], dtype=np.uint64).reshape(-1, 2)
-    return sorted(zip(hash_addresses(words).tolist(), members, strict=True))[:SIZE]
+    words = np.zeros((len(members), 2), np.uint64)
+    if max(members, default=0) > _WORD:
+        words[:] = [(member >> 64, member & _WORD) for member in members]
+    else:
+        words[:, 1] = members
+    hashes = hash_addresses(words)
+    order = np.lexsort((words[:, 1], words[:, 0], hashes))[:SIZE]
+    return list(zip(hashes[order].tolist(), [members[place] for place in order.tolist()], strict=True))
 
 
 def distinct(count: int, members: list[int]) -> Distinct:

@@ -1,4 +1,4 @@
-"""Scores of the past, one for each incident, and the tail that they have."""
+"""Scores of the past, one for each event, and the tail that they have."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ class Incident:
     best: float
     named: float = math.inf
     """The threshold that it has passed: it goes on above that, although its own score moves the tail."""
+    of: str = ""
+    """The key that it shares with others that the same sources made: a list of ports is one event, not one for each
+    of them. Its own, if none is given."""
+
+    def __post_init__(self) -> None:
+        self.of = self.of or self.key
 
 
 @dataclass(slots=True)
@@ -98,8 +104,13 @@ class Incidents:
         start: int,
         end: int,
         threshold: float = math.inf,
+        beside: str | None = None,
     ) -> str:
-        """Take a candidate's score into the past; return its incident's key."""
+        """Take a candidate's score into the past; return its incident's key.
+
+        `beside` is the key of a surer candidate of the same window, the sources of which it shares: from now on the
+        two are one event.
+        """
         known = self.match(channel, services, start, end - start)
         if known is None:
             key = incident_key(channel, services, start, end)
@@ -111,7 +122,17 @@ class Incidents:
         known.best = max(known.best, score)
         if score >= threshold:
             known.named = min(known.named, threshold)
+        if beside is not None:
+            self._unite(channel, known, beside)
         return known.key
+
+    def _unite(self, channel: Channel, known: Incident, beside: str) -> None:
+        surer = next((other for other in self._all[channel] if other.key == beside), None)
+        if surer is not None and surer.of != known.of:
+            before = known.of
+            for other in self._all[channel]:
+                if other.of == before:
+                    other.of = surer.of
 
     @property
     def observed(self) -> tuple[int, int]:
@@ -156,11 +177,15 @@ class Incidents:
     def tail(self, channel: Channel, budget: float, tests: float) -> tuple[ScoreTail, float]:
         """Return the tail of a channel's scores, and the score of which at most `budget` are expected a day.
 
+        Of what is one event the highest score counts, as it is one alarm.
         `tests` counts the independent trials a day, for the time before there is a past.
         """
         key = channel, budget
         if key not in self._tails:
-            scores: NDArray[np.float64] = np.array([known.best for known in self._all[channel]], np.float64)
+            events: dict[str, float] = {}
+            for known in self._all[channel]:
+                events[known.of] = max(known.best, events.get(known.of, 0.0))
+            scores: NDArray[np.float64] = np.array([*events.values()], np.float64)
             tail = fit_scores(scores, self.days, budget, tests)
             self._tails[key] = tail, tail.score_at(budget)
         return self._tails[key]

@@ -46,6 +46,7 @@ def packed(history: History) -> dict[str, NDArray[Any]]:
         "services": np.concatenate([nothing, *(past.rows.services for past in kept)]),
         "attempts": np.concatenate([nothing, *(past.rows.attempts for past in kept)]),
         "keys": np.array([known.key for known in incidents], _KEY),
+        "events": np.array([known.of for known in incidents], _KEY),
         "incidents": np.array(
             [(known.channel, known.first, known.until, len(known.services)) for known in incidents], np.int64
         ).reshape(-1, 4),
@@ -154,11 +155,15 @@ def _incidents(arrays: Arrays) -> Incidents:
     if observed.shape != (2,) or (table[:, 0] >= len(Channel)).any() or not np.isfinite(best).all():
         raise InputError("incidents", "hold a channel that is none, or a score that is not finite")
     services = _parts(arrays, "incident_services", table[:, 3])
+    # Histories written before there were events: every incident is one.
+    events = arrays.get("events", keys)
+    if events.dtype.kind != "S" or events.shape != keys.shape:
+        raise InputError("events", "and keys are not of one length")
     return Incidents.of(
         [
-            Incident(key.decode(), Channel(channel), frozenset(mine.tolist()), first, until, score, bar)
-            for key, (channel, first, until, _), score, bar, mine in zip(
-                keys.tolist(), table.tolist(), best.tolist(), named.tolist(), services, strict=True
+            Incident(key.decode(), Channel(kind), frozenset(mine.tolist()), first, until, score, bar, one.decode())
+            for key, (kind, first, until, _), score, bar, mine, one in zip(
+                keys.tolist(), table.tolist(), best.tolist(), named.tolist(), services, events.tolist(), strict=True
             )
         ],
         (int(observed[0]), int(observed[1])),

@@ -65,6 +65,27 @@ def _explain_usual(usual: Usual) -> str:
     return f"; in {before} it was not seen, and {others}" if usual.complete else f"; in {before} {others}"
 
 
+def usual_before(alert: Alert) -> str:
+    """Say what was usual before, for a table: of the source and its sensor, or of a group's counter."""
+    if alert.baseline is not None:
+        days = _days(alert.baseline.days)
+        return f"{alert.baseline.sources:.1f} ± {alert.baseline.spread:.1f} such sources, by {days} of history"
+    usual = alert.usual
+    if usual is None or not usual.windows:
+        return "nothing known yet"
+    mine = f"it: {_pairs(usual.source.pairs)} in {usual.seen} of " if usual.seen else "it: not seen in "
+    others = (
+        f"of all sources half try at most {_pairs(usual.median.pairs)}, 99 % at most {_pairs(usual.high.pairs)}"
+    )
+    if not (usual.seen or usual.complete):
+        return f"{others}, in {usual.windows} windows of {scale(usual.length)}"
+    return f"{mine}{usual.windows} windows of {scale(usual.length)}; {others}"
+
+
+def _days(days: float) -> str:
+    return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} h"
+
+
 def _pairs(count: float) -> str:
     return f"{count:.3g} pair{'' if count == 1 else 's'}" if count < 1000 else f"{count:.0f} pairs"
 
@@ -72,12 +93,11 @@ def _pairs(count: float) -> str:
 def _explain_group(alert: Alert, baseline: Baseline) -> str:
     evidence = alert.evidence
     what = name_services(evidence.services, _WORDS)
-    days = f"{baseline.days:.0f} days" if baseline.days >= 2 else f"{24 * baseline.days:.0f} h"
     return (
         f"{len(alert.sources)} sources, none of them loud by itself, tried {what} on "
         f"{_count(evidence.targets, 'target')} in {_time(alert.last_seen - alert.first_seen)}; within "
         f"{scale(alert.scale)} {baseline.sources:.1f} ± {baseline.spread:.1f} were to be expected that "
-        f"{_UNUSUAL[alert.ground]}, by {days} of history, and so many are an accident once in "
+        f"{_UNUSUAL[alert.ground]}, by {_days(baseline.days)} of history, and so many are an accident once in "
         f"{_rarity(baseline.alarms)}."
     )
 

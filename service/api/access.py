@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
@@ -138,6 +138,10 @@ class Gate:
                 return visitor
             return self._ask_open() if hashed is None else self._ask_token(hashed)
 
+    def admits(self, hashed: bytes | None) -> bool:
+        """Tell whether who came in with that would still come in; raises StoreError if the store fails."""
+        return (self.remembered(hashed) or self.ask(hashed)) is not None
+
     def record(self, change: Change) -> None:
         """Keep what was asked and answered in the audit log; the log has it in any case."""
         _log.info("write", extra={"actor": change.actor, "action": change.action, "target": change.target,
@@ -176,7 +180,10 @@ class Gate:
 
 
 class AccessMiddleware:
-    """Lets in who may do what they ask for, as often as they may; `request.state.visitor` says who."""
+    """Lets in who may do what they ask for, as often as they may.
+
+    `request.state.visitor` says who, and `request.state.admitted`, a function, whether they still come in.
+    """
 
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
@@ -188,13 +195,15 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        visitor = await self._visitor(request)
+        hashed = hash_of(_secret(request.headers.get("authorization", "")))
+        visitor = await self._visitor(request, hashed)
         refusal = visitor if not isinstance(visitor, Visitor) else self._refused(request, visitor)
         if refusal is not None:
             await refuse(request, refusal.status, refusal.detail, refusal.headers)(scope, receive, send)
             return
         assert isinstance(visitor, Visitor)  # noqa: S101  (anything else was refused)
         request.state.visitor, request.state.actor = visitor, visitor.name
+        request.state.admitted = partial(self._gate.admits, hashed)
         status = 0
 
         async def noted(message: Message) -> None:
@@ -209,12 +218,10 @@ class AccessMiddleware:
             if needed(request.method, request.url.path) is Scope.ADMIN and request.method not in _READS:
                 await run_in_threadpool(self._gate.record, _change(request, visitor, status, self._gate.now()))
 
-    async def _visitor(self, request: Request) -> Visitor | _Refusal:
+    async def _visitor(self, request: Request, hashed: bytes | None) -> Visitor | _Refusal:
         if request.url.path in _FREE:
             return Visitor(ANYBODY, None)
-        header = request.headers.get("authorization", "")
-        hashed = hash_of(_secret(header))
-        if header and hashed is None:
+        if request.headers.get("authorization") and hashed is None:
             return _Refusal(HTTPStatus.UNAUTHORIZED, "the Authorization header holds no token of Yocho", _CHALLENGE)
         try:
             visitor = self._gate.remembered(hashed) or await run_in_threadpool(self._gate.ask, hashed)
@@ -270,7 +277,7 @@ def _secret(header: str) -> str:
     if kind.lower() == "basic":
         try:
             return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no Base64, or no text
             return ""
     return ""
 

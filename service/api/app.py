@@ -14,8 +14,10 @@ from service.api.headers import HeadersMiddleware
 from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.allow import AllowRoutes
+from service.api.routes.audit import AuditRoutes
 from service.api.routes.health import HealthRoutes, MetricRoutes
 from service.api.routes.jobs import JobRoutes
+from service.api.routes.outputs import OutputRoutes
 from service.api.routes.patterns import PatternRoutes
 from service.api.routes.sensors import SensorRoutes
 from service.api.routes.settings import SettingRoutes
@@ -49,6 +51,8 @@ _TAGS = [
     {"name": "sensors", "description": "What has come from whom."},
     {"name": "allow-rules", "description": "Sources that may scan."},
     {"name": "settings", "description": "What changes while the service runs."},
+    {"name": "outputs", "description": "Alerts that go by themselves."},
+    {"name": "audit", "description": "Who changed what, and when."},
     {"name": "status", "description": "How the service is doing."},
     {"name": "health", "description": "For supervisors."},
 ]
@@ -91,6 +95,7 @@ def create_app(
     app.state.streams = streams
     patterns, alerts = PatternRoutes(store), AlertRoutes(store, version)
     settings, rules = SettingRoutes(store, spec.false_alarms), AllowRoutes(store, spec.allow_rules)
+    outputs = OutputRoutes(store)
     # Before the alerts: an id would be read out of its path.
     app.include_router(AlertStreamRoutes(streams).readers())
     for readers in (
@@ -101,9 +106,11 @@ def create_app(
         rules,
         settings,
         StatusRoutes(store, streams, version),
+        outputs,
+        AuditRoutes(store),
     ):
         app.include_router(readers.readers())
-    for writers in (patterns, alerts, rules, settings):
+    for writers in (patterns, alerts, rules, settings, outputs):
         app.include_router(writers.writers())
     app.include_router(HealthRoutes(outside.failures, version).router())
     app.include_router(MetricRoutes(outside.metrics).router())

@@ -1,16 +1,28 @@
-"""Request bodies, read piece by piece and never beyond their bound."""
+"""Request bodies, read and unpacked piece by piece, and never beyond their bound."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+
+from service.api.packing import CODINGS, Unpacker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from starlette.requests import Request
+
+
+CODING: dict[str, Any] = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "description": "How the body is packed, if it is; its bounds are those of what is unpacked, too",
+    "schema": {"type": "string", "enum": [*CODINGS]},
+}
+"""The OpenAPI description of a body that may be packed."""
 
 
 def media_type(request: Request) -> str:
@@ -35,24 +47,72 @@ def refuse_type(claimed: str, accepted: Iterable[str]) -> HTTPException:
     )
 
 
-def check_encoding(request: Request, accepted: tuple[str, ...]) -> None:
-    """Raise HTTPException 415 if the body is packed in a way that is not accepted."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in accepted:
-        raise HTTPException(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Encoding {encoding[:64]!r} is not accepted here; send the body as it is",
-            {"Accept-Encoding": ", ".join(accepted)},
-        )
+def coding(request: Request) -> str | None:
+    """Return how the body is packed, one of `CODINGS`, or None; raises HTTPException 415 for any other way."""
+    encoding = ", ".join(request.headers.getlist("content-encoding") or ["identity"]).strip().lower()
+    # The old name means the same (RFC 9110, 8.4.1.3).
+    encoding = "gzip" if encoding == "x-gzip" else encoding
+    if encoding == "identity":
+        return None
+    if encoding in CODINGS:
+        return encoding
+    listed = ", ".join(CODINGS)
+    raise HTTPException(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"Content-Encoding {encoding[:64]!r} is not accepted; send one of {listed}, or the body as it is",
+        {"Accept-Encoding": listed},
+    )
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body; raises HTTPException 413 as soon as it has more than `limit` bytes."""
-    return b"".join([piece async for piece in pieces(request, limit)])
+    """Return the unpacked body; raises as `pieces` does."""
+    return await joined(pieces(request, limit), limit)
+
+
+async def joined(body: AsyncIterator[bytes], limit: int) -> bytes:
+    """Return all of a body; raises HTTPException 413 as soon as it has more than `limit` bytes."""
+    found, size = [], 0
+    async for piece in body:
+        found.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+    return b"".join(found)
+
+
+async def put_before(head: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the beginning of a body that was read already, and the rest."""
+    yield head
+    async for piece in body:
+        yield piece
 
 
 async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Yield the body as it comes; raises HTTPException 413 as `read_body` does."""
+    """Yield the body as it comes, unpacked.
+
+    Raises HTTPException 413 as soon as it has more than `limit` bytes, packed or not, 400 where what is packed is
+    damaged or cut off, and 415 as `coding` does.
+    """
+    packed = coding(request)
+    arriving = _arriving(request, limit)
+    async for piece in arriving if packed is None else _unpacked(arriving, packed, limit):
+        yield piece
+
+
+async def _unpacked(arriving: AsyncIterator[bytes], packed: str, limit: int) -> AsyncIterator[bytes]:
+    unpacker, size = Unpacker(packed), 0
+    async for data in arriving:
+        unpacker.feed(data)
+        # A thread, for a short body may be long when it is unpacked.
+        while piece := await run_in_threadpool(unpacker.take):
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit, "unpacked ")
+            yield piece
+    unpacker.finish()
+
+
+async def _arriving(request: Request, limit: int) -> AsyncIterator[bytes]:
     declared = request.headers.get("content-length", "")
     # Longer than any length that could be allowed, and than Python likes to convert.
     absurd = len(declared) > 19
@@ -67,10 +127,10 @@ async def pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _too_large(limit: int) -> HTTPException:
+def _too_large(limit: int, which: str = "") -> HTTPException:
     # The rest of the body is still on its way: without this, the server would read all of it.
     return HTTPException(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body has more than {limit} bytes; send shorter windows or parts of the capture",
+        f"the body has more than {limit} {which}bytes; send shorter windows or parts of the capture",
         {"Connection": "close"},
     )

@@ -183,4 +183,34 @@ RULE: Example = {
     "created_at": "2026-03-01T11:00:00.000000Z",
     "created_by": "anonymous",
 }
+CHANGE: Example = {
+    "id": "17",
+    "time": "2026-03-01T12:07:31.000000Z",
+    "actor": "anna",
+    "method": "PATCH",
+    "path": "/v1/alerts/a1c0ffee",
+    "status": 200,
+    "request": "5f0c2a9be4314a6f",
+}
+OUTPUT: Example = {
+    "name": "soc",
+    "url": "/v1/outputs/soc",
+    "position": 1234,
+    "behind": 2,
+    "behind_seconds": 31.5,
+    "tries": 4,
+    "failure": "soc.example.org answered 503",
+    "next_try_seconds": 12.0,
+    "dead_letters": 1,
+    "put_back": 0,
+}
+DEAD_LETTER: Example = {
+    "id": "3",
+    "time": "2026-03-01T12:08:02.000000Z",
+    "reason": "soc.example.org answered 422",
+    "sequence": 1198,
+    "event": "opened",
+    "at": "2026-03-01T12:01:00.500000Z",
+    "alert": ALERT_REFERENCE,
+}
 WORK: Example = {"jobs": 0, "bytes": 0, "oldest_seconds": None}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.store.jobs import Added, Job
     from service.windows.counts import WindowCounts
 
@@ -40,6 +42,10 @@ class Ingest(Protocol):
 
         Raises WindowConflictError if other content came before for its sensor, start and length, and BusyError.
         """
+        ...
+
+    def add_windows(self, windows: Sequence[WindowCounts]) -> Sequence[Added]:
+        """Accept windows that come together, all or none; raises as `add_window` does, and says which it was."""
         ...
 
     def upload(self, sensor: str) -> Receiving:

@@ -49,6 +49,14 @@ class JobOut(BaseModel):
     """Why it failed, if it did."""
 
 
+class JobList(BaseModel):
+    """Windows that came together, in the order of their lines: they are stored, and each will be done once."""
+
+    model_config = config({"jobs": [examples.JOB | {"state": "waiting"}]})
+
+    jobs: list[JobOut]
+
+
 def job_document(job: Job) -> JobOut:
     """Return what is said of a job."""
     outcome = job.outcome

@@ -21,6 +21,8 @@ ALLOW_RULES = "/v1/allow-rules"
 SETTINGS = "/v1/settings"
 STATUS = "/v1/status"
 JOBS = "/v1/jobs"
+AUDIT = "/v1/audit"
+OUTPUTS = "/v1/outputs"
 
 
 def references(folder: str, ids: Iterable[str]) -> list[Reference]:

@@ -46,6 +46,8 @@ class FieldError(BaseModel):
     field: str
     """Path of the value in the body, or name of a parameter."""
     message: str
+    line: int | None = None
+    """Of a body with a document in each line, from 1."""
 
 
 class Problem(BaseModel):
@@ -148,9 +150,13 @@ def _allowed(request: Request) -> str:
 
 def _on_validation(request: Request, error: RequestValidationError) -> Response:
     found = error.errors()
-    errors = [FieldError(field=_path(item["loc"]), message=_message(item)) for item in found[:MAX_ERRORS]]
+    errors = [
+        FieldError(field=_path(item["loc"]), message=_message(item), line=item.get("line"))
+        for item in found[:MAX_ERRORS]
+    ]
     rest = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    detail = f"{errors[0].field}: {errors[0].message}{rest}"
+    line = "" if errors[0].line is None else f"line {errors[0].line}: "
+    detail = f"{line}{errors[0].field}: {errors[0].message}{rest}"
     return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 

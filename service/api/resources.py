@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from service.api import examples
+from service.api.answers import Reference
 from service.api.schemas import Address, Service, TimeText, config
 
 
@@ -216,6 +217,94 @@ class AllowRuleList(BaseModel):
     model_config = config({"items": [examples.RULE]})
 
     items: list[AllowRuleOut]
+
+
+class OutputOut(BaseModel):
+    """Where an output of alerts stands that has begun."""
+
+    model_config = config(examples.OUTPUT)
+
+    name: str
+    url: str
+    position: int
+    """Number of the last event that it told, left out or gave up."""
+    behind: int
+    """Events after that."""
+    behind_seconds: float
+    """How long the first of these has waited; 0 if there is none."""
+    tries: int
+    """How often it would not take the next one."""
+    failure: str | None
+    """Why the last try failed; null if it did not."""
+    next_try_seconds: float
+    """In how many seconds it is tried again, after a failure."""
+    dead_letters: int
+    """Events that it gave up, ..."""
+    put_back: int
+    """... and others that are to be tried again."""
+
+
+class OutputList(BaseModel):
+    """All outputs that ever began, by name."""
+
+    model_config = config({"items": [examples.OUTPUT]})
+
+    items: list[OutputOut]
+
+
+class DeadLetterOut(BaseModel):
+    """An event that an output gave up."""
+
+    model_config = config(examples.DEAD_LETTER)
+
+    id: str
+    time: TimeText
+    """When it was given up."""
+    reason: str
+    sequence: int
+    """Number of the event."""
+    event: str
+    """What happened: opened, grew, ended, acknowledged, muted, commented."""
+    at: TimeText
+    """When it happened."""
+    alert: Reference
+
+
+class DeadLetterPage(BaseModel):
+    """Part of what an output gave up, latest first."""
+
+    model_config = config({"items": [examples.DEAD_LETTER], "next": None})
+
+    items: list[DeadLetterOut]
+    next: str | None
+    """Cursor of the next page, or null at the end."""
+
+
+class ChangeOut(BaseModel):
+    """A request that changed something, or was to."""
+
+    model_config = config(examples.CHANGE)
+
+    id: str
+    time: TimeText
+    actor: str
+    """Name of the token, or anonymous."""
+    method: str
+    path: str
+    status: int
+    """What was answered: from 400 on, nothing was changed."""
+    request: str
+    """Id of the request, as in the log; empty if it had none."""
+
+
+class ChangePage(BaseModel):
+    """Part of the audit log, latest first."""
+
+    model_config = config({"items": [examples.CHANGE], "next": None})
+
+    items: list[ChangeOut]
+    next: str | None
+    """Cursor of the next page, or null at the end."""
 
 
 class StoreOut(BaseModel):

@@ -45,6 +45,12 @@ _QUERY_TIME_FORMS = {
     "examples": ["2026-03-01T12:00:00Z", "1772366400"],
 }
 _QUERY_UNTIL_FORMS = _QUERY_TIME_FORMS | {"description": "Only what began before this time, in the same forms"}
+_ASKED_SINCE_FORMS = _QUERY_TIME_FORMS | {
+    "description": "Only what was asked for at or after this time: RFC 3339 with a zone, or seconds since 1970"
+}
+_ASKED_UNTIL_FORMS = _QUERY_TIME_FORMS | {
+    "description": "Only what was asked for before this time, in the same forms"
+}
 
 _NO_NUL: dict[str, Any] = {"pattern": "^[^\\u0000]*$"}
 _SOME_WORDS: dict[str, Any] = {"pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"}
@@ -241,6 +247,25 @@ class ActivityFilter(Filter):
     """Only what was seen at or after this time."""
     until: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_QUERY_UNTIL_FORMS)] | None = None
     """Only what began before this time."""
+
+
+class AuditFilter(BaseModel):
+    """Which changes are wanted."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    actor: Annotated[str, Field(max_length=64)] | None = None
+    """Name of the token that was used, or anonymous."""
+    method: Literal["DELETE", "PATCH", "POST", "PUT"] | None = None
+    """Of the request."""
+    since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_ASKED_SINCE_FORMS)] | None = None
+    """Only what was asked for at or after this time."""
+    until: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_ASKED_UNTIL_FORMS)] | None = None
+    """Only what was asked for before this time."""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
+    """Items of a page, at most."""
+    cursor: str | None = None
+    """`next` of the page before."""
 
 
 class StreamFilter(BaseModel):

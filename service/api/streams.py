@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 200
 """Events that are read at once."""
 
+_REVOKED = b": the token is no longer good for this; come back with another\n\n"
+
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +60,8 @@ class StreamSpec:
     """Seconds after which a silent stream shows that it lives."""
     patience: float = 30.0
     """Seconds that a client may take to accept what is sent."""
+    recheck: float = 3.0
+    """Seconds after which a stream asks whether its client may still listen."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -126,10 +132,12 @@ class AlertStreams:
         """How many there are."""
         return self._open
 
-    async def stream(self, wanted: Wanted, after: int | None) -> StreamingResponse:
-        """Return a stream of what comes after an event, or from now on.
+    async def stream(
+        self, wanted: Wanted, after: int | None, admitted: Callable[[], bool] = lambda: True
+    ) -> StreamingResponse:
+        """Return a stream of what comes after an event, or from now on; it ends soon after `admitted` says no.
 
-        Raises HTTPException 503 if there are too many already.
+        `admitted` may raise StoreError. Raises HTTPException 503 if there are too many streams already.
         """
         if self._open >= self._spec.most or self._closed:
             detail = f"{self._open} streams are open, which is the bound; close one, or try again later"
@@ -141,7 +149,8 @@ class AlertStreams:
         except BaseException:
             self._release()
             raise
-        return _EventResponse(self._frames(wanted, place), self._release, self._spec.patience)
+        admission = _Admission(admitted, self._spec.recheck)
+        return _EventResponse(self._frames(wanted, place, admission), self._release, self._spec.patience)
 
     def close(self) -> None:
         """End all streams, and open none any more."""
@@ -205,18 +214,20 @@ class AlertStreams:
             filed = unit.desk.filed({event.alert for event in events}) if events else {}
         return [told(event, filed.get(event.alert)) for event in events]
 
-    async def _frames(self, wanted: Wanted, place: int) -> AsyncIterator[bytes]:
+    async def _frames(self, wanted: Wanted, place: int, admission: _Admission) -> AsyncIterator[bytes]:
         yield b"retry: 3000\n\n"
         try:
             async for number, frame in self._caught_up(wanted, place):
                 place = number
+                if await admission.over():
+                    yield _REVOKED
+                    return
+                yield frame
+            async for frame in self._live(wanted, place, admission):
                 yield frame
         except StoreError as error:
             _log.warning("events can't be read", extra={"reason": str(error)})
             yield b": the store can't be read now\n\n"
-            return
-        async for frame in self._live(wanted, place):
-            yield frame
 
     async def _caught_up(self, wanted: Wanted, place: int) -> AsyncIterator[tuple[int, bytes]]:
         """Yield what is not at hand any more, each with its number."""
@@ -231,8 +242,12 @@ class AlertStreams:
             place = found[-1].sequence
             yield place, _beat(place)
 
-    async def _live(self, wanted: Wanted, place: int) -> AsyncIterator[bytes]:
+    async def _live(self, wanted: Wanted, place: int, admission: _Admission) -> AsyncIterator[bytes]:
+        silent_since = time.monotonic()
         while True:
+            if await admission.over():
+                yield _REVOKED
+                return
             if self._closed or not self._running():
                 yield b": the service is stopping\n\n"
                 return
@@ -245,16 +260,35 @@ class AlertStreams:
                 place = each.sequence
                 if wanted.takes(each):
                     yield each.frame
-            if not new:
-                try:
-                    await asyncio.wait_for(news.wait(), self._spec.beat)
-                except TimeoutError:
-                    yield _beat(place)
+                    silent_since = time.monotonic()
+            left = silent_since + self._spec.beat - time.monotonic()
+            if left <= 0:
+                yield _beat(place)
+                silent_since = time.monotonic()
+            elif not new:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), min(left, self._spec.recheck))
 
 
 def _beat(place: int) -> bytes:
     # An id without data moves the place from which a client resumes, and is no event.
     return f": beat\nid: {place}\n\n".encode()
+
+
+class _Admission:
+    """Asks now and then whether who listens still may."""
+
+    def __init__(self, admitted: Callable[[], bool], every: float) -> None:
+        self._admitted = admitted
+        self._every = every
+        self._asked = time.monotonic()
+
+    async def over(self) -> bool:
+        """Tell whether the stream has to end; raises StoreError if that can't be known."""
+        if time.monotonic() - self._asked < self._every:
+            return False
+        self._asked = time.monotonic()
+        return not await run_in_threadpool(self._admitted)
 
 
 class _EventResponse(StreamingResponse):

@@ -34,7 +34,8 @@ def parse_json(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         _refuse(f"the body is not UTF-8: byte {error.start} is {body[error.start]:#04x}")
     except json.JSONDecodeError as error:
-        _refuse(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+        line = f"line {error.lineno}, " if b"\n" in body else ""
+        _refuse(f"the body is not JSON: {error.msg} at {line}column {error.colno}")
     except RecursionError:
         _refuse("the body is nested too deeply; a window has four levels")
 

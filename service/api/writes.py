@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from service.api.body import check_encoding, media_type, read_body, refuse_type
+from service.api.body import CODING, media_type, read_body, refuse_type
 from service.api.problems import problem_responses
 from service.api.strict_json import parse_json, validated
 
@@ -35,14 +35,13 @@ def body_of(model: type[BaseModel], *parameters: dict[str, Any]) -> dict[str, An
     """Return the OpenAPI description of a request with such a body."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     described: dict[str, Any] = {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
-    return described | ({"parameters": list(parameters)} if parameters else {})
+    return described | {"parameters": [CODING, *parameters]}
 
 
 async def read_model(request: Request, model: type[Model]) -> Model:
     """Return the body as a model; raises HTTPException or RequestValidationError for one that is none."""
     if media_type(request) != JSON:
         raise refuse_type(media_type(request), (JSON,))
-    check_encoding(request, ("identity",))
     return validated(model, parse_json(await read_body(request, MAX_BYTES)))
 
 

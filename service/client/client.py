@@ -55,6 +55,7 @@ class Client:
     """
 
     send_window = _blocking(operations.send_window)
+    send_windows = _blocking(operations.send_windows)
     send_file = _blocking(operations.send_file)
     job = _blocking(operations.job)
     alerts = _blocking(operations.alerts)
@@ -67,6 +68,10 @@ class Client:
     source = _blocking(operations.source)
     sensors = _blocking(operations.sensors)
     status = _blocking(operations.status)
+    outputs = _blocking(operations.outputs)
+    dead_letters = _blocking(operations.dead_letters)
+    retry_output = _blocking(operations.retry_output)
+    audit = _blocking(operations.audit)
 
     def __init__(
         self,
@@ -161,6 +166,7 @@ class AsyncClient:
     """`Client` for event loops: its methods are awaited, and `follow` is iterated over asynchronously."""
 
     send_window = _awaited(operations.send_window)
+    send_windows = _awaited(operations.send_windows)
     send_file = _awaited(operations.send_file)
     job = _awaited(operations.job)
     alerts = _awaited(operations.alerts)
@@ -173,6 +179,10 @@ class AsyncClient:
     source = _awaited(operations.source)
     sensors = _awaited(operations.sensors)
     status = _awaited(operations.status)
+    outputs = _awaited(operations.outputs)
+    dead_letters = _awaited(operations.dead_letters)
+    retry_output = _awaited(operations.retry_output)
+    audit = _awaited(operations.audit)
 
     def __init__(
         self,

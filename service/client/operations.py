@@ -12,7 +12,7 @@ from service.client.steps import Answer, Call
 from service.errors import RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from service.client.steps import Plan
 
@@ -43,6 +43,18 @@ def send_window(window: Mapping[str, Any] | bytes, wait: float = 0.0) -> Plan[Ac
     body, kind = (window, _WINDOW) if isinstance(window, bytes) else (_dumped(window), _JSON["content-type"])
     answer = yield Call("POST", "/v1/windows", headers={"content-type": kind} | _prefer(wait), body=body)
     return _accepted(answer)
+
+
+def send_windows(windows: Iterable[Mapping[str, Any]], wait: float = 0.0) -> Plan[list[Document]]:
+    """Hand over windows that come together, as documents of ``POST /v1/windows``; return their jobs.
+
+    All are taken in or, if any is refused, none: RemoteError says in which line it stood. See `send_window`.
+    """
+    body = b"".join(_dumped(window) + b"\n" for window in windows)
+    headers = {"content-type": "application/x-ndjson"} | _prefer(wait)
+    document = _document((yield Call("POST", "/v1/windows", headers=headers, body=body)))
+    jobs: list[Document] = document["jobs"]
+    return jobs
 
 
 def send_file(
@@ -103,6 +115,29 @@ def source(address: str) -> Plan[Document]:
 def sensors() -> Plan[Document]:
     """Return the sensors."""
     return (yield from _get("/v1/sensors"))
+
+
+def outputs() -> Plan[Document]:
+    """Return where the outputs of alerts stand."""
+    return (yield from _get("/v1/outputs"))
+
+
+def dead_letters(output: str, limit: int = 100) -> Plan[list[Document]]:
+    """Return at most `limit` events that an output gave up, latest first."""
+    return (yield from _pages(f"/v1/outputs/{_part(output)}/dead-letters", limit, {}))
+
+
+def retry_output(output: str) -> Plan[Document]:
+    """Let an output try again what it gave up; return where it stands."""
+    return _document((yield Call("POST", f"/v1/outputs/{_part(output)}/retry")))
+
+
+def audit(limit: int = 100, **filters: str | float) -> Plan[list[Document]]:
+    """Return at most `limit` entries of the audit log, latest first; the filters are those of ``GET /v1/audit``.
+
+    It takes a token with the scope admin.
+    """
+    return (yield from _pages("/v1/audit", limit, filters))
 
 
 def status() -> Plan[Document]:

@@ -63,7 +63,7 @@ def _document(shown: Shown, now: int) -> dict[str, Any]:
         "configured": shown.configured,
         "position": delivery.position,
         "behind": standing.behind,
-        "behind_seconds": 0.0 if standing.since is None else max(0.0, round((now - standing.since) / 1e9, 3)),
+        "behind_seconds": standing.waited(now),
         "tries": delivery.tries,
         "failure": delivery.failure,
         "next_try_seconds": round(delivery.waits(now) / 1e9, 3) if delivery.failure else 0.0,

@@ -107,7 +107,9 @@ class Parts(Protocol):
         """Replay recorded traffic, and count what budgets of false alarms would let through."""
         ...
 
-    def selfcheck(self, url: str | None, progress: Callable[[int], None]) -> Iterator[Finding]:
+    def selfcheck(
+        self, url: str | None, token_file: Path | None, progress: Callable[[int], None]
+    ) -> Iterator[Finding]:
         """Send examples of all kinds of scans to the service at a URL, and yield what it says of each."""
         ...
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from service.patterns.describe import pattern_name
-from service.patterns.forms import Form, blended, cosine, cosines, listed, named_form
+from service.patterns.forms import Form, blended, cosine, cosines, listed
 from service.patterns.matching import MatchSpec
 from service.patterns.pattern import (
     LISTED_SERVICES,
@@ -15,7 +15,6 @@ from service.patterns.pattern import (
     Event,
     Pattern,
     PatternVersion,
-    Shares,
     State,
     Status,
 )
@@ -92,7 +91,7 @@ class Chronicle:
         patience = max(self._spec.unused * (self._window.end - self._window.start), FORGOTTEN)
         for pattern in list(self.patterns.values()):
             if pattern.state is State.LIVE and pattern.last_seen + patience < self._window.start:
-                self._note(replace(pattern, state=State.RETIRED), Event.RETIRED)
+                self._note(pattern.changed(state=State.RETIRED), Event.RETIRED)
 
     def changed(self) -> tuple[Pattern, ...]:
         """Return the patterns that are not as they were."""
@@ -105,8 +104,9 @@ class Chronicle:
         windows = before.windows + 1
         is_known = before.status is Status.NEW and windows >= self._spec.known_after
         count = max(seen.service_count, len(services))
-        pattern = replace(
-            before,
+        sketch = listed(form, SKETCHED_SERVICES)
+        pattern = before.changed(
+            form,
             name=pattern_name(services, count),
             services=services,
             service_count=count,
@@ -118,12 +118,12 @@ class Chronicle:
             status=Status.KNOWN if is_known else before.status,
             prevalence=min(windows / (self._number - before.born_in + 1), 1.0),
             reach=self._reach(seen),
-            drift=_unlike(form, before.at_birth),
+            drift=_unlike(sketch, before.birth_form),
             techniques=tuple(sorted({*before.techniques, *techniques(services, seen.traces)})),
         )
         if before.state is not State.LIVE:
-            self._note(replace(pattern, state=State.LIVE, successor=None), Event.RETURNED)
-        elif _unlike(form, before.at_version) >= self._spec.noted:
+            self._note(pattern.changed(state=State.LIVE, successor=None), Event.RETURNED)
+        elif _unlike(sketch, before.version_form) >= self._spec.noted:
             self._note(pattern, Event.DRIFTED)
         else:
             self.patterns[pattern.id] = pattern
@@ -154,7 +154,7 @@ class Chronicle:
         self._note(pattern, Event.BORN, parents)
 
     def _merge(self, pattern_id: str, successor: str) -> None:
-        merged = replace(self.patterns[pattern_id], state=State.MERGED, successor=successor)
+        merged = self.patterns[pattern_id].changed(state=State.MERGED, successor=successor)
         self._note(merged, Event.MERGED, (successor,))
 
     def _note(self, pattern: Pattern, event: Event, others: tuple[str, ...] = ()) -> None:
@@ -173,8 +173,9 @@ def next_version(
     pattern: Pattern, event: Event, time: int, others: tuple[str, ...] = ()
 ) -> tuple[Pattern, PatternVersion]:
     """Return a pattern with the next number, and the record of it."""
-    sketch = listed(pattern.form, SKETCHED_SERVICES).shares()
-    noted = replace(pattern, version=pattern.version + 1, at_version=sketch)
+    form = listed(pattern.form, SKETCHED_SERVICES)
+    sketch = form.shares()
+    noted = pattern.changed(sketch=form, version=pattern.version + 1, at_version=sketch)
     version = PatternVersion(
         pattern=noted.id,
         version=noted.version,
@@ -190,8 +191,6 @@ def next_version(
     return noted, version
 
 
-def _unlike(form: Form, sketch: Shares) -> float:
-    """Return 1 − cosine to the form of which this is the sketch; 0 if there is none."""
-    if not sketch:
-        return 0.0
-    return 1 - cosine(listed(form, SKETCHED_SERVICES), named_form(sketch))
+def _unlike(sketch: Form, before: Form) -> float:
+    """Return 1 − cosine to what the sketch of a form was before; 0 if there was none."""
+    return 1 - cosine(sketch, before) if len(before) else 0.0

@@ -29,6 +29,7 @@ _SMALLEST_SHARE = 0.1
 """A source belongs to a pattern that explains at least this share of its row."""
 _ASKED = 1 << 14
 """Rows that new patterns are looked for in, at most; of more, evenly spaced ones."""
+_WHOLE = np.ones(1)
 _LEVEL = 1
 _LARGEST = 1 << 29
 """Bytes of what the next window begins with, before compression."""
@@ -390,6 +391,8 @@ def _component(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> _Pa
 
 
 def _shape(part: _Part, services: NDArray[np.int32], places: NDArray[np.int64]) -> Shape:
+    if len(part.weights) == 1:
+        return _shape_of_one(part, services, places)
     order = np.argsort(-part.weights, kind="stable")
     order = order[part.weights[order] > _SMALLEST_WEIGHT * part.weights.max(initial=0.0)]
     members = np.argsort(-part.shares, kind="stable")
@@ -397,6 +400,17 @@ def _shape(part: _Part, services: NDArray[np.int32], places: NDArray[np.int64]) 
     return Shape(
         services=services[part.columns[order]],
         weights=kept / kept.sum(),
+        sources=places[part.rows[members]],
+        shares=np.minimum(part.shares[members], 1.0),
+    )
+
+
+def _shape_of_one(part: _Part, services: NDArray[np.int32], places: NDArray[np.int64]) -> Shape:
+    """Return what `_shape` does for a pattern of one service, as most are."""
+    members = np.argsort(-part.shares, kind="stable")
+    return Shape(
+        services=services[part.columns],
+        weights=_WHOLE,
         sources=places[part.rows[members]],
         shares=np.minimum(part.shares[members], 1.0),
     )

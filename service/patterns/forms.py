@@ -55,7 +55,7 @@ class Form(_WithUnit):
         try:
             return self._unit
         except AttributeError:
-            unit = self.weights / math.sqrt(self.weights @ self.weights)
+            unit = self.weights / math.sqrt(self.weights.dot(self.weights))
             object.__setattr__(self, "_unit", unit)
             return unit
 
@@ -98,6 +98,8 @@ def blended(old: Form, new: Form, fresh: float, most: int) -> Form:
 
 def cosine(one: Form, other: Form) -> float:
     """Return the cosine of two forms, 0 to 1."""
+    if len(one) == len(other) == 1:
+        return min(float(one.unit[0] * other.unit[0]), 1.0) if one.services[0] == other.services[0] else 0.0
     there = dict(zip(other.services.tolist(), other.unit.tolist(), strict=True))
     pairs = zip(one.services.tolist(), one.unit.tolist(), strict=True)
     return min(math.fsum(weight * there[code] for code, weight in pairs if code in there), 1.0)
@@ -106,23 +108,40 @@ def cosine(one: Form, other: Form) -> float:
 def cosines(rows: Sequence[Form], columns: Sequence[Form]) -> NDArray[np.float64]:
     """Return the cosine of each form of `rows` to each of `columns`, shape (r, c), 0 to 1."""
     found = np.zeros((len(rows), len(columns)))
-    for start in range(0, len(rows) if columns else 0, _COMPARED):
-        some = rows[start : start + _COMPARED]
-        services = np.unique(np.concatenate([form.services for form in some]))
-        dense = unit_rows(some, services).toarray()
-        found[start : start + _COMPARED] = (unit_rows(columns, services) @ dense.T).T
+    if not (rows and columns):
+        return found
+    theirs = _packed(columns)
+    for start in range(0, len(rows), _COMPARED):
+        mine = _packed(rows[start : start + _COMPARED])
+        services, place = np.unique(mine.codes, return_inverse=True)
+        dense = np.zeros((len(services), len(mine.lengths)))
+        dense[place, np.repeat(np.arange(len(mine.lengths)), mine.lengths)] = mine.units
+        found[start : start + _COMPARED] = (theirs.within(services) @ dense).T
     return np.minimum(found, 1.0)
 
 
-def unit_rows(forms: Sequence[Form], services: NDArray[np.int32]) -> csr_array:
-    """Return what forms, as unit rows, have in some services, ascending: a sparse matrix, f × s."""
-    codes = np.concatenate([form.services for form in forms])
-    units = np.concatenate([form.unit for form in forms])
-    place = np.minimum(np.searchsorted(services, codes), len(services) - 1)
-    here = services[place] == codes
-    ends = np.cumsum([0, *map(len, forms)])
-    start = np.concatenate(([0], np.cumsum(here)))[ends]
-    return csr_array((units[here], place[here], start), shape=(len(forms), len(services)))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Packed:
+    """Forms as unit rows, one after the other."""
+
+    codes: NDArray[np.int32]
+    units: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    def within(self, services: NDArray[np.int32]) -> csr_array:
+        """Return what the rows have in some services, ascending: a sparse matrix, f × s."""
+        place = np.minimum(services.searchsorted(self.codes), len(services) - 1)
+        here = services[place] == self.codes
+        start = np.concatenate(([0], here.cumsum()))[np.concatenate(([0], self.lengths.cumsum()))]
+        return csr_array((self.units[here], place[here], start), shape=(len(self.lengths), len(services)))
+
+
+def _packed(forms: Sequence[Form]) -> _Packed:
+    return _Packed(
+        np.concatenate([form.services for form in forms]),
+        np.concatenate([form.unit for form in forms]),
+        np.array([len(form.services) for form in forms], np.int64),
+    )
 
 
 def contained(one: Form, other: Form) -> float:

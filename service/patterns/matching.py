@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from service.patterns.assignment import assign
 from service.patterns.forms import cosines
 from service.patterns.pattern import Pattern, State
 
@@ -61,9 +61,7 @@ def match(sightings: Sequence[Sighting], patterns: Sequence[Pattern], spec: Matc
     age = np.array([pattern.windows for pattern in patterns], np.float64)
     past = np.array([pattern.state is not State.LIVE for pattern in patterns], np.float64)
     score = likeness + _COMPANY * company - _PAST * past + _AGE * age / (1 + age)
-    rows, columns = linear_sum_assignment(np.where(fits, score, 0.0), maximize=True)
-    known = {i: j for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if fits[i, j]}
-    return Match(known, likeness, company)
+    return Match(assign(score, fits), likeness, company)
 
 
 def _company(sightings: Sequence[Shares], patterns: Sequence[Shares]) -> NDArray[np.float64]:
@@ -74,10 +72,15 @@ def _company(sightings: Sequence[Shares], patterns: Sequence[Shares]) -> NDArray
     for i, members in enumerate(sightings):
         for source, _ in members:
             where.setdefault(source, []).append(i)
-    for j, members in enumerate(patterns):
-        for source, _ in members:
-            for i in where.get(source, ()):
-                common[i, j] += 1
+    pairs = [
+        (i, j)
+        for j, members in enumerate(patterns)
+        for source, _ in members
+        if source in where
+        for i in where[source]
+    ]
+    if pairs:
+        np.add.at(common, tuple(np.array(pairs).T), 1.0)
     common[common < _LEAST_COMMON] = 0.0
     smaller = np.minimum(sizes[0][:, np.newaxis], sizes[1])
     return np.divide(common, smaller, out=np.zeros_like(common), where=smaller > 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import ge
+from typing import Any
 
 from service.patterns.forms import Form, named_form
 
@@ -53,15 +55,17 @@ class Event(StrEnum):
     """A person has said what it is."""
 
 
-class _WithForm:
+class _WithForms:
     """Room for what follows from a pattern, worked out when it is first asked for."""
 
-    __slots__ = ("_form",)
+    __slots__ = ("_birth_form", "_form", "_version_form")
     _form: Form
+    _birth_form: Form
+    _version_form: Form
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern(_WithForm):
+class Pattern(_WithForms):
     """A row of C with an id that lives across the windows of one sensor and one length.
 
     Raises ValueError if weights are not positive or not in descending order, or a share is not from 0 to 1.
@@ -117,10 +121,13 @@ class Pattern(_WithForm):
     def __post_init__(self) -> None:
         for field, rows in (("services", self.services), ("members", self.members)):
             weights = [weight for _, weight in rows]
+            # Of descending weights the last is the least; what is no number is not at least as large as another.
+            descending = all(map(ge, weights, weights[1:]))
+            if descending and (not weights or weights[-1] > 0):
+                continue
             if any(not weight > 0 for weight in weights):
                 raise ValueError(f"{field}: weights must be positive")
-            if weights != sorted(weights, reverse=True):
-                raise ValueError(f"{field}: must be sorted by descending weight")
+            raise ValueError(f"{field}: must be sorted by descending weight")
         if not self.services:
             raise ValueError("services: a pattern has at least one")
         for field in ("prevalence", "reach", "novelty", "drift"):
@@ -138,8 +145,44 @@ class Pattern(_WithForm):
         try:
             return self._form
         except AttributeError:
-            object.__setattr__(self, "_form", named_form(self.services))
-            return self._form
+            return self._keep("_form", named_form(self.services))
+
+    @property
+    def birth_form(self) -> Form:
+        """The same of `at_birth`."""
+        try:
+            return self._birth_form
+        except AttributeError:
+            return self._keep("_birth_form", named_form(self.at_birth))
+
+    @property
+    def version_form(self) -> Form:
+        """The same of `at_version`."""
+        try:
+            return self._version_form
+        except AttributeError:
+            return self._keep("_version_form", named_form(self.at_version))
+
+    def changed(self, form: Form | None = None, sketch: Form | None = None, **details: Any) -> Pattern:
+        """Return it with other details; `form` is that of its services then, `sketch` that of `at_version`.
+
+        Forms of what has not changed are kept; raises ValueError as the class does.
+        """
+        after = replace(self, **details)
+        forms = (
+            ("_form", form, "services"),
+            ("_birth_form", None, "at_birth"),
+            ("_version_form", sketch, "at_version"),
+        )
+        for slot, given, field in forms:
+            held = given or (getattr(self, slot, None) if field not in details else None)
+            if held is not None:
+                object.__setattr__(after, slot, held)
+        return after
+
+    def _keep(self, slot: str, form: Form) -> Form:
+        object.__setattr__(self, slot, form)
+        return form
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,42 +45,75 @@ def sightings(window: WindowCounts, shapes: Sequence[Shape], same: float) -> lis
     groups: dict[int, list[int]] = {}
     for i, leader in enumerate(leaders):
         groups.setdefault(leaders[leader], []).append(i)
-    return [_sighting(window, [shapes[i] for i in group], forms[group[0]]) for group in groups.values()]
+    if not groups:
+        return []
+    firsts = [shapes[group[0]] for group in groups.values()]
+    shares = [_shares([shapes[i] for i in group]) for group in groups.values()]
+    members = [np.array(list(each)[:LISTED_MEMBERS]) for each in shares]
+    # The names and the traces of all are found together: one by one, most of the time would go into small steps.
+    names = iter(format_addresses(window.sources[np.concatenate(members)]))
+    traces = _traces(window, members, [first.services for first in firsts])
+    return [
+        Sighting(
+            form=forms[group[0]],
+            service_count=len(firsts[place].services),
+            members=tuple(zip(islice(names, len(members[place])), list(shares[place].values()), strict=False)),
+            member_count=len(shares[place]),
+            shares=shares[place],
+            traces=traces[place],
+        )
+        for place, group in enumerate(groups.values())
+    ]
 
 
-def _sighting(window: WindowCounts, shapes: Sequence[Shape], form: Form) -> Sighting:
-    shares: dict[int, float] = {}
-    for shape in shapes:
+def _shares(shapes: Sequence[Shape]) -> dict[int, float]:
+    """Return the share of each source that these shapes explain together, largest first."""
+    found = dict(zip(shapes[0].sources.tolist(), shapes[0].shares.tolist(), strict=True))
+    if len(shapes) == 1:
+        return found
+    for shape in shapes[1:]:
         for source, share in zip(shape.sources.tolist(), shape.shares.tolist(), strict=True):
-            shares[source] = min(shares.get(source, 0.0) + share, 1.0)
-    ranked = sorted(shares.items(), key=lambda item: -item[1])[:LISTED_MEMBERS]
-    sources = np.array([source for source, _ in ranked])
-    names = format_addresses(window.sources[sources])
-    return Sighting(
-        form=form,
-        service_count=len(shapes[0].services),
-        members=tuple(zip(names, (share for _, share in ranked), strict=True)),
-        member_count=len(shares),
-        shares=shares,
-        traces=_traces(window, sources, shapes[0].services),
-    )
+            found[source] = min(found.get(source, 0.0) + share, 1.0)
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def _traces(window: WindowCounts, members: NDArray[np.int64], services: NDArray[np.int32]) -> Traces:
-    rows = window.rows
-    first, last = (rows.source.searchsorted(members, side) for side in ("left", "right"))
+def _traces(
+    window: WindowCounts, members: Sequence[NDArray[np.int64]], services: Sequence[NDArray[np.int32]]
+) -> list[Traces]:
+    """Return what the members of each of several groups, each not empty, did with its services."""
+    rows, count = window.rows, len(members)
+    first, last = (rows.source.searchsorted(np.concatenate(members), side) for side in ("left", "right"))
     lengths = last - first
     held = np.repeat(first - (lengths.cumsum() - lengths), lengths) + np.arange(lengths.sum())
-    ordered, tried = np.sort(services), rows.service[held]
-    held = held[ordered[np.minimum(ordered.searchsorted(tried), len(ordered) - 1)] == tried]
-    if not len(held):
-        return Traces(0.0, 0.0, 0.0, 1.0, 0.0)
+    group = np.repeat(np.repeat(np.arange(count), [len(each) for each in members]), lengths)
+    wanted = np.repeat(np.arange(count) << 32, [len(each) for each in services]) | np.concatenate(services)
+    wanted.sort()
+    tried = group << 32 | rows.service[held]
+    inside = wanted[np.minimum(wanted.searchsorted(tried), len(wanted) - 1)] == tried
+    held, group = held[inside], group[inside]
     attempts, targets, answered = rows.attempts[held], rows.targets[held], rows.answered[held]
     takes_part = 2 * answered >= targets
+    ends = group.searchsorted(np.arange(count + 1))
+
+    def sums(values: NDArray[np.int64]) -> list[int]:
+        total: list[int] = np.diff(np.concatenate(([0], values.cumsum()))[ends]).tolist()
+        return total
+
+    columns = attempts, targets, answered, takes_part * attempts, takes_part * targets
+    figures = zip(map(len, members), np.diff(ends).tolist(), *map(sums, columns), strict=True)
+    return [_trace(*each) for each in figures]
+
+
+def _trace(
+    members: int, rows: int, attempts: int, targets: int, answered: int, attempts_back: int, targets_back: int
+) -> Traces:
+    """Return the traces of members with so many rows; the last two are sums of those that mostly answered."""
+    if not rows:
+        return Traces(0.0, 0.0, 0.0, 1.0, 0.0)
     return Traces(
-        attempts=float(attempts.sum()) / len(members),
-        targets=float(targets.mean()),
-        services=len(held) / len(members),
-        answered=float(answered.sum() / targets.sum()),
-        tries_of_answering=float(attempts[takes_part].sum()) / max(int(targets[takes_part].sum()), 1),
+        attempts=attempts / members,
+        targets=targets / rows,
+        services=rows / members,
+        answered=answered / targets,
+        tries_of_answering=attempts_back / max(targets_back, 1),
     )

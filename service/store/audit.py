@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, delete, insert, select
 
 from service.store import tables
+from service.store.paging import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,20 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which changes are wanted; None: all."""
+
+    limit: int = 100
+    cursor: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: int | None = None
+    """Made at or after this time, ns since the epoch."""
+    until: int | None = None
+    """Made before this time."""
+
+
+@dataclass(frozen=True, slots=True)
 class SqlAudit:
     """The audit log of one connection's transaction."""
 
@@ -53,15 +68,24 @@ class SqlAudit:
         }
         self.connection.execute(insert(_TABLE), row)
 
-    def before(self, sequence: int | None, limit: int) -> Sequence[Change]:
-        """Return at most `limit` changes with numbers below `sequence`, latest first."""
-        query = select(_TABLE).order_by(_TABLE.c.sequence.desc()).limit(limit)
-        if sequence is not None:
-            query = query.where(_TABLE.c.sequence < sequence)
+    def page(self, wanted: AuditQuery) -> tuple[Sequence[Change], str | None]:
+        """Return the changes that fit all of what is asked for, latest first, and the cursor of the page after.
+
+        Raises NotFoundError for a cursor that is none of this listing's.
+        """
+        query = select(_TABLE)
+        for column, value in ((_TABLE.c.actor, wanted.actor), (_TABLE.c.action, wanted.action)):
+            if value is not None:
+                query = query.where(column == value)
+        if wanted.since is not None:
+            query = query.where(_TABLE.c.at_ns >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(_TABLE.c.at_ns < wanted.until)
+        rows, following = page_of(self.connection, query, _TABLE.c.sequence, wanted.limit, wanted.cursor)
         return [
             Change(row.at_ns, row.actor, row.request, row.action, row.target, row.status, row.sequence)
-            for row in self.connection.execute(query)
-        ]
+            for row in rows
+        ], following
 
     def forget(self, before: int, limit: int) -> int:
         """Delete at most `limit` changes from before a time, ns since the epoch; return how many."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from service.patterns.catalogue import Catalogue, remembered
+from service.patterns.catalogue import Update
+from service.store.at_hand import Catalogues
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
@@ -13,47 +14,59 @@ if TYPE_CHECKING:
 
     from service.alerts.alert import Alert
     from service.observe import Observer
-    from service.patterns.pattern import Pattern
+    from service.patterns.catalogue import Catalogue
+    from service.patterns.pattern import Pattern, PatternVersion
     from service.store.findings import Findings
-    from service.store.repository import Memory, MemoryKey, Placed, Tuning, Unit, WindowRecord
+    from service.store.repository import LateMemory, Memory, MemoryKey, Placed, Tuning, Unit, WindowRecord
 
 
 class Buffer:
     """What the analysis of windows reads, on top of one moment of a store; `add` what it finds.
 
-    Windows become documents here already: while the store's lock is held, that need not be done.
+    Windows become documents here already: while the store's lock is held, that need not be done. A pattern that
+    several windows have changed is written once, as it is at last; all of its versions are.
     """
 
-    def __init__(self, reader: Placed) -> None:
+    def __init__(self, reader: Placed, catalogues: Catalogues | None = None) -> None:
+        """`catalogues` are those of the same moment, if they are at hand."""
+        self.catalogues = Catalogues() if catalogues is None else catalogues
         self._reader = reader
         self._findings: list[tuple[Findings, bytes | None]] = []
         self._windows: dict[str, WindowRecord] = {}
         self._alerts: dict[str, Alert] = {}
-        self._patterns: dict[tuple[str, int], dict[str, Pattern]] = {}
-        self._counts: dict[tuple[str, int], int] = {}
-        self._memories: dict[MemoryKey, Memory] = {}
+        self._known: dict[tuple[str, int], Catalogue] = {}
+        self._patterns: dict[str, Pattern] = {}
+        self._versions: list[PatternVersion] = []
+        self._memories: dict[MemoryKey, Memory | LateMemory] = {}
+        self._tuning: Tuning | None = None
+        self._hushed: dict[str, Sequence[Pattern]] = {}
 
-    def add(self, findings: Findings) -> None:
-        """Let findings wait."""
+    def add(self, findings: Findings, document: bytes | None = None) -> None:
+        """Let findings wait; `document` is what `write_window` makes of the window, if that is at hand already."""
         if findings.record is not None:
             self._windows[findings.record.counts.id] = findings.record
+            document = document or write_window(findings.record.counts)
         if findings.update is not None:
+            self.catalogues.add(findings.update)
             catalogue = findings.update.catalogue
-            key = catalogue.sensor, catalogue.length
-            self._counts[key] = catalogue.windows
-            self._patterns.setdefault(key, {}).update((each.id, each) for each in findings.update.patterns)
+            self._known[catalogue.sensor, catalogue.length] = catalogue
+            self._patterns.update((each.id, each) for each in findings.update.patterns)
+            self._versions += findings.update.versions
         self._alerts.update((alert.id, alert) for alert in findings.alerts)
         self._memories.update(findings.memories)
-        document = None if findings.record is None else write_window(findings.record.counts)
-        # Of what is remembered only the last counts.
-        self._findings.append((replace(findings, memories=()), document))
+        # Of patterns and of what is remembered only the last counts.
+        self._findings.append((replace(findings, memories=(), update=None), document))
 
     def flush(self, unit: Unit) -> None:
         """Write all that waits, in the order in which it was found."""
+        for catalogue in self._known.values():
+            unit.save_catalogue(Update(catalogue, [], (), ()))
+        unit.save_patterns(self._patterns.values(), self._versions)
         for findings, document in self._findings:
-            findings.save(unit, document)
+            findings.save(unit, document, named=False)
+        unit.name_alerts(self._alerts.values())
         for key, memory in self._memories.items():
-            unit.save_memory(key, memory)
+            unit.save_memory(key, memory.stored())
 
     def tell(self, observer: Observer) -> None:
         """Let an observer hear of what was flushed, once that is committed."""
@@ -62,11 +75,15 @@ class Buffer:
 
     def hushed_patterns(self, sensor: str) -> Sequence[Pattern]:
         """Return a sensor's patterns of which people want to hear nothing."""
-        return self._reader.hushed_patterns(sensor)
+        if sensor not in self._hushed:
+            self._hushed[sensor] = self._reader.hushed_patterns(sensor)
+        return self._hushed[sensor]
 
     def tuning(self) -> Tuning:
         """Return what people have changed."""
-        return self._reader.tuning()
+        if self._tuning is None:
+            self._tuning = self._reader.tuning()
+        return self._tuning
 
     def window(self, window_id: str) -> WindowRecord | None:
         """Return a window, or None."""
@@ -79,13 +96,7 @@ class Buffer:
 
     def catalogue(self, sensor: str, length: int) -> Catalogue:
         """Return what is known of the patterns of a sensor's windows of this length, ns."""
-        changed = self._patterns.get((sensor, length), {})
-        # As many more as have changed: each of them may have made room for one.
-        stored = self._reader.catalogue(sensor, length, len(changed))
-        if (sensor, length) not in self._counts:
-            return stored
-        patterns = {pattern.id: pattern for pattern in stored.patterns} | changed
-        return Catalogue(sensor, length, self._counts[sensor, length], remembered(patterns.values()))
+        return self.catalogues.get(self._reader, sensor, length)
 
     def open_alerts(self, sensor: str, since: int, sources: Collection[str] | None = None) -> Sequence[Alert]:
         """Return the sensor's alerts that are open, as `Reader.open_alerts` does."""
@@ -109,7 +120,8 @@ class Buffer:
 
     def memory(self, key: MemoryKey) -> Memory | None:
         """Return what is remembered, or None."""
-        return self._memories.get(key) or self._reader.memory(key)
+        waiting = self._memories.get(key)
+        return self._reader.memory(key) if waiting is None else waiting.stored()
 
     def memory_window(self, key: MemoryKey) -> str | None:
         """Return the window of what is remembered, or None."""

@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 from service.errors import NotFoundError, StoreError
 from service.store import tables
 from service.store.events import Event
+from service.store.paging import page_of
 from service.store.statements import add_new
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class Standing:
     returned: int
     """... and others that are to be tried again."""
 
+    def waited(self, now: int) -> float:
+        """Return for how many seconds the first of the events before it has waited, to the ms; 0 without one."""
+        return 0.0 if self.since is None else max(0.0, round((now - self.since) / 1e9, 3))
+
 
 class SqlDeliveries:
     """The tables of deliveries and dead letters."""
@@ -124,10 +129,16 @@ class SqlDeliveries:
         gone = delete(_LETTERS).where(_LETTERS.c.output == output, _LETTERS.c.sequence < oldest_kept)
         return self._connection.execute(gone).rowcount
 
-    def letters(self, output: str, limit: int) -> Sequence[DeadLetter]:
-        """Return the latest events that an output gave up, latest first."""
+    def letters(
+        self, output: str, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[DeadLetter], str | None]:
+        """Return events that an output gave up, latest first, and the cursor of the page after.
+
+        Raises NotFoundError for a cursor that is none of this listing's.
+        """
         rows = select(_LETTERS).where(_LETTERS.c.output == output, _LETTERS.c.reason != "")
-        return list(map(_letter, self._connection.execute(rows.order_by(_LETTERS.c.sequence.desc()).limit(limit))))
+        found, following = page_of(self._connection, rows, _LETTERS.c.sequence, limit, cursor)
+        return list(map(_letter, found)), following
 
     def returned(self, output: str, limit: int) -> Sequence[DeadLetter]:
         """Return up to `limit` events that are to be tried again, in their order."""
@@ -140,9 +151,7 @@ class SqlDeliveries:
 
         Raises NotFoundError if there is no such output.
         """
-        state = self.of(output)
-        if state is None:
-            raise NotFoundError(f"output {output}: none of this name has begun; `yocho outputs` lists them")
+        state = self.begun(output)
         if state.failure is not None:
             self.change(state, replace(state, tries=0, until=0))
         dead = update(_LETTERS).where(_LETTERS.c.output == output, _LETTERS.c.reason != "")
@@ -162,6 +171,17 @@ class SqlDeliveries:
         """Return all outputs that ever began, by name."""
         rows = self._connection.execute(select(_TABLE).order_by(_TABLE.c.output)).all()
         return [self._standing(_delivery(row)) for row in rows]
+
+    def standing(self, output: str) -> Standing:
+        """Return where an output stands; raises NotFoundError if there is no such output."""
+        return self._standing(self.begun(output))
+
+    def begun(self, output: str) -> Delivery:
+        """Return where an output stands; raises NotFoundError if it never began."""
+        state = self.of(output)
+        if state is None:
+            raise NotFoundError(f"output {output}: none of this name has begun; `yocho outputs` lists them")
+        return state
 
     def _standing(self, delivery: Delivery) -> Standing:
         events = tables.events

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from service.alerts.alert import Alert
     from service.observe import Observer
     from service.patterns.catalogue import Update
-    from service.store.repository import Memory, MemoryKey, Unit, WindowRecord
+    from service.store.repository import LateMemory, Memory, MemoryKey, Unit, WindowRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Findings:
     """None of a look at a window that is still open."""
     update: Update | None = None
     """What changes in the catalogue of patterns."""
-    memories: tuple[tuple[MemoryKey, Memory], ...] = ()
+    memories: tuple[tuple[MemoryKey, Memory | LateMemory], ...] = ()
     opened: tuple[str, ...] = ()
     """Kinds of the alerts that were not known before, and are told."""
 
@@ -35,16 +35,16 @@ class Findings:
         for kind in self.opened:
             observer.opened(kind)
 
-    def save(self, unit: Unit, document: bytes | None = None) -> None:
-        """Write it, with the window's document if that is at hand already.
+    def save(self, unit: Unit, document: bytes | None = None, *, named: bool = True) -> None:
+        """Write it, with the window's document if that is at hand already, and alerts `named` or not.
 
         Raises WindowConflictError if the window is stored already.
         """
         if self.update is not None:
             unit.save_catalogue(self.update)
         for key, memory in self.memories:
-            unit.save_memory(key, memory)
+            unit.save_memory(key, memory.stored())
         if self.alerts:
-            unit.save_alerts(self.alerts)
+            unit.save_alerts(self.alerts, named=named)
         if self.record is not None:
             unit.add_window(self.record, document)

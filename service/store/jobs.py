@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from service.errors import WindowConflictError
 from service.receipts import Outcome, Receipt, Refusal
@@ -36,6 +36,13 @@ _SHOWN = (
     _TABLE.c.size,
     _TABLE.c.tries,
     _TABLE.c.outcome,
+)
+
+
+_FINISHED = (
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("named"))
+    .values({name: bindparam(name) for name in ("state", "done_ns", "outcome")})
 )
 
 
@@ -184,7 +191,15 @@ class SqlJobs:
 
     def payload(self, job_id: str) -> bytes:
         """Return the whole payload of a job."""
-        return b"".join(self.parts(job_id))
+        return self.payloads([job_id])[job_id]
+
+    def payloads(self, job_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the whole payloads of some jobs, by job."""
+        rows = select(_PAYLOADS.c.job, _PAYLOADS.c.bytes).where(_PAYLOADS.c.job.in_(job_ids))
+        found: dict[str, list[bytes]] = {name: [] for name in job_ids}
+        for row in self._connection.execute(rows.order_by(_PAYLOADS.c.job, _PAYLOADS.c.part)):
+            found[row.job].append(row.bytes)
+        return {name: b"".join(parts) for name, parts in found.items()}
 
     def job(self, job_id: str) -> Job | None:
         """Return a job, or None."""
@@ -213,10 +228,23 @@ class SqlJobs:
 
     def finish(self, job_id: str, at: int, outcome: Outcome) -> None:
         """Write down what became of a job; its payload goes."""
-        state = JobState.FAILED if isinstance(outcome, Refusal) else JobState.DONE
-        done = update(_TABLE).where(_TABLE.c.id == job_id)
-        self._connection.execute(done.values(state=state.value, done_ns=at, outcome=write_outcome(outcome)))
-        self.drop_parts(job_id)
+        self.finish_all([(job_id, outcome)], at)
+
+    def finish_all(self, outcomes: Sequence[tuple[str, Outcome]], at: int) -> None:
+        """Write down what became of jobs; their payloads go."""
+        if not outcomes:
+            return
+        rows = [
+            {
+                "named": job_id,
+                "state": (JobState.FAILED if isinstance(outcome, Refusal) else JobState.DONE).value,
+                "done_ns": at,
+                "outcome": write_outcome(outcome),
+            }
+            for job_id, outcome in outcomes
+        ]
+        self._connection.execute(_FINISHED, rows)
+        self._connection.execute(delete(_PAYLOADS).where(_PAYLOADS.c.job.in_([job_id for job_id, _ in outcomes])))
 
     def broke_down(self, job_id: str) -> int:
         """Note that whoever worked on a job broke down; return how often that was."""

@@ -124,7 +124,7 @@ class _MemoryUnit:
             alert_id: place for place, alert_id in enumerate(self.shelved_alerts.items) if alert_id in alert_ids
         }
 
-    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+    def save_alerts(self, alerts: Iterable[Alert], *, named: bool = True) -> None:  # noqa: ARG002
         for alert in alerts:
             if alert.id not in self.shelved_alerts.items:
                 place = len(self.shelved_alerts.items), alert.id
@@ -132,6 +132,9 @@ class _MemoryUnit:
                     (source, (*self.alerts_of.get(source, ()), place)) for source in alert.sources
                 )
             self.shelved_alerts.save([alert])
+
+    def name_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Do nothing: alerts are named when they are saved."""
 
     def memory(self, key: MemoryKey) -> Memory | None:
         return self.memories.get(key)

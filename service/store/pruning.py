@@ -12,6 +12,7 @@ from service.errors import InputError
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE
 from service.store import tables
 from service.store.days import DAY, Day, SqlDays
+from service.store.sensors import SqlSensors
 from service.windows.wire import WireLimits, read_window
 
 if TYPE_CHECKING:
@@ -175,6 +176,9 @@ class SqlPruning:
         ][:limit]
         self._delete(tables.pattern_versions, tables.pattern_versions.c.pattern, ids)
         self._delete(_patterns, _patterns.c.id, ids)
+        if ids:
+            # Who has its catalogues at hand must not go on with one of these.
+            SqlSensors(self._connection).touch(sensor)
         return Gone(len(ids), 0)
 
     def drop_events(self, before: int, limit: int, upto: int | None = None) -> Gone:

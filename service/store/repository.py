@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from service.alerts.alert import Alert, Kind
@@ -129,6 +129,22 @@ class Memory:
     """Its id."""
     document: bytes
 
+    def stored(self) -> Memory:
+        """Return this: it can be stored as it is."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LateMemory:
+    """A memory that becomes bytes only when it is stored, if none has taken its place by then."""
+
+    window: str
+    write: Callable[[], bytes]
+
+    def stored(self) -> Memory:
+        """Return it as it is to be stored."""
+        return Memory(self.window, self.write())
+
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
@@ -237,8 +253,15 @@ class Unit(Reader, Protocol):
         """Keep what is remembered in place of what was before."""
         ...
 
-    def save_alerts(self, alerts: Iterable[Alert]) -> None:
-        """Add alerts, or replace those with the same id, which keep their place in listings."""
+    def save_alerts(self, alerts: Iterable[Alert], *, named: bool = True) -> None:
+        """Add alerts, or replace those with the same id, which keep their place in listings.
+
+        Unless they are `named`, they can't be found by their sources and services up to `name_alerts`.
+        """
+        ...
+
+    def name_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Let saved alerts be found by their sources and services as they are now."""
         ...
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import BigInteger, bindparam, case, func, or_, select, update
 
 from service.store import tables
 from service.store.statements import add_new
@@ -20,6 +20,38 @@ if TYPE_CHECKING:
 
 _TABLE = tables.sensors
 _JOBS = tables.jobs
+
+
+def _shorter() -> Select[str]:
+    """Select one of a sensor's windows that lie in a longer one."""
+    table, since, until = (
+        tables.windows.c,
+        bindparam("since", type_=BigInteger),
+        bindparam("until", type_=BigInteger),
+    )
+    within = (table.sensor == bindparam("sensor_"), table.start_ns >= since, table.start_ns < until)
+    return select(table.id).where(*within, table.end_ns - table.start_ns < until - since).limit(1)
+
+
+def _counted() -> Update:
+    """Add a window to what is known of its sensor."""
+    until, now = bindparam("until", type_=BigInteger), bindparam("now", type_=BigInteger)
+    latest = func.coalesce(_TABLE.c.latest_end_ns, until)
+    return (
+        update(_TABLE)
+        .where(_TABLE.c.name == bindparam("sensor_"))
+        .values(
+            windows=_TABLE.c.windows + 1,
+            attempts=_TABLE.c.attempts + bindparam("tried", type_=BigInteger),
+            shed=_TABLE.c.shed + bindparam("left_out", type_=BigInteger),
+            latest_end_ns=case((latest > until, latest), else_=until),
+            last_ns=case((_TABLE.c.last_ns > now, _TABLE.c.last_ns), else_=now),
+        )
+    )
+
+
+# Written for every window: to put them together takes longer than they do.
+_SHORTER, _COUNTED = _shorter(), _counted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +69,7 @@ class SqlSensors:
     def __init__(self, connection: Connection, clock: Callable[[], int] = time.time_ns) -> None:
         self._connection = connection
         self._clock = clock
+        self._known: set[str] = set()
 
     def heard(self, sensor: str, at: int) -> None:
         """Note that something came from a sensor at a time, ns since the epoch."""
@@ -54,17 +87,8 @@ class SqlSensors:
         now = self._clock()
         self._add(counts.sensor, now)
         tried, shed = (0, 0) if self._has_shorter(counts) else (counts.attempts, counts.shed.attempts)
-        latest = func.coalesce(_TABLE.c.latest_end_ns, counts.end)
-        later = case((latest > counts.end, latest), else_=counts.end)
-        self._connection.execute(
-            _of(counts.sensor).values(
-                windows=_TABLE.c.windows + 1,
-                attempts=_TABLE.c.attempts + tried,
-                shed=_TABLE.c.shed + shed,
-                latest_end_ns=later,
-                last_ns=case((_TABLE.c.last_ns > now, _TABLE.c.last_ns), else_=now),
-            )
-        )
+        figures = {"tried": tried, "left_out": shed, "until": counts.end, "now": now}
+        self._connection.execute(_COUNTED, {"sensor_": counts.sensor} | figures)
 
     def revision(self, sensor: str) -> int:
         """Return how often something was written of a sensor; of one that is not known, 0."""
@@ -111,14 +135,15 @@ class SqlSensors:
 
     def _has_shorter(self, counts: WindowCounts) -> bool:
         """Return whether a shorter window lies in this one."""
-        table = tables.windows.c
-        within = (table.sensor == counts.sensor, table.start_ns >= counts.start, table.start_ns < counts.end)
-        shorter = select(table.id).where(*within, table.end_ns - table.start_ns < counts.end - counts.start)
-        return self._connection.execute(shorter.limit(1)).first() is not None
+        span = {"sensor_": counts.sensor, "since": counts.start, "until": counts.end}
+        return self._connection.execute(_SHORTER, span).first() is not None
 
     def _add(self, sensor: str, at: int) -> bool:
         """Add a sensor unless it is known; return whether it was added."""
+        if sensor in self._known:
+            return False
         known = select(_TABLE.c.name).where(_TABLE.c.name == sensor)
+        self._known.add(sensor)
         if self._connection.execute(known).first() is not None:
             return False
         numbers = {"revision": 0, "first_ns": at, "last_ns": at, "windows": 0, "attempts": 0, "shed": 0}

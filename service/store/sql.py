@@ -66,6 +66,9 @@ _STORED = WireLimits(rows=1 << 25, bytes=1 << 32)
 """What is stored was accepted: whatever memory holds."""
 
 
+_DIGEST = select(tables.windows.c.digest).where(tables.windows.c.id == bindparam("window"))
+
+
 class _SqlUnit:
     """Reads and writes of one connection's transaction."""
 
@@ -95,8 +98,7 @@ class _SqlUnit:
         return WindowRecord(counts, row.digest, tuple(row.patterns), tuple(row.alerts), kept=bool(row.counts))
 
     def window_digest(self, window_id: str) -> str | None:
-        query = select(tables.windows.c.digest).where(tables.windows.c.id == window_id)
-        return self._connection.execute(query).scalar_one_or_none()
+        return self._connection.execute(_DIGEST, {"window": window_id}).scalar_one_or_none()
 
     def add_window(self, record: WindowRecord, document: bytes | None = None) -> None:
         counts = record.counts
@@ -169,7 +171,7 @@ class _SqlUnit:
             rows = rows.where(table.c.id.in_(select(named.c.alert).where(named.c.source.in_(sources))))
         return list(map(documents.read_alert, self._connection.scalars(rows.order_by(table.c.sequence))))
 
-    def save_alerts(self, alerts: Iterable[Alert]) -> None:
+    def save_alerts(self, alerts: Iterable[Alert], *, named: bool = True) -> None:
         latest = {alert.id: alert for alert in alerts}
         before = self.events.standings(latest)
         self._touch({alert.sensor for alert in latest.values()})
@@ -191,9 +193,14 @@ class _SqlUnit:
             for alert in latest.values()
         ]
         self._save(tables.alerts, rows)
-        self._save_names(tables.alert_sources, [*map(_source_rows, latest.values())])
-        self._save_names(tables.alert_services, [*map(_service_rows, latest.values())])
+        if named:
+            self.name_alerts(latest.values())
         self.events.note_saved(latest.values(), before)
+
+    def name_alerts(self, alerts: Iterable[Alert]) -> None:
+        named = list(alerts)
+        self._save_names(tables.alert_sources, [*map(_source_rows, named)])
+        self._save_names(tables.alert_services, [*map(_service_rows, named)])
 
     def tuning(self) -> Tuning:
         rules = tuple(kept.rule for kept in self.allow_rules.all())
@@ -278,10 +285,11 @@ class _SqlUnit:
         ]
         if rows:
             self._connection.execute(replace(table, "pattern", "version"), rows)
+        latest = {each.pattern: each.version for each in versions if each.version > MOST_VERSIONS}
+        if latest:
             old = table.c.version <= bindparam("latest") - MOST_VERSIONS
             stale = delete(table).where(table.c.pattern == bindparam("replaced"), old)
-            ends = [{"replaced": each.pattern, "latest": each.version} for each in versions]
-            self._connection.execute(stale, ends)
+            self._connection.execute(stale, [{"replaced": name, "latest": last} for name, last in latest.items()])
 
     def _touch(self, sensors: set[str]) -> None:
         """Raise the revision of sensors of which something is written: once in a transaction is enough."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert
 
 
+@cache
 def replace(table: Table, *key: str) -> Insert:
     """Return a statement that adds rows, or replaces the columns of those with the same key."""
     statement = insert(table)
@@ -27,6 +29,7 @@ def replace(table: Table, *key: str) -> Insert:
     )
 
 
+@cache
 def add_new(table: Table, *key: str) -> Insert:
     """Return a statement that adds a row unless one of the same key is there: then its rowcount is 0.
 

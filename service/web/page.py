@@ -12,7 +12,7 @@ import plotly.offline
 from fastapi import APIRouter, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from service.alerts.reason import scale, who
+from service.alerts.reason import scale, usual_before, who
 from service.store.repository import AlertQuery, PatternQuery, Store
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def page_routes(store: Store, version: str) -> APIRouter:
             patterns=patterns,
             when=_clock,
             who=who,
+            usual=usual_before,
             pictures={"timeline": _timeline(alerts), "patterns": _heat(patterns)},
         )
         return Response(html, media_type="text/html", headers=_HEADERS)

@@ -6,14 +6,13 @@ import multiprocessing
 import tempfile
 import time
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from service.errors import InputError, YochoError
+from service.errors import InputError, StoreError, YochoError
 from service.receipts import Reason, Refusal
 from service.windows.wire import WireLimits, read_window
-from service.work import parsing
 from service.work.parsing import DONE, ERROR, WINDOW, Handed, Limits, ReadFigures, parse
 
 if TYPE_CHECKING:
@@ -28,7 +27,12 @@ if TYPE_CHECKING:
 _BEAT = 1.0
 """Seconds between two calls of `beat`."""
 _LENGTH = 4
+_READY = "service.work.ready"
+"""What the process from which others are forked imports first."""
 _FIGURES = TypeAdapter(ReadFigures)
+
+
+Read: TypeAlias = "Callable[[Connection, Handed, str, PipelineSpec, Limits], None]"
 
 
 class RefusedError(YochoError):
@@ -71,14 +75,19 @@ class Parsed:
 
 
 class Parser:
-    """Starts a process for each upload, from one that has loaded what is needed and nothing else."""
+    """Forks a process for each upload, from one that has loaded and run what is needed, and holds nothing else.
 
-    def __init__(self, spec: PipelineSpec, limits: Limits, folder: Path | None = None) -> None:
+    That one is started by the first upload, and again by the next one if it has ended. `read` is the whole life
+    of the process that is forked.
+    """
+
+    def __init__(self, spec: PipelineSpec, limits: Limits, folder: Path | None = None, read: Read = parse) -> None:
+        self._read = read
         self._spec = spec
         self._limits = limits
         self._folder = folder
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([parsing.__name__])
+        self._context.set_forkserver_preload([_READY])
 
     @contextmanager
     def parsed(
@@ -104,11 +113,11 @@ class Parser:
     def _run(self, upload: Handed, sensor: str, parsed: Parsed, beat: Callable[[], object]) -> None:
         told, out = self._context.Pipe(duplex=False)
         child = self._context.Process(
-            target=parse, args=(out, upload, sensor, self._spec, self._limits), daemon=True
+            target=self._read, args=(out, upload, sensor, self._spec, self._limits), daemon=True
         )
         with told:
-            child.start()
-            out.close()
+            with out:
+                _start(child)
             try:
                 self._listen(told, child, parsed, beat)
             finally:
@@ -141,6 +150,14 @@ class Parser:
                 return
             parsed.keep(rest)
             beat()
+
+
+def _start(child: BaseProcess) -> None:
+    try:
+        child.start()
+    except (OSError, EOFError) as error:  # what it is forked from ends just now; the next try starts another one
+        # Not the upload's fault: no try is counted.
+        raise StoreError(f"uploads can't be read now: their reader could not be started ({error!r})") from error
 
 
 def _last(kind: bytes, rest: bytes) -> ReadFigures:

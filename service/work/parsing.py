@@ -23,7 +23,7 @@ from service.pipeline import Reading, read_windows
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
     from service.pipeline import PipelineSpec
@@ -89,28 +89,33 @@ def parse(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limi
     confine(limits)
     path = upload.path
     try:
-        _read(out, path, sensor, spec)
+        for told in messages(path, sensor, spec):
+            out.send_bytes(told)
     except (CaptureError, InputError) as error:
         field = error.field if isinstance(error, InputError) else None
         # The file has a name on this machine only; a message may quote bytes that are no text.
         message = str(error).replace(str(path), "body").encode(errors="backslashreplace").decode()
-        _tell(out, ERROR, {"message": message, "field": field})
+        out.send_bytes(_message(ERROR, {"message": message, "field": field}))
     except MemoryError:
-        _tell(out, ERROR, {"message": "memory", "field": None, "crashed": True})
+        out.send_bytes(_message(ERROR, {"message": "memory", "field": None, "crashed": True}))
     except BrokenPipeError:
         pass  # the worker was killed: nobody waits for the windows
     finally:
         out.close()
 
 
-def _read(out: Connection, path: Path, sensor: str, spec: PipelineSpec) -> None:
+def messages(path: Path, sensor: str, spec: PipelineSpec) -> Iterator[bytes]:
+    """Read the file at a path, in this process, and yield what is said of it.
+
+    Raises CaptureError or InputError if it can't be read.
+    """
     reading, attempts = Reading(), 0
     source = open_traffic(path, HostTable())
     mine = spec.for_files([source])
     for counts in read_windows([source], sensor, mine, reading):
         if counts.end - counts.start == mine.windows.length:
             attempts += counts.attempts
-        out.send_bytes(WINDOW + write_window(counts))
+        yield WINDOW + write_window(counts)
     damage = [f"byte {damage.offset}: {damage.reason}" for damage in reading.damage]
     figures = ReadFigures(
         reading.packets,
@@ -120,11 +125,11 @@ def _read(out: Connection, path: Path, sensor: str, spec: PipelineSpec) -> None:
         reading.flows,
         dict(reading.tunnelled),
     )
-    _tell(out, DONE, asdict(figures))
+    yield _message(DONE, asdict(figures))
 
 
-def _tell(out: Connection, kind: bytes, told: dict[str, object]) -> None:
-    out.send_bytes(kind + json.dumps(told).encode())
+def _message(kind: bytes, told: dict[str, object]) -> bytes:
+    return kind + json.dumps(told).encode()
 
 
 def confine(limits: Limits) -> None:

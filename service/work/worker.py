@@ -19,6 +19,7 @@ from service.errors import InputError, StoreError, WindowConflictError
 from service.keeper import Keeper, KeeperSpec
 from service.observe import SILENT, Observer, Work, identified
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
+from service.store.at_hand import CataloguesAtHand
 from service.store.buffer import Buffer
 from service.store.jobs import JobKind
 from service.store.repository import Reader
@@ -27,7 +28,7 @@ from service.work.parser import RefusedError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from service.analysis import Analyst
     from service.receipts import Outcome
@@ -119,6 +120,7 @@ class Worker:
         self._tidied = 0
         self._keeper = Keeper(spec.keeping, store, clock) if spec.keeping else None
         self._lease: Lease | None = None
+        self._at_hand = CataloguesAtHand()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; while the database is away, wait for it."""
@@ -169,25 +171,25 @@ class Worker:
         if first is None:
             return False
         if first.kind is not JobKind.UPLOAD:
-            self._settle(sensor, lambda reader: self._windows(reader, sensor))
+            self._settle(sensor, lambda reader, buffer: self._windows(reader, buffer, sensor))
             return self._beat()
         work = Work(first.kind.value)
         with identified(job=first.id), self._observer.work(work):
             try:
                 with self._parser.parsed(self._parts(first), first.sensor, self._beat) as parsed:
-                    self._settle(sensor, lambda reader: self._upload(reader, first, parsed))
+                    self._settle(sensor, lambda reader, buffer: self._upload(reader, buffer, first, parsed))
                 work.outcome = "done"
             except RefusedError as error:
                 refused = error.refusal
-                self._settle(sensor, lambda reader: _refused(reader, first, refused))
+                self._settle(sensor, lambda reader, _: _refused(reader, first, refused))
         return self._beat()
 
-    def _settle(self, sensor: str, analyse: Callable[[_Reads], _Done]) -> None:
+    def _settle(self, sensor: str, analyse: Callable[[_Reads, Buffer], _Done]) -> None:
         """Analyse, and write what is found: once more whenever something else was written meanwhile."""
         while True:
             with self._store.read() as reader:
                 revision = reader.sensors.revision(sensor)
-                done = analyse(reader)
+                done = analyse(reader, Buffer(reader, self._at_hand.take(sensor, revision)))
             if self._write(sensor, revision, done):
                 return
 
@@ -201,35 +203,38 @@ class Worker:
                 return unchanged
             with self._observer.stage("save"):
                 done.buffer.flush(unit)
+            revision = unit.sensors.revision(sensor)
             now = self._clock()
-            for job, outcome in done.outcomes:
-                unit.jobs.finish(job.id, now, outcome)
+            unit.jobs.finish_all([(job.id, outcome) for job, outcome in done.outcomes], now)
             if done.broken is not None and unit.jobs.broke_down(done.broken.id) >= self._spec.tries:
                 unit.jobs.finish(done.broken.id, now, Refusal(Reason.CRASHED, done.why))
+        self._at_hand.put(sensor, revision, done.buffer.catalogues)
         done.buffer.tell(self._observer)
         for job, outcome in done.outcomes:
             _tell(job, outcome)
         return True
 
-    def _windows(self, reader: _Reads, sensor: str) -> _Done:
-        """Analyse the windows that wait, and looks at open ones, up to the first upload."""
-        done = _Done(Buffer(reader))
-        room = self._spec.together_bytes
-        for job in reader.jobs.waiting(sensor, self._spec.together):
-            room -= job.size
-            if job.kind is JobKind.UPLOAD or (room < 0 and done.outcomes):
-                break
+    def _windows(self, reader: _Reads, buffer: Buffer, sensor: str, most: int | None = None) -> _Done:
+        """Analyse the windows that wait, at most so many, and looks at open ones, up to the first upload."""
+        done = _Done(buffer)
+        jobs = self._together(reader.jobs.waiting(sensor, most or self._spec.together))
+        payloads = reader.jobs.payloads([job.id for job in jobs])
+        for job in jobs:
             work = Work(job.kind.value)
             try:
                 # What the database raises is not the window's fault.
                 with identified(job=job.id), self._observer.work(work), self._store.failures("reading failed"):
-                    outcome = self._window(reader.jobs.payload(job.id), done.buffer)
+                    outcome = self._window(payloads[job.id], done.buffer)
                     work.outcome = _named(outcome)
                 done.outcomes.append((job, outcome))
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (what nobody can do must not stop all that follows)
-                done.broken, done.why = job, self._broke_down(job, error)
+                why = self._broke_down(job, error)
+                if done.outcomes:
+                    # What is remembered may be half changed: those before it are analysed once more, without it.
+                    return self._windows(reader, Buffer(reader), sensor, len(done.outcomes))
+                done.broken, done.why = job, why
                 break
         return done
 
@@ -239,6 +244,17 @@ class Worker:
         self._analyst.forget()
         return f"the analysis broke down ({type(error).__name__}); it is logged"
 
+    def _together(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return those of a sensor's first jobs that are done together: all before an upload, and few bytes."""
+        few: list[Job] = []
+        room = self._spec.together_bytes
+        for job in jobs:
+            room -= job.size
+            if job.kind is JobKind.UPLOAD or (room < 0 and few):
+                break
+            few.append(job)
+        return few
+
     def _window(self, payload: bytes, buffer: Buffer) -> Outcome:
         try:
             counts = read_window(payload)
@@ -247,23 +263,23 @@ class Worker:
         if not counts.whole and buffer.window_digest(counts.id) is not None:
             return Receipt(counts.id, repeated=True, patterns=(), alerts=())
         try:
-            return self._taken(counts, buffer)
+            return self._taken(counts, buffer, payload)
         except WindowConflictError as error:
             return Refusal(Reason.CONFLICT, str(error))
 
-    def _taken(self, counts: WindowCounts, buffer: Buffer) -> Receipt:
+    def _taken(self, counts: WindowCounts, buffer: Buffer, document: bytes | None = None) -> Receipt:
         receipt, findings = (self._analyst.take if counts.whole else self._analyst.look)(buffer, counts)
         if findings is not None:
-            buffer.add(findings)
+            buffer.add(findings, document)
         return receipt
 
     def _parts(self, job: Job) -> Iterator[bytes]:
         with self._store.read() as reader:
             yield from reader.jobs.parts(job.id)
 
-    def _upload(self, reader: _Reads, job: Job, parsed: Parsed) -> _Done:
+    def _upload(self, reader: _Reads, buffer: Buffer, job: Job, parsed: Parsed) -> _Done:
         """Analyse all windows of an upload: they are written together, or none of them."""
-        done, receipts = _Done(Buffer(reader)), []
+        done, receipts = _Done(buffer), []
         try:
             with self._store.failures("reading failed"):
                 for counts in parsed.windows():

@@ -10,7 +10,7 @@ def test_the_budget_is_shared_out() -> None:
     budget = GroupBudget(2.0)
     total = sum(budget.of(channel, length) for channel in Channel for length in (HOUR // 6, HOUR, DAY))
     assert total == pytest.approx(2.0)
-    assert budget.of(Channel.PATTERN, DAY) == 0.5
+    assert budget.of(Channel.PATTERN, DAY) == 0.38
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,33 @@ def test_the_threshold_rises_with_the_scores_of_the_past() -> None:
         return incidents.tail(Channel.SURGE, 0.5, 1000.0)[1]
 
     assert threshold(3.0) < threshold(9.0)
+
+
+def test_what_the_same_sources_did_is_one_event() -> None:
+    """A list of ports that nobody tried before leaves one high score behind, not one for each of its ports."""
+
+    def threshold(*, one_event: bool) -> float:
+        incidents = Incidents()
+        for day in range(60):
+            at = START + day * DAY
+            for i in range(12):
+                incidents.note(Channel.NOVELTY, {100 * day + i}, 1.0 + (7 * day + i) % 10 / 10, at, at + DAY)
+            if day == 30:
+                first = incidents.note(Channel.NOVELTY, {1}, 20.0, at, at + DAY)
+                for port in range(2, 12):
+                    beside = first if one_event else None
+                    incidents.note(Channel.NOVELTY, {port}, 19.0, at, at + DAY, beside=beside)
+            incidents.advance(at, at + DAY)
+        return incidents.tail(Channel.NOVELTY, 0.1, 1000.0)[1]
+
+    assert threshold(one_event=True) < 3.0
+    assert threshold(one_event=False) > 10.0
+
+
+def test_events_that_turn_out_to_be_one_have_one_name() -> None:
+    incidents = Incidents()
+    first, second, third = (incidents.note(Channel.NOVELTY, {port}, 5.0, START, START + HOUR) for port in (1, 2, 3))
+    incidents.note(Channel.NOVELTY, {3}, 4.0, START, START + HOUR, beside=second)
+    incidents.note(Channel.NOVELTY, {2}, 4.0, START, START + HOUR, beside=first)
+    assert {known.key for known in incidents.every()} == {first, second, third}
+    assert {known.of for known in incidents.every()} == {first}

@@ -38,6 +38,12 @@ def test_an_empty_history_comes_back() -> None:
     assert from_bytes(to_bytes(History()), SPEC).windows() == []
 
 
+def test_a_history_from_before_there_were_events_is_read() -> None:
+    arrays = packed(learned(12))
+    del arrays["events"]
+    assert all(known.of == known.key for known in unpacked(arrays, SPEC).incidents.every())
+
+
 def _drop(name: str) -> Callable[[dict[str, NDArray[Any]]], None]:
     def drop(arrays: dict[str, NDArray[Any]]) -> None:
         del arrays[name]
@@ -54,6 +60,7 @@ def _put(name: str, value: Any) -> Callable[[dict[str, NDArray[Any]]], None]:
     [
         (_drop("ids"), "ids"),
         (_drop("best"), "best"),
+        (_put("events", [b"one"]), "events"),
         (_put("version", [2]), "version"),
         (_put("counts", [1, 2, 3]), "counts"),
         (_put("counters", [-1, 2]), "counters"),

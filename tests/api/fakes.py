@@ -15,6 +15,7 @@ from service.windows.wire import read_window
 from tests.builders import MINUTE, START, a_pattern, a_window, an_alert
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from service.api.ingest import Receiving
@@ -42,6 +43,9 @@ class FakeIngest:
 
     def add_window(self, counts: WindowCounts) -> Added:
         return self._intake.add_window(counts)
+
+    def add_windows(self, windows: Sequence[WindowCounts]) -> Sequence[Added]:
+        return self._intake.add_windows(windows)
 
     def upload(self, sensor: str) -> Receiving:
         return self._intake.upload(sensor)
@@ -93,6 +97,9 @@ class BrokenIngest:
 
     def add_window(self, counts: WindowCounts) -> Added:
         raise LookupError("the secret of line 17")
+
+    def add_windows(self, windows: Sequence[WindowCounts]) -> Sequence[Added]:
+        raise LookupError("the secret of line 19")
 
     def upload(self, sensor: str) -> Receiving:
         raise LookupError("the secret of line 23")

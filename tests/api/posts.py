@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 from service.store import tables
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     import httpx
+    from sqlalchemy import Table
 
     from service.store.sql import SqlStore
     from tests.api.client import Client
@@ -33,9 +34,11 @@ def with_row(**changes: Any) -> dict[str, Any]:
     return WINDOW | {"rows": [ROW | {"service": "tcp/22"}, ROW | changes]}
 
 
-def holds_nothing(store: SqlStore) -> bool:
-    """Return whether neither work nor anything found is stored."""
-    kept = (tables.windows, tables.patterns, tables.alerts, tables.payloads)
+FOUND = (tables.windows, tables.patterns, tables.alerts, tables.payloads)
+
+
+def holds_nothing(store: SqlStore, kept: Sequence[Table] = FOUND) -> bool:
+    """Return whether no work waits, and nothing is stored in some tables: of what was found, and of payloads."""
     with store.read() as reader:
         rows = [reader._connection.execute(select(func.count()).select_from(table)).scalar_one() for table in kept]
         return not any(rows) and reader.jobs.backlog().jobs == 0

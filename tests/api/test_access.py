@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from service.api.access import AccessSpec, Gate, needed
 from service.api.app import create_app
 from service.api.spec import ApiSpec
 from service.errors import StoreError
+from service.store import tables
+from service.store.audit import AuditQuery
 from service.store.sql import SqlStore
+from service.windows.wire import MEDIA_TYPE, write_window
 from tests.api.client import Client
 from tests.api.fakes import FakeIngest
-from tests.builders import a_pattern, an_alert
+from tests.api.posts import WINDOW, holds_nothing
+from tests.builders import a_pattern, a_window, an_alert
 
 SECRETS = {scope: new_secret() for scope in Scope}
 JUDGED = {"status": "benign"}
@@ -69,8 +74,12 @@ class House:
         assert hashed is not None
         name = "-".join(scopes)
         with self.store.begin() as unit:
-            unit.tokens.add(Token(f"t-{name}", name, frozenset(scopes), 1, sensors), hashed)
+            unit.tokens.add(Token(f"t-{secret[-8:]}", name, frozenset(scopes), 1, sensors), hashed)
         return secret
+
+    def is_empty(self) -> bool:
+        """Whether nothing was taken in."""
+        return holds_nothing(self.store, (tables.windows, tables.jobs, tables.payloads))
 
 
 @pytest.fixture
@@ -95,6 +104,8 @@ def house(tmp_path: Path) -> Iterator[House]:
         ("DELETE", "/v1/allow-rules/1", Scope.ADMIN),
         ("POST", "/v1/windows/", Scope.ADMIN),
         ("GET", "/v1/audit", Scope.ADMIN),
+        ("GET", "/v1/outputs/soc/dead-letters", Scope.READ),
+        ("POST", "/v1/outputs/soc/retry", Scope.ADMIN),
         ("BREW", "/v1/alerts", Scope.ADMIN),
     ],
 )
@@ -203,7 +214,7 @@ def test_writes_are_in_the_audit_log(house: House, caplog: pytest.LogCaptureFixt
         client.patch("/v1/patterns/p1", json=JUDGED)
         client.patch("/v1/patterns/unknown", json=JUDGED)
     with house.store.read() as reader:
-        changes = reader.audit.before(None, 10)
+        changes = reader.audit.page(AuditQuery(10))[0]
     assert [(change.actor, change.action, change.target, change.status) for change in changes] == [
         ("admin", "PATCH", "/v1/patterns/unknown", 404),
         ("admin", "PATCH", "/v1/patterns/p1", 200),
@@ -237,3 +248,63 @@ def test_what_a_person_says_bears_the_name_of_the_token(house: House) -> None:
         unit.save_alerts([an_alert()])
     client = house.client(house.admit(Scope.ADMIN))
     assert client.patch("/v1/alerts/a1", json={"acknowledged": True}).json()["acknowledged_by"] == "admin"
+
+
+def test_the_audit_log_is_for_those_who_may_do_everything(house: House) -> None:
+    reader = house.client(house.admit(Scope.READ, Scope.INGEST))
+    assert reader.get("/v1/audit").status_code == 403
+    admin = house.client(house.admit(Scope.ADMIN))
+    admin.patch("/v1/patterns/p1", json=JUDGED)
+    (entry,) = admin.get("/v1/audit?actor=admin").json()["items"]
+    assert (entry["method"], entry["path"], entry["status"]) == ("PATCH", "/v1/patterns/p1", 200)
+
+
+LOOK = replace(a_window("edge"), seen_until=a_window("edge").start + 5)
+OF_EDGE: dict[str, tuple[str, str, bytes]] = {
+    "a JSON window": ("", "application/json", json.dumps(WINDOW).encode()),
+    "a slow JSON window": ("", "application/json", json.dumps(WINDOW | {"start": 1772366400.0}).encode()),
+    "a line": ("?sensor=roof", "application/x-ndjson", json.dumps(WINDOW).encode()),
+    "a document": ("", MEDIA_TYPE, write_window(a_window("edge"))),
+    "a look": ("", MEDIA_TYPE, write_window(LOOK)),
+    "a capture": ("?sensor=edge", "application/vnd.tcpdump.pcap", b"capture:w"),
+    "a capture of the default sensor": ("", "application/vnd.tcpdump.pcap", b"capture:w"),
+    "a packed log": ("?sensor=edge", "application/gzip", b"capture:w"),
+    "a log": ("?sensor=edge", "text/csv", b"capture:w"),
+    "a log of lines": ("?sensor=edge", "application/x-ndjson", b'{"event_type": "flow"}'),
+}
+"""Every way in: what follows the path, type, and body."""
+
+
+@pytest.mark.parametrize("way", OF_EDGE)
+def test_a_token_of_one_sensor_sends_for_no_other(house: House, way: str) -> None:
+    query, kind, body = OF_EDGE[way]
+    headers = {"Content-Type": kind}
+
+    def post(sensors: frozenset[str]) -> httpx.Response:
+        visit = house.client(house.admit(Scope.INGEST, sensors=sensors))
+        answer = visit.app.post(f"/v1/windows{query}", content=body, headers=visit.headers | headers)
+        with house.store.begin() as unit:
+            unit.tokens.revoke("ingest", 2)
+        return answer
+
+    refused = post(frozenset({"roof"}))
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "sensor"
+    assert "token 'ingest' may not send as" in refused.json()["errors"][0]["message"]
+    assert house.is_empty()
+    sensor = "default" if "default" in way else "edge"
+    accepted = post(frozenset({"roof", sensor}))
+    # What is no log is found out later.
+    assert accepted.status_code in (200, 201, 202) or "no pcap" in accepted.json()["detail"]
+
+
+def test_one_line_of_another_sensor_refuses_all(house: House) -> None:
+    visit = house.client(house.admit(Scope.INGEST, sensors=frozenset({"edge"})))
+    body = "\n".join(json.dumps(WINDOW | {"sensor": sensor}) for sensor in ("edge", "roof"))
+    headers = visit.headers | {"Content-Type": "application/x-ndjson"}
+    answer = visit.app.post("/v1/windows", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "sensor", "message": "token 'ingest' may not send as 'roof'", "line": 2}
+    ]
+    assert house.is_empty()

@@ -80,7 +80,10 @@ def test_json_may_say_that_it_is_utf8(client: Client) -> None:
     assert "UTF-8" in the_problem(answer, 415)["detail"]
 
 
-def test_packed_json_is_refused(client: Client) -> None:
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    answer = client.post("/v1/windows", content=b"x", headers=headers)
-    assert "'gzip'" in the_problem(answer, 415)["detail"]
+@pytest.mark.parametrize("coding", ["", "br", "deflate", "gzip, gzip", "gzip, zstd", "gzip;q=1"])
+@pytest.mark.parametrize("path", ["/v1/windows", "/v1/allow-rules"])
+def test_other_packings_are_refused_with_a_list(client: Client, path: str, coding: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    answer = client.post(path, content=b"x", headers=headers)
+    assert repr(coding) in the_problem(answer, 415)["detail"]
+    assert answer.headers["accept-encoding"] == "gzip, zstd"

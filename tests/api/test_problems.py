@@ -57,6 +57,7 @@ def test_a_failing_store_is_temporary(spec: ApiSpec, caplog: pytest.LogCaptureFi
         client.get("/v1/alerts"),
     ):
         the_problem(answer, 503)
+        assert int(answer.headers["retry-after"]) >= 1
         assert "secret" not in answer.text
     assert "disk I/O error" in caplog.text
 

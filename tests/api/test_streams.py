@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from service.access.token import Scope, Token, hash_of, new_secret
 from service.alerts.alert import Kind
 from service.api import streams
+from service.api.access import AccessSpec, Gate
 from service.api.app import create_app
 from service.api.streams import StreamSpec
+from service.errors import StoreError
 from tests.api.client import Client, the_fields, the_problem
 from tests.api.fakes import BrokenStore, FakeIngest
 from tests.builders import MINUTE, START, a_record, an_alert
@@ -36,6 +39,7 @@ class Listener:
     app: FastAPI
     query: str = ""
     last_event_id: int | None = None
+    secret: str | None = None
     status: int = 0
     heard: str = ""
     over: bool = False
@@ -45,6 +49,8 @@ class Listener:
 
     async def listen(self) -> None:
         headers = [] if self.last_event_id is None else [(b"last-event-id", str(self.last_event_id).encode())]
+        if self.secret is not None:
+            headers.append((b"authorization", f"Bearer {self.secret}".encode()))
         scope = {
             "type": "http",
             "method": "GET",
@@ -341,3 +347,135 @@ def test_a_query_that_makes_no_sense_is_named(client: Client, query: str, name: 
 def test_a_bound_leaves_room_for_something(bound: str) -> None:
     with pytest.raises(ValueError, match=f"{bound}: 0 is not positive"):
         StreamSpec(**{bound: 0})
+
+
+@dataclass
+class House:
+    """An application that asks for tokens, and its clock, in seconds since the epoch."""
+
+    store: SqlStore
+    spec: ApiSpec
+    open: bool = False
+    now: float = 1000.0
+    fails: bool = False
+
+    def app(self) -> FastAPI:
+        spec = replace(self.spec, streams=replace(QUICK, recheck=0.01, beat=60.0))
+        access = AccessSpec(open_without_tokens=self.open)
+        gate = Gate(self, access, lambda: int(self.now * 10**9), lambda: self.now)
+        return create_app(spec, FakeIngest(self.store), self.store, "1", gate=gate)
+
+    def begin(self) -> Any:
+        return self.store.begin()
+
+    def read(self) -> Any:
+        if self.fails:
+            raise StoreError("gone")
+        return self.store.read()
+
+    def admit(self, expires: float | None = None) -> str:
+        secret = new_secret()
+        hashed = hash_of(secret)
+        assert hashed is not None
+        until = None if expires is None else int(expires * 10**9)
+        with self.store.begin() as unit:
+            unit.tokens.add(Token("t1", "page", frozenset({Scope.READ}), 1, expires=until), hashed)
+        return secret
+
+    def revoke(self) -> None:
+        with self.store.begin() as unit:
+            unit.tokens.revoke("page", 2)
+        self.now += 6
+
+
+def test_a_stream_ends_soon_after_its_token_is_revoked(store: SqlStore, spec: ApiSpec) -> None:
+    house = House(store, spec)
+    app, secret = house.app(), house.admit()
+
+    def act() -> None:
+        save(store, an_alert(id="before"))
+        house.revoke()
+
+    listener = hear(lambda: Listener(app, secret=secret), "the token is no longer good", act=act)
+    assert listener.over
+    assert "the token is no longer good" in listener.heard
+    answer = Client(app).get("/v1/alerts/stream", headers={"Authorization": f"Bearer {secret}"})
+    the_problem(answer, 401)
+
+
+def test_a_stream_ends_soon_after_its_token_has_expired(store: SqlStore, spec: ApiSpec) -> None:
+    house = House(store, spec)
+    app, secret = house.app(), house.admit(expires=1100.0)
+
+    def act() -> None:
+        house.now = 1101.0
+
+    listener = hear(lambda: Listener(app, secret=secret), "the token is no longer good", act=act)
+    assert listener.over
+
+
+def test_an_open_stream_ends_soon_after_there_is_a_token(store: SqlStore, spec: ApiSpec) -> None:
+    house = House(store, spec, open=True)
+    app = house.app()
+
+    def act() -> None:
+        house.admit()
+        house.now += 6
+
+    assert hear(lambda: Listener(app), "the token is no longer good", act=act).over
+
+
+def test_who_resumes_from_long_ago_hears_no_more_than_their_token_allows(
+    store: SqlStore, spec: ApiSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_AT_ONCE", 2)
+    for number in range(20):
+        save(store, an_alert(id=f"a{number}"))
+    house = House(store, spec)
+    app, secret = house.app(), house.admit()
+
+    async def scenario() -> None:
+        listener = Listener(app, "after=0", secret=secret)
+        async with anyio.create_task_group() as group:
+            group.start_soon(listener.listen)
+            await listener.until("event: ", count=1)
+            listener.takes.clear()
+            await anyio.to_thread.run_sync(house.revoke)
+            await anyio.sleep(0.02)
+            listener.takes.set()
+            await listener.until("the token is no longer good")
+        assert listener.over
+        assert len(listener.events) < 20
+
+    run(scenario)
+
+
+def test_a_stream_ends_if_nobody_can_say_whether_it_may_go_on(store: SqlStore, spec: ApiSpec) -> None:
+    house = House(store, spec)
+    app, secret = house.app(), house.admit()
+
+    def act() -> None:
+        house.fails = True
+        house.now += 6
+
+    assert hear(lambda: Listener(app, secret=secret), "the store can't be read now", act=act).over
+
+
+def test_a_stream_goes_on_while_its_token_is_good(store: SqlStore, spec: ApiSpec) -> None:
+    house = House(store, spec)
+    app, secret = house.app(), house.admit()
+
+    async def scenario() -> None:
+        listener = Listener(app, secret=secret)
+        async with anyio.create_task_group() as group:
+            group.start_soon(listener.listen)
+            await listener.until("retry: ")
+            for number in range(5):
+                house.now += 6
+                await anyio.sleep(0.02)
+                await anyio.to_thread.run_sync(save, store, an_alert(id=f"a{number}"))
+            await listener.until("event: ", count=5)
+            listener.hang_up()
+        assert len(listener.events) == 5
+
+    run(scenario)

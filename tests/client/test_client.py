@@ -180,6 +180,42 @@ def test_listings_are_followed_from_page_to_page(*, blocking: bool) -> None:
     assert dict(service.asked[1].url.params) == {"kind": "block", "limit": "3", "cursor": "c2"}
 
 
+def test_windows_are_sent_together(*, blocking: bool) -> None:
+    service = Service([reply(202, json={"jobs": [{"id": "j1"}, {"id": "j2"}]})])
+    jobs = Both(service, blocking=blocking)("send_windows", [{"sensor": "a"}, {"sensor": "b"}], wait=5)
+    assert [job["id"] for job in jobs] == ["j1", "j2"]
+    (asked,) = service.asked
+    assert asked.headers["content-type"] == "application/x-ndjson"
+    assert asked.headers["prefer"] == "wait=5"
+    assert asked.content == b'{"sensor": "a"}\n{"sensor": "b"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "path"),
+    [
+        ("audit", {"actor": "anna"}, "/v1/audit?actor=anna&limit=100"),
+        ("dead_letters", {"output": "a/b", "limit": 5}, "/v1/outputs/a%2Fb/dead-letters?limit=5"),
+    ],
+)
+def test_listings_for_those_who_run_it_are_read(
+    name: str, arguments: dict[str, Any], path: str, *, blocking: bool
+) -> None:
+    service = Service([reply(200, json={"items": [{"id": "1"}], "next": None})])
+    assert Both(service, blocking=blocking)(name, **arguments) == [{"id": "1"}]
+    assert service.asked[0].url.raw_path == path.encode()
+
+
+def test_outputs_are_read_and_tried_again(*, blocking: bool) -> None:
+    service = Service([reply(200, json={"items": []}), reply(200, json={"put_back": 3})])
+    both = Both(service, blocking=blocking)
+    assert both("outputs") == {"items": []}
+    assert both("retry_output", "soc") == {"put_back": 3}
+    assert [(asked.method, asked.url.path) for asked in service.asked] == [
+        ("GET", "/v1/outputs"),
+        ("POST", "/v1/outputs/soc/retry"),
+    ]
+
+
 def test_an_id_leads_nowhere_else(*, blocking: bool) -> None:
     service = Service([reply(200, json={})])
     Both(service, blocking=blocking)("alert", "../tokens?x=1")

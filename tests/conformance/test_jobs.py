@@ -57,6 +57,25 @@ def test_a_job_waits_until_it_is_done(database: SqlStore) -> None:
         assert [reader.jobs.done_since(START + after) for after in (1, 2)] == [1, 0]
 
 
+def test_several_jobs_are_read_and_finished_together(database: SqlStore) -> None:
+    refusal = Refusal(Reason.CRASHED, "broke down")
+    with database.begin() as unit:
+        for number in (1, 2, 3):
+            unit.jobs.add(a_job(number), bytes(number))
+        unit.jobs.put_part("j3", 1, START, b"more")
+        unit.jobs.finish_all([], START)
+        assert unit.jobs.payloads(["j3", "j1", "none"]) == {"j3": bytes(3) + b"more", "j1": bytes(1), "none": b""}
+        unit.jobs.finish_all([("j1", RECEIPT), ("j3", refusal)], START + 1)
+    with database.read() as reader:
+        jobs = [reader.jobs.job(f"j{number}") for number in (1, 2, 3)]
+        assert [(job.state, job.outcome) for job in jobs if job is not None] == [
+            (JobState.DONE, RECEIPT),
+            (JobState.WAITING, None),
+            (JobState.FAILED, refusal),
+        ]
+        assert reader.jobs.payloads(["j1", "j2", "j3"]) == {"j1": b"", "j2": bytes(2), "j3": b""}
+
+
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [

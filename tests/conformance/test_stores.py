@@ -523,6 +523,18 @@ def test_open_alerts_of_some_sources(store: Store) -> None:
         assert reader.open_alerts("edge", 0, ["192.0.2.1"])[1].score == 99.0
 
 
+def test_alerts_are_found_by_their_sources_once_they_are_named(store: Store) -> None:
+    with store.begin() as unit:
+        unit.save_alerts([an_alert(sources=("192.0.2.1",))], named=False)
+        later = an_alert(sources=("192.0.2.1",), reason="later", services=("tcp/80",))
+        unit.save_alerts([later], named=False)
+        unit.name_alerts([later])
+    with store.read() as reader:
+        assert reader.open_alerts("edge", START, ["192.0.2.1"]) == [later]
+        assert reader.alerts(AlertQuery(service="tcp/80")).items == (later,)
+        assert reader.alerts(AlertQuery(service="tcp/23")).items == ()
+
+
 def test_alerts_on_the_allow_list_are_listed_apart(store: Store) -> None:
     with store.begin() as unit:
         unit.save_alerts([an_alert(id="told"), an_alert(id="allowed", allowed_by="192.0.2.1")])

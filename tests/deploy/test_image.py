@@ -37,6 +37,19 @@ def test_loops_are_compiled_in_the_build_and_kept() -> None:
     assert "COPY --from=build --chown=yocho:yocho /var/cache/yocho /var/cache/yocho" in FINAL
 
 
+def test_nothing_of_ours_uses_what_is_left_out_of_scipy() -> None:
+    removed = re.search(r"cd scipy && rm -rf ([a-z ]+)", DOCKERFILE)
+    assert removed
+    gone = "|".join(removed[1].split())
+    used = re.compile(rf"scipy\.({gone})\b|from scipy import .*\b({gone})\b")
+    for package in ("service", "lnmf_core"):
+        for file in (ROOT / package).rglob("*.py"):
+            imports = [
+                line for line in file.read_text().splitlines() if line.lstrip().startswith(("import", "from"))
+            ]
+            assert not used.search("\n".join(imports)), file
+
+
 def test_the_sensor_has_its_two_capabilities_and_no_other() -> None:
     found = re.search(r"struct\.pack\('<5I', (0x\d+), (.+?), 0, 0, 0\)", FINAL)
     assert found

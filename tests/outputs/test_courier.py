@@ -81,7 +81,7 @@ class Bench:
 
     def dead(self) -> list[tuple[str, str]]:
         with self.store.read() as unit:
-            return [(letter.event.alert, letter.reason) for letter in unit.deliveries.letters("soc", 100)]
+            return [(letter.event.alert, letter.reason) for letter in unit.deliveries.letters("soc", 100)[0]]
 
     def behind(self) -> int:
         with self.store.read() as unit:

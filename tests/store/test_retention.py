@@ -205,10 +205,12 @@ def test_what_catalogues_list_is_the_same_afterwards(database: SqlStore) -> None
         unit.save_patterns([a_pattern(id=f"p{n}", last_seen=START + n) for n in range(3 * MOST_SINGLE)])
     hear(database, last=NOW, latest_end=NOW - 1)
     with database.read() as reader:
-        before = reader.catalogue("edge", MINUTE)
+        before, revision = reader.catalogue("edge", MINUTE), reader.sensors.revision("edge")
     assert retain(database, replace(FOR_EVER, patterns=1)).patterns == MOST_SINGLE
     with database.read() as reader:
         assert reader.catalogue("edge", MINUTE) == before
+        # Workers that hold more than is listed must read again.
+        assert reader.sensors.revision("edge") > revision
 
 
 def test_the_latest_event_stays_so_that_numbers_go_on(database: SqlStore) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from service.access.token import Scope, Token
 from service.errors import InputError, NotFoundError
-from service.store.audit import Change
+from service.store.audit import AuditQuery, Change
 from service.store.sql import SqlStore
 from service.store.tokens import MINUTE
 
@@ -71,10 +71,31 @@ def test_changes_are_listed_latest_first_and_forgotten_oldest_first(database: Sq
         for change in changes:
             unit.audit.add(change)
     with database.read() as reader:
-        latest = reader.audit.before(None, 2)
+        latest, following = reader.audit.page(AuditQuery(2))
         assert [change.request for change in latest] == ["r4", "r3"]
-        assert [change.at for change in reader.audit.before(latest[-1].sequence, 9)] == [2, 1, 0]
+        rest, end = reader.audit.page(AuditQuery(9, following))
+        assert ([change.at for change in rest], end) == ([2, 1, 0], None)
+        with pytest.raises(NotFoundError, match="cursor"):
+            reader.audit.page(AuditQuery(9, "nonsense"))
     with database.begin() as unit:
         assert unit.audit.forget(3, 2) == 2
         assert unit.audit.forget(3, 2) == 1
-        assert [change.at for change in unit.audit.before(None, 9)] == [4, 3]
+        assert [change.at for change in unit.audit.page(AuditQuery())[0]] == [4, 3]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "times"),
+    [
+        (AuditQuery(actor="office"), [4, 2, 0]),
+        (AuditQuery(action="DELETE"), [3, 0]),
+        (AuditQuery(since=1, until=3), [2, 1]),
+        (AuditQuery(actor="office", action="DELETE", since=1), []),
+        (AuditQuery(actor="nobody"), []),
+    ],
+)
+def test_changes_are_found_by_who_how_and_when(database: SqlStore, wanted: AuditQuery, times: list[int]) -> None:
+    with database.begin() as unit:
+        for at in range(5):
+            actor, action = ("home", "office")[at % 2 == 0], ("PATCH", "DELETE")[at % 3 == 0]
+            unit.audit.add(Change(at, actor, f"r{at}", action, "/v1/allow-rules/r1", 204))
+        assert [change.at for change in unit.audit.page(wanted)[0]] == times

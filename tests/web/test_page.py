@@ -11,7 +11,9 @@ from service.pipeline import Pipeline, PipelineSpec
 from service.store.memory import MemoryStore
 from service.web.page import page_routes
 from tests.api.client import Client
-from tests.traffic import ports, sweep, window
+from tests.traffic import SECOND, START, Try, ports, sweep, window
+
+MINUTE = 60 * SECOND
 
 
 @pytest.fixture
@@ -46,6 +48,17 @@ def test_scans_and_patterns_are_shown_and_drawn(client: Client, store: MemorySto
     assert {trace["name"] for trace in drawn["timeline"]["data"]} == {"vertical", "horizontal"}
     (heat,) = drawn["patterns"]["data"]
     assert "tcp/445" in str(heat["x"])
+
+
+def test_what_was_usual_is_shown_beside_each_scan(client: Client, store: MemoryStore) -> None:
+    pipeline = Pipeline(PipelineSpec(), store)
+    pipeline.accept(window(ports("10.0.0.66", "10.0.0.1", 40)))
+    assert "nothing known yet" in client.get("/").text
+    for minute in range(1, 4):
+        pipeline.accept(window([Try("10.0.0.7", "10.0.0.1", "tcp/80", 2, True)], start=START + minute * MINUTE))
+    pipeline.accept(window(ports("10.0.0.7", "10.0.0.1", 40), start=START + 4 * MINUTE))
+    page = client.get("/").text
+    assert "it: 1 pair in 3 of 4 windows of 1 min; of all sources half try at most 1 pair" in page
 
 
 def test_what_is_shown_cannot_break_out_of_the_page(client: Client, store: MemoryStore) -> None:

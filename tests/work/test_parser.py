@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service.errors import StoreError
 from service.pipeline import PipelineSpec
 from service.receipts import Reason
-from service.work.parser import Parser, RefusedError
+from service.work.parser import Parser, Read, RefusedError
 from service.work.parsing import Limits
 from tests.conftest import REPOSITORY
+from tests.work import readers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +69,66 @@ def test_it_leaves_nothing_on_the_disk_even_if_it_is_killed(example: Path, tmp_p
         assert len(list(parsed.windows())) == 4
         found.extend(tmp_path.iterdir())
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("read", "why"),
+    [
+        (readers.crash, f"signal {signal.SIGSEGV.value}"),
+        (readers.be_killed, f"signal {signal.SIGKILL.value}"),
+        (readers.eat, "more memory than there may be"),
+        (readers.spin, f"signal {signal.SIGXCPU.value}"),
+        (readers.go_away, "broke down"),
+        (readers.babble, "makes no sense"),
+        (readers.promise, "makes no sense"),
+    ],
+)
+def test_whatever_becomes_of_a_reader_is_told_and_the_next_one_works(
+    read: Read, why: str, example: Path, tmp_path: Path
+) -> None:
+    limits = Limits(memory=1 << 28, cpu_seconds=1)
+    with (
+        pytest.raises(RefusedError) as refused,
+        Parser(PipelineSpec(), limits, tmp_path, read).parsed([b"whatever"], "lab"),
+    ):
+        pytest.fail("it was read")
+    assert refused.value.refusal.reason is Reason.CRASHED
+    assert why in refused.value.refusal.message
+    with Parser(PipelineSpec(), Limits(), tmp_path).parsed([example.read_bytes()], "lab") as parsed:
+        assert parsed.figures.packets == 29705
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_that_does_nothing_is_ended() -> None:
+    parser = Parser(PipelineSpec(), Limits(wall_seconds=0.5), read=readers.sleep)
+    with pytest.raises(RefusedError, match=r"more than 0\.5 s"), parser.parsed([b"whatever"], "lab"):
+        pytest.fail("it was read")
+
+
+def test_the_process_that_readers_are_forked_from_may_end(example: Path) -> None:
+    parser = Parser(PipelineSpec(), Limits(), read=readers.kill_the_parent)
+    with pytest.raises(RefusedError, match="broke down"), parser.parsed([b"whatever"], "lab"):
+        pytest.fail("it was read")
+    assert packets_at_last(Parser(PipelineSpec(), Limits()), example.read_bytes()) == 29705
+
+
+def packets_at_last(parser: Parser, content: bytes) -> int:
+    """Read as a worker does: what could not be started is tried again."""
+    for _ in range(1000):
+        try:
+            with parser.parsed([content], "lab") as parsed:
+                return parsed.figures.packets
+        except StoreError as error:
+            assert "could not be started" in str(error)  # noqa: PT017
+    raise AssertionError("it was never read")
+
+
+def test_readers_are_forked_from_a_process_that_is_ready() -> None:
+    with (
+        pytest.raises(RefusedError, match="ready"),
+        Parser(PipelineSpec(), Limits(), read=readers.tell_if_ready).parsed([b"whatever"], "lab"),
+    ):
+        pytest.fail("it was read")
 
 
 @pytest.mark.parametrize("field", ["memory", "cpu_seconds", "wall_seconds", "window_bytes", "total_bytes"])

@@ -1,9 +1,11 @@
 """Alerts as they happen."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from service.api.links import ALERTS
@@ -49,18 +51,21 @@ class AlertStreamRoutes:
 
     async def stream(
         self,
+        request: Request,
         wanted: Annotated[StreamFilter, Query()],
         last_event_id: Annotated[
             int | None,
             Header(
                 ge=0, le=(1 << 63) - 1, description="Id of the event to go on after; clients send it by themselves"
             ),
+            WithJsonSchema({"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1, "examples": [17]}),
         ] = None,
     ) -> Response:
         """Listen to events: opened, grew (doubled), ended, acknowledged, muted, commented.
 
         An event's id is its place: whoever comes back with it misses nothing and hears nothing twice. Without it
-        the stream begins now. A silent stream sends a comment every 15 seconds. Who reads too slowly is hung up on.
+        the stream begins now. A silent stream sends a comment every 15 seconds. Who reads too slowly is hung up on,
+        and so is whose token was revoked or has expired, within ten seconds.
         """
         fits = Wanted(
             sensor=wanted.sensor,
@@ -70,4 +75,5 @@ class AlertStreamRoutes:
             with_allowed=wanted.with_allowed,
         )
         after = wanted.after if last_event_id is None else last_event_id
-        return await self._streams.stream(fits, after)
+        admitted: Callable[[], bool] = getattr(request.state, "admitted", None) or (lambda: True)
+        return await self._streams.stream(fits, after, admitted)

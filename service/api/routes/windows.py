@@ -1,43 +1,51 @@
 """Windows: traffic comes in here, as counts or as a capture."""
 
+import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
+from service.api import examples
 from service.api.access import ANYBODY, Visitor
 from service.api.answers import CaptureAccepted, WindowAccepted, WindowOut
-from service.api.body import check_encoding, media_type, pieces, read_body, refuse_type
-from service.api.fast_window import read_usual_window
+from service.api.body import CODING, coding, joined, media_type, pieces, put_before, read_body, refuse_type
 from service.api.ingest import Ingest
-from service.api.job_answers import JobOut, job_document, receipt_document, refuse, windows_of
+from service.api.job_answers import JobList, JobOut, job_document, receipt_document, refuse, windows_of
 from service.api.links import JOBS, WINDOWS
 from service.api.prefer import LONGEST_WAIT, preferred_wait
 from service.api.problems import problem_responses
-from service.api.schemas import WindowIn
 from service.api.spec import ApiSpec
-from service.api.strict_json import parse_json, validated
+from service.api.window_bodies import (
+    MOST_LINES,
+    at_line,
+    first_line,
+    is_log,
+    read_counts,
+    read_document,
+    read_lines,
+)
 from service.api.window_page import window_page
-from service.errors import NotFoundError
+from service.errors import NotFoundError, WindowConflictError
 from service.receipts import Refusal
 from service.store.jobs import Added, Job, JobState
 from service.store.repository import Store
 from service.windows.counts import WindowCounts
-from service.windows.posted import check_sensor, posted_window
+from service.windows.posted import check_sensor
 from service.windows.wire import MEDIA_TYPE as DOCUMENT
-from service.windows.wire import WireLimits, read_window
 
 JSON = "application/json"
-LOGS = ("text/csv", "text/tab-separated-values", "text/plain", "application/x-ndjson")
+LINES = "application/x-ndjson"
+"""Windows, or a log of Zeek or Suricata: the first line shows which."""
+LOGS = ("text/csv", "text/tab-separated-values", "text/plain")
 """Of flows: Zeek, Suricata, nfdump, Argus, AWS VPC, or with named columns: their first lines show which."""
 PACKED = ("application/gzip", "application/zstd")
-_UNPACKED = 16
-"""How many times larger than its body a sensor's window may be."""
+"""A capture or a log."""
 CAPTURES = ("application/vnd.tcpdump.pcap", "application/x-pcapng", "application/vnd.tcpdump.pcapng")
 
 MAX_ROWS_SHOWN = 10_000
@@ -45,13 +53,21 @@ MAX_ROWS_SHOWN = 10_000
 # Between two looks at a job that is waited for; each is half as long again as the one before.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
 
-Take = Callable[[Request, str], Awaitable[Added]]
+Taken = Added | Sequence[Added]
+"""What one body brought: a job, or windows that came together."""
+Take = Callable[[Request, str], Awaitable[Taken]]
 
+_LINES_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "description": f"A WindowIn in each line, at most {MOST_LINES}; or a log",
+    "examples": ["".join(json.dumps(examples.WINDOW | {"sensor": name}) + "\n" for name in ("edge", "lab"))],
+}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             JSON: {"schema": {"$ref": "#/components/schemas/WindowIn"}},
+            LINES: {"schema": _LINES_SCHEMA},
             **{
                 kind: {"schema": {"type": "string", "format": "binary"}}
                 for kind in (DOCUMENT, *CAPTURES, *LOGS, *PACKED)
@@ -59,12 +75,13 @@ _BODY: dict[str, Any] = {
         },
     },
     "parameters": [
+        CODING,
         {
             "name": "Prefer",
             "in": "header",
             "description": f"`wait=N`: answer when it is done, or after N s, at most {LONGEST_WAIT} (RFC 7240)",
             "schema": {"type": "string", "examples": ["wait=30"]},
-        }
+        },
     ],
 }
 
@@ -78,6 +95,7 @@ class WindowRoutes:
         self._store = store
         self._takes: dict[str, Take] = {
             JSON: self._take_json,
+            LINES: self._take_lines,
             DOCUMENT: self._take_document,
             **dict.fromkeys((*CAPTURES, *LOGS, *PACKED), self._take_capture),
         }
@@ -90,16 +108,16 @@ class WindowRoutes:
             "",
             self.accept,
             methods=["POST"],
-            summary="Take in a window of counts, or a capture",
+            summary="Take in windows of counts, a capture, or a log",
             status_code=HTTPStatus.ACCEPTED,
             response_description="Stored, and waits to be done; Location leads to the job",
             responses={
                 200: {
-                    "model": WindowAccepted | CaptureAccepted | JobOut,
+                    "model": WindowAccepted | CaptureAccepted | JobOut | JobList,
                     "description": "All of it was accepted before: the first answer again",
                 },
                 201: {
-                    "model": WindowAccepted | CaptureAccepted,
+                    "model": WindowAccepted | CaptureAccepted | JobList,
                     "description": "Done, for a client that waits; Location leads to the first window",
                 },
                 **problem_responses(
@@ -129,12 +147,14 @@ class WindowRoutes:
         request: Request,
         response: Response,
         sensor: Annotated[
-            str, Query(description="Where a capture was taken; counts say it themselves")
+            str, Query(description="Where a capture or a log was taken; counts say it themselves")
         ] = "default",
-    ) -> JobOut | WindowAccepted | CaptureAccepted:
-        """Take in the counts of one window (JSON, or as sensors send it), a capture, or a log of flows.
+    ) -> JobOut | JobList | WindowAccepted | CaptureAccepted:
+        """Take in counts of windows (JSON, one a line, or as sensors send them), a capture, or a log of flows.
 
-        A capture is pcap or pcapng, a log what `yocho scan` reads; either may be packed with gzip or zstd.
+        A capture is pcap or pcapng, a log what `yocho scan` reads; either may be packed with gzip or zstd. NDJSON
+        is a log if its first line is one of Zeek or Suricata; else each line is a window, and the answer has a job
+        for each: all are taken in or, if any is refused, none. Any body may have Content-Encoding gzip or zstd.
 
         What is answered with 202 is stored, and will be done once, in the order in which a sensor sends it. With
         `Prefer: wait=N` the answer waits until then, and names what was found. The same window again gets
@@ -144,19 +164,15 @@ class WindowRoutes:
         take = self._takes.get(media_type(request))
         if take is None:
             raise refuse_type(media_type(request), self._takes)
+        coding(request)
         seconds = preferred_wait(request)
         added = await take(request, sensor)
-        job = added.job
         if seconds is not None:
             response.headers["Preference-Applied"] = f"wait={seconds}"
-            job = await self._waited(job, seconds)
-            if job.state is not JobState.WAITING:
-                return _outcome(response, job, repeated=added.repeated)
-        if added.repeated:
-            response.status_code = HTTPStatus.OK
-        else:
-            response.headers["Location"] = f"{JOBS}/{job.id}"
-        return job_document(job)
+            added = await self._waited(added, seconds)
+        if isinstance(added, Added):
+            return _answer(response, added, waited=seconds is not None)
+        return _answer_all(response, added)
 
     def show(
         self,
@@ -176,25 +192,40 @@ class WindowRoutes:
         return window_page(record, offset, rows)
 
     async def _take_json(self, request: Request, _sensor: str) -> Added:
-        check_encoding(request, ("identity",))
-        await run_in_threadpool(self._ingest.check_room)
-        body = await read_body(request, self._spec.max_json_bytes)
-        return await run_in_threadpool(self._accept_counts, body, _visitor(request))
+        return await self._take_window(request, self._read_counts)
 
     async def _take_document(self, request: Request, _sensor: str) -> Added:
-        """Take in what a sensor sends: a window, or a look at one that is still open."""
-        check_encoding(request, ("identity",))
+        return await self._take_window(request, self._read_document)
+
+    async def _take_window(self, request: Request, read: Callable[[bytes], WindowCounts]) -> Added:
         await run_in_threadpool(self._ingest.check_room)
         body = await read_body(request, self._spec.max_json_bytes)
-        return await run_in_threadpool(self._accept_document, body, _visitor(request))
+
+        def accept() -> Added:
+            counts = read(body)
+            _visitor(request).check_sensor(counts.sensor)
+            return self._ingest.add_window(counts)
+
+        return await run_in_threadpool(accept)
 
     async def _take_capture(self, request: Request, sensor: str) -> Added:
-        check_encoding(request, ("identity", "gzip"))
+        return await self._store_upload(request, sensor, pieces(request, self._spec.max_capture_bytes))
+
+    async def _take_lines(self, request: Request, sensor: str) -> Added | Sequence[Added]:
+        await run_in_threadpool(self._ingest.check_room)
+        arriving = pieces(request, self._spec.max_capture_bytes)
+        head = await first_line(arriving)
+        if is_log(head):
+            return await self._store_upload(request, sensor, put_before(head, arriving))
+        body = await joined(put_before(head, arriving), self._spec.max_json_bytes)
+        return await run_in_threadpool(self._accept_lines, body, _visitor(request))
+
+    async def _store_upload(self, request: Request, sensor: str, body: AsyncIterator[bytes]) -> Added:
         check_sensor(sensor)
         _visitor(request).check_sensor(sensor)
         upload = await run_in_threadpool(self._ingest.upload, sensor)
         try:
-            async for piece in pieces(request, self._spec.max_capture_bytes):
+            async for piece in body:
                 await run_in_threadpool(upload.write, piece)
             return await run_in_threadpool(upload.finish)
         except BaseException:
@@ -202,9 +233,26 @@ class WindowRoutes:
                 await run_in_threadpool(upload.drop)
             raise
 
-    async def _waited(self, job: Job, seconds: int) -> Job:
-        """Return a job when it is done, or after so many seconds."""
-        end, pause = time.monotonic() + seconds, _FIRST_PAUSE
+    def _accept_lines(self, body: bytes, visitor: Visitor) -> Sequence[Added]:
+        windows = read_lines(body, self._spec.max_rows, lambda counts: visitor.check_sensor(counts.sensor))
+        try:
+            return self._ingest.add_windows([*windows.values()])
+        except WindowConflictError as error:
+            if error.place is None:
+                raise
+            with at_line([*windows][error.place]):
+                raise
+
+    async def _waited(self, added: Taken, seconds: int) -> Taken:
+        """Return what it is when it is done, or after so many seconds."""
+        end = time.monotonic() + seconds
+        if isinstance(added, Added):
+            return replace(added, job=await self._done(added.job, end))
+        return [replace(each, job=await self._done(each.job, end)) for each in added]
+
+    async def _done(self, job: Job, end: float) -> Job:
+        """Return a job when it is done, or at a time, monotonic seconds."""
+        pause = _FIRST_PAUSE
         while job.state is JobState.WAITING:
             found = await run_in_threadpool(self._ingest.job, job.id)
             job = job if found is None else found
@@ -215,43 +263,38 @@ class WindowRoutes:
             pause = min(1.5 * pause, _LONGEST_PAUSE)
         return job
 
-    def _accept_counts(self, body: bytes, visitor: Visitor) -> Added:
-        counts = read_usual_window(body, self._spec.max_rows) or self._read_window(body)
-        visitor.check_sensor(counts.sensor)
-        return self._ingest.add_window(counts)
+    def _read_counts(self, body: bytes) -> WindowCounts:
+        return read_counts(body, self._spec.max_rows)
 
-    def _accept_document(self, body: bytes, visitor: Visitor) -> Added:
-        limits = WireLimits(rows=self._spec.max_rows, bytes=_UNPACKED * self._spec.max_json_bytes)
-        counts = read_window(body, limits)
-        visitor.check_sensor(counts.sensor)
-        return self._ingest.add_window(counts)
-
-    def _read_window(self, body: bytes) -> WindowCounts:
-        window = self._parse(body)
-        return posted_window(
-            window.sensor,
-            window.start,
-            window.end,
-            [row.posted() for row in window.rows],
-            [totals.posted() for totals in window.sources],
-        )
-
-    def _parse(self, body: bytes) -> WindowIn:
-        document = parse_json(body)
-        for field in ("rows", "sources"):
-            listed = document.get(field) if isinstance(document, dict) else None
-            if isinstance(listed, list) and len(listed) > self._spec.max_rows:
-                raise HTTPException(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"{field}: {len(listed)} are more than {self._spec.max_rows}; send shorter windows",
-                )
-        return validated(WindowIn, document)
+    def _read_document(self, body: bytes) -> WindowCounts:
+        return read_document(body, self._spec.max_rows, self._spec.max_json_bytes)
 
 
 def _visitor(request: Request) -> Visitor:
     """Return who asks: anybody, where nobody is asked for a token."""
     visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
     return visitor
+
+
+def _answer(response: Response, added: Added, *, waited: bool) -> JobOut | WindowAccepted | CaptureAccepted:
+    """Return what is said of one job, with status and Location; for who waited and it failed, raises why."""
+    job, repeated = added.job, added.repeated
+    if waited and job.state is not JobState.WAITING:
+        return _outcome(response, job, repeated=repeated)
+    if repeated:
+        response.status_code = HTTPStatus.OK
+    else:
+        response.headers["Location"] = f"{JOBS}/{job.id}"
+    return job_document(job)
+
+
+def _answer_all(response: Response, added: Sequence[Added]) -> JobList:
+    """Return what is said of windows that came together; each says for itself if it failed."""
+    if all(each.repeated for each in added):
+        response.status_code = HTTPStatus.OK
+    elif all(each.job.state is not JobState.WAITING for each in added):
+        response.status_code = HTTPStatus.CREATED
+    return JobList(jobs=[job_document(each.job) for each in added])
 
 
 def _outcome(response: Response, job: Job, *, repeated: bool) -> WindowAccepted | CaptureAccepted:

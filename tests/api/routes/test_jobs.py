@@ -104,6 +104,19 @@ def test_a_full_queue_is_a_refusal_that_says_when_to_come_again(spec: ApiSpec, s
         assert 1 <= int(answer.headers["retry-after"]) <= 300
 
 
+def test_an_upload_for_which_there_is_no_room_is_refused_while_it_comes(spec: ApiSpec, store: SqlStore) -> None:
+    ingest = FakeIngest(store, IntakeSpec(bytes=2_000_000))
+    client = Client(create_app(spec, ingest, store, "1"))
+    other = ingest.upload("another")
+    other.write(b"." * 500_000)
+    answer = client.post("/v1/windows", content=b"." * 1_600_000, headers=PCAP | NOW)
+    assert "500000 bytes wait or are coming" in the_problem(answer, 429)["detail"]
+    assert 1 <= int(answer.headers["retry-after"]) <= 300
+    other.drop()
+    assert holds_nothing(store)
+    assert client.post("/v1/windows", content=b"." * 1_600_000, headers=PCAP | NOW).status_code == 202
+
+
 def test_a_refused_upload_leaves_nothing(client: Client, store: SqlStore) -> None:
     the_problem(client.post("/v1/windows", content=b"." * 5_000_001, headers=PCAP), 413)
     assert holds_nothing(store)

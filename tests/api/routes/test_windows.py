@@ -168,7 +168,8 @@ def test_totals_make_a_window_exact(client: Client) -> None:
     ("text", "message"),
     [
         (b"", "not JSON"),
-        (b"{", "not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
+        (b"{", "not JSON: Expecting property name enclosed in double quotes at column 2"),
+        (b"{\n  1", "not JSON: Expecting property name enclosed in double quotes at line 2, column 3"),
         (b'{"sensor": "caf\xe9"}', "not UTF-8: byte 15 is 0xe9"),
         (b"\xff\xfe{\x00}\x00", "not UTF-8: byte 0 is 0xff"),
         (b"\xef\xbb\xbf{}", "not JSON"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,7 +41,8 @@ def test_a_capture_of_no_named_sensor_is_of_the_default_one(client: Client, inge
 
 def test_the_same_capture_twice_gets_the_same_answer(client: Client) -> None:
     first = client.post("/v1/windows", content=b"capture:ww", headers=PCAP)
-    again = client.post("/v1/windows", content=b"capture:ww", headers=PCAP | {"Content-Encoding": "gzip"})
+    packed = gzip.compress(b"capture:ww")
+    again = client.post("/v1/windows", content=packed, headers=PCAP | {"Content-Encoding": "gzip"})
     longer = client.post("/v1/windows", content=b"capture:www", headers=PCAP)
     assert (first.status_code, again.status_code, longer.status_code) == (201, 200, 201)
     assert again.content == first.content

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.detect.alarms import Alarms
 from benchmarks.detect.columns import dark_nmf, entropy, itemsets, per_source
 from benchmarks.detect.grouping import measure, simulate
 from benchmarks.detect.report import wilson
-from benchmarks.detect.stream import Alarms
 from benchmarks.detect.trials import best
 from service.patterns.groups import Rows
 from tests.traffic import Try, ports, sweep, window

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.detect.quality import Outcome, baselines, figures, judge, kinds, page, share
+from benchmarks.detect.quality import Outcome, baselines, figures, judge, kinds, page, share, with_groups
 from benchmarks.detect.truth import read_collection, read_example
 
 
@@ -53,3 +53,10 @@ def test_a_collection_is_what_its_truth_lists_and_is_there(tmp_path: Path) -> No
     assert (found[0].scanners, found[0].packets) == ({"192.0.2.1": "vertical"}, 5)
     refused = judge(found[0])
     assert (refused.packets, refused.named) == (None, {})
+
+
+def test_what_is_said_of_groups_is_written_anew() -> None:
+    written = "# Quality\n\n## Groups of sources\n\nold\n\n## Recordings\n\nkept\n"
+    assert with_groups(written, ["## Groups of sources", "", "new"]) == written.replace("old", "new")
+    with pytest.raises(ValueError, match="no section"):
+        with_groups("# Quality\n", ["## Groups of sources"])

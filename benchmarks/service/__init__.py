@@ -1,0 +1,1 @@
+"""How much the service takes in and works off, over HTTP."""
