@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help deploy-check deploy-secrets install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect bench-service quality train clean fuzz
+.PHONY: help deploy-check deploy-secrets install demo test check format reference serve constraints lab test-train bench-core bench-ingest bench-detect bench-service quality train clean fuzz chaos
 
 PYTHON ?= python3
 SERVE ?= 1
@@ -10,6 +10,9 @@ NAME ?= background
 TRIALS ?= 200
 SECONDS ?= 30
 TARGETS ?=
+KILLS ?= 50
+SEED ?= 1
+DATABASES ?= sqlite postgres
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -82,6 +85,9 @@ bench-ingest: .venv-train/installed-bench ## Reading captures beside scapy, dpkt
 
 fuzz: .venv/installed-fuzz ## Throw bytes at every parser, SECONDS=30 for each of TARGETS: findings in build/fuzz
 	@$(BIN)/python -m tests.fuzz.campaign --seconds $(SECONDS) $(if $(TARGETS),--targets $(TARGETS))
+
+chaos: .venv/installed-test ## Kill API, workers, database and a sensor, KILLS=50 times each: the outcome stays the same
+	@$(BIN)/python -m tests.chaos.campaign --kills $(KILLS) --seed $(SEED) --database $(DATABASES)
 
 bench-service: .venv-train/installed-bench ## The service under load by locust, for some minutes: benchmarks/results/service
 	@.venv-train/bin/python -m benchmarks.service.load $(if $(LOADS),--loads $(LOADS)) $(if $(DATABASE),--database $(DATABASE))

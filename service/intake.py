@@ -117,7 +117,15 @@ class Intake:
             return reader.jobs.job(job_id)
 
     def _add(self, job: NewJob, payload: bytes | None = None, held: Held | None = None) -> Added:
+        asked = False
+
         def write(unit: Queues) -> Added:
+            nonlocal asked
+            # It is asked again after a commit that failed, and may have reached the disk all the same.
+            mine = unit.jobs.job(job.id) if asked else None
+            if mine is not None:
+                return Added(mine, repeated=False)
+            asked = True
             first = unit.jobs.earlier(job)
             if first is not None:
                 unit.jobs.drop_parts(job.id)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,19 +21,20 @@ from psycopg import sql
 from service.store import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from service.store.sql import SqlStore
 
 DATABASES = ("sqlite", "postgresql")
 
 _OWNER = "yocho"
 _PATIENCE_SECONDS = 30
-# A killed server loses nothing all the same: only a machine without power does.
-_QUICK = {
-    "fsync": "off",
-    "full_page_writes": "off",
+SMALL = {
     "shared_buffers": "32MB",
     "listen_addresses": "",
 }
+# A killed server loses nothing all the same: only a machine without power does.
+QUICK = SMALL | {"fsync": "off", "full_page_writes": "off"}
 
 
 def find_server() -> Path | None:
@@ -73,6 +74,7 @@ class PostgresServer:
 
     programs: Path
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="yocho-pg-")))
+    settings: Mapping[str, str] = field(default_factory=lambda: QUICK)
     _process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -87,7 +89,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        settings = [part for pair in _QUICK.items() for part in ("-c", "=".join(pair))]
+        settings = [part for pair in self.settings.items() for part in ("-c", "=".join(pair))]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder, *settings],
@@ -119,6 +121,23 @@ class PostgresServer:
             self._process.send_signal(how)
             self._process.wait(_PATIENCE_SECONDS)
             self._process = None
+
+    def kill(self) -> None:
+        """End all of the server's processes at once; `start` finds what they leave."""
+        if self._process is None:
+            return
+        # Halted, it makes no new ones while these are looked up.
+        self._process.send_signal(signal.SIGSTOP)
+        processes = [self._process.pid, *_children(self._process.pid)]
+        for number in processes:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        self._process.wait(_PATIENCE_SECONDS)
+        self._process = None
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while any(map(_runs, processes)):
+            assert time.monotonic() < deadline, processes
+            time.sleep(0.005)
 
     def remove(self) -> None:
         """Stop the server, and remove its files."""
@@ -171,3 +190,41 @@ class PostgresServer:
     def url(self, database: str) -> str:
         """Return the URL of a database."""
         return f"postgresql://{_OWNER}@/{database}?host={self.folder}"
+
+
+def lose_answer(store: SqlStore, of: int) -> list[None]:
+    """Let a commit, by its number from 0, fail after it has reached the disk; return the list of all."""
+    dialect, driver_error = store._backend.engine.dialect, store._backend.driver_error
+    commit: Callable[[Any], None] = dialect.do_commit
+    commits: list[None] = []
+
+    def lose(connection: Any) -> None:
+        commit(connection)
+        commits.append(None)
+        if len(commits) - 1 == of:
+            raise driver_error("the server has gone away")
+
+    dialect.do_commit = lose  # type: ignore[method-assign,assignment]
+    return commits
+
+
+def _children(parent: int) -> list[int]:
+    """Return the processes that a process has made."""
+    return [number for number, (_, of) in _processes().items() if of == parent]
+
+
+def _runs(number: int) -> bool:
+    """Tell whether a process is there; one that nobody has asked after yet, a zombie, is not."""
+    state, _ = _processes().get(number, ("Z", 0))
+    return state not in "ZX"
+
+
+def _processes() -> dict[int, tuple[str, int]]:
+    """Return the state and the parent of each process (proc(5), /proc/pid/stat)."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # After the name, which is in brackets and may hold anything.
+            state, parent, *_ = path.read_text().rpartition(")")[2].split()
+            found[int(path.parent.name)] = state, int(parent)
+    return found

@@ -16,9 +16,10 @@ from service.store.sql import SqlStore
 from service.windows.wire import write_window
 from tests.builders import MINUTE, START, a_window
 from tests.conformance.test_jobs import RECEIPT, a_job
+from tests.databases import lose_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from service.store.group import Queues
@@ -147,6 +148,38 @@ def test_an_upload_that_came_before_leaves_no_parts(store: SqlStore) -> None:
     with store.begin() as unit:
         assert unit.jobs.payload(added[0].job.id) == bytes(1_500_000)
         assert unit.jobs.drop_lost_parts(1 << 62, 100) == 0
+
+
+@pytest.mark.parametrize("size", [2_000_000, 2 << 20])
+def test_a_commit_whose_answer_is_lost_keeps_what_it_stored(store: SqlStore, size: int) -> None:
+    intake = Intake(IntakeSpec(), store)
+    upload = intake.upload("core")
+    # Of the one the last part is stored with the window, of the other the job.
+    upload.write(bytes(size))
+    held = threading.Event()
+    added: list[Added] = []
+    commits = lose_answer(store, 1)
+
+    def accept(send: Callable[[], Added]) -> threading.Thread:
+        thread = threading.Thread(target=lambda: added.append(send()))
+        thread.start()
+        return thread
+
+    threads = [threading.Thread(target=intake._commit.write, args=(lambda _: held.wait(5),))]
+    threads[0].start()
+    # These two wait for the first, and share a transaction.
+    threads += [accept(lambda: intake.add_window(a_window())), accept(upload.finish)]
+    while len(intake._commit._waiting) < 2:
+        threading.Event().wait(0.001)
+    held.set()
+    for thread in threads:
+        thread.join()
+    assert len(commits) > 2
+    assert [each.repeated for each in added] == [False, False]
+    with store.read() as reader:
+        assert reader.jobs.backlog().jobs == 2
+        sizes = {each.job.kind: len(reader.jobs.payload(each.job.id)) for each in added}
+    assert sizes == {each.job.kind: each.job.size for each in added}
 
 
 def test_writes_of_many_threads_are_few_transactions(store: SqlStore) -> None:

@@ -66,7 +66,6 @@ class File:
             )
             if new:
                 _sync_folder(self._spec.path.parent)
-            _repair(self._file)
         return self._file
 
     def _is_there(self, file: int) -> bool:
@@ -80,6 +79,8 @@ class File:
 
     @staticmethod
     def _append(file: int, line: bytes) -> None:
+        # Another process may have been killed in the middle of a line since this one opened the file.
+        _repair(file)
         size = os.fstat(file).st_size
         try:
             rest = memoryview(line)
@@ -95,6 +96,8 @@ class File:
 def _repair(file: int) -> None:
     """Remove what follows the last line's end; if that is too long to be ours, end it instead."""
     size = end = os.fstat(file).st_size
+    if size and os.pread(file, 1, size - 1) == b"\n":
+        return
     while end > max(0, size - _LONGEST_HALF):
         start = max(0, end - _PIECE)
         found = os.pread(file, end - start, start).rfind(b"\n")

@@ -12,6 +12,7 @@ from service.errors import WindowConflictError
 from service.receipts import Outcome, Receipt, Refusal
 from service.store import tables
 from service.store.outcomes import read_outcome, write_outcome
+from service.store.statements import add_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,13 +168,15 @@ class SqlJobs:
         return self._one(select(*_SHOWN).where(_TABLE.c.id == job.id))
 
     def put_part(self, job_id: str, part: int, at: int, data: bytes) -> None:
-        """Keep a part of a payload, numbered from 0; its job may come later.
+        """Keep a part of a payload, numbered from 0, unless it is there already; its job may come later.
 
         Raises ValueError if it is too long.
         """
         if len(data) > PART_BYTES:
             raise ValueError(f"part {part}: {len(data)} bytes are more than {PART_BYTES}")
-        self._connection.execute(insert(_PAYLOADS), {"job": job_id, "part": part, "at_ns": at, "bytes": data})
+        row = {"job": job_id, "part": part, "at_ns": at, "bytes": data}
+        # It comes again if nobody knows whether the commit reached the disk.
+        self._connection.execute(add_new(_PAYLOADS, "job", "part"), row)
 
     def drop_parts(self, job_id: str) -> None:
         """Forget the payload of a job."""

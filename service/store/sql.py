@@ -359,7 +359,7 @@ class SqlStore:
         self._observer = observer
         self._backend = open_backend(url, wait_seconds)
         try:
-            with self._failures(f"can't be opened; {self._backend.advice}"):
+            with self.failures(f"can't be opened; {self._backend.advice}"):
                 Schema(self._backend).prepare()
         except StoreError:
             self.close()
@@ -369,7 +369,7 @@ class SqlStore:
     def begin(self, sensor: str | None = None) -> Iterator[_SqlUnit]:
         """Open a transaction: committed at the end of the block, undone if the block raises."""
         with (
-            self._failures("a transaction failed and was undone"),
+            self.failures("a transaction failed and was undone"),
             self._observer.transaction("write"),
             self._backend.writing(sensor) as connection,
         ):
@@ -381,7 +381,7 @@ class SqlStore:
     def read(self) -> Iterator[_SqlUnit]:
         """Read the database as it is at the first read of the block."""
         with (
-            self._failures("reading failed"),
+            self.failures("reading failed"),
             self._observer.transaction("read"),
             self._backend.reading() as connection,
         ):
@@ -391,5 +391,9 @@ class SqlStore:
         """Let go of files and connections."""
         self._backend.engine.dispose()
 
-    def _failures(self, what: str) -> AbstractContextManager[None]:
+    def failures(self, what: str) -> AbstractContextManager[None]:
+        """Raise what the database raises inside of the block as StoreError, as transactions do at their end.
+
+        For blocks inside of a transaction that must tell it from other errors.
+        """
         return failures(self._backend, what)

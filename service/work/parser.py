@@ -6,20 +6,20 @@ import multiprocessing
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from service.errors import InputError, YochoError
+from service.errors import InputError, StoreError, YochoError
 from service.receipts import Reason, Refusal
 from service.windows.wire import WireLimits, read_window
-from service.work.parsing import DONE, ERROR, WINDOW, Limits, ReadFigures, parse
+from service.work.parsing import DONE, ERROR, WINDOW, Handed, Limits, ReadFigures, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+    from pathlib import Path
 
     from service.pipeline import PipelineSpec
     from service.windows.counts import WindowCounts
@@ -32,7 +32,7 @@ _READY = "service.work.ready"
 _FIGURES = TypeAdapter(ReadFigures)
 
 
-Read: TypeAlias = "Callable[[Connection, Path, str, PipelineSpec, Limits], None]"
+Read: TypeAlias = "Callable[[Connection, Handed, str, PipelineSpec, Limits], None]"
 
 
 class RefusedError(YochoError):
@@ -98,20 +98,22 @@ class Parser:
         Raises RefusedError if it can't be read, with `Reason.CRASHED` if another try might go well.
         """
         with (
-            tempfile.NamedTemporaryFile(prefix="yocho-", suffix=".upload", dir=self._folder) as upload,
+            # Files without names: whatever ends this process, nothing is left of them.
+            tempfile.TemporaryFile(prefix="yocho-", dir=self._folder) as upload,
             tempfile.TemporaryFile(prefix="yocho-", dir=self._folder) as windows,
         ):
             for part in parts:
                 upload.write(part)
             upload.flush()
+            upload.seek(0)
             parsed = Parsed(windows, sensor, self._limits)
-            self._run(Path(upload.name), sensor, parsed, beat)
+            self._run(Handed(upload.fileno()), sensor, parsed, beat)
             yield parsed
 
-    def _run(self, path: Path, sensor: str, parsed: Parsed, beat: Callable[[], object]) -> None:
+    def _run(self, upload: Handed, sensor: str, parsed: Parsed, beat: Callable[[], object]) -> None:
         told, out = self._context.Pipe(duplex=False)
         child = self._context.Process(
-            target=self._read, args=(out, path, sensor, self._spec, self._limits), daemon=True
+            target=self._read, args=(out, upload, sensor, self._spec, self._limits), daemon=True
         )
         with told:
             with out:
@@ -153,8 +155,9 @@ class Parser:
 def _start(child: BaseProcess) -> None:
     try:
         child.start()
-    except (OSError, EOFError):  # what it is forked from ends just now; the next try starts another one
-        raise _crashed("its reader could not be started") from None
+    except (OSError, EOFError) as error:  # what it is forked from ends just now; the next try starts another one
+        # Not the upload's fault: no try is counted.
+        raise StoreError(f"uploads can't be read now: their reader could not be started ({error!r})") from error
 
 
 def _last(kind: bytes, rest: bytes) -> ReadFigures:

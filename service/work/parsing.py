@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 import resource
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from multiprocessing import reduction
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
@@ -21,9 +23,8 @@ from service.pipeline import Reading, read_windows
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from service.pipeline import PipelineSpec
 
@@ -60,9 +61,33 @@ class ReadFigures:
     tunnelled: dict[str, int]
 
 
-def parse(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
-    """Read the file at a path and write its windows to a pipe; the child's whole life."""
+class Handed:
+    """An open file, by its descriptor, that a process which is started may have as well."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def path(self) -> Path:
+        """Where the process that has it can open it once more."""
+        return Path(f"/dev/fd/{self._descriptor}")
+
+    def __reduce__(self) -> tuple[Callable[[_Passed], Handed], tuple[_Passed]]:
+        return _taken, (reduction.DupFd(self._descriptor),)
+
+
+class _Passed(Protocol):
+    def detach(self) -> int: ...
+
+
+def _taken(passed: _Passed) -> Handed:
+    return Handed(passed.detach())
+
+
+def parse(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+    """Read an upload and write its windows to a pipe; the child's whole life."""
     confine(limits)
+    path = upload.path
     try:
         for told in messages(path, sensor, spec):
             out.send_bytes(told)
@@ -73,6 +98,8 @@ def parse(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: 
         out.send_bytes(_message(ERROR, {"message": message, "field": field}))
     except MemoryError:
         out.send_bytes(_message(ERROR, {"message": "memory", "field": None, "crashed": True}))
+    except BrokenPipeError:
+        pass  # the worker was killed: nobody waits for the windows
     finally:
         out.close()
 

@@ -222,21 +222,27 @@ class Worker:
         for job in jobs:
             work = Work(job.kind.value)
             try:
-                with identified(job=job.id), self._observer.work(work):
+                # What the database raises is not the window's fault.
+                with identified(job=job.id), self._observer.work(work), self._store.failures("reading failed"):
                     outcome = self._window(payloads[job.id], done.buffer)
                     work.outcome = _named(outcome)
                 done.outcomes.append((job, outcome))
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (what nobody can do must not stop all that follows)
-                _log.exception("a window could not be analysed", extra={"job": job.id, "sensor": sensor})
-                self._analyst.forget()
+                why = self._broke_down(job, error)
                 if done.outcomes:
                     # What is remembered may be half changed: those before it are analysed once more, without it.
                     return self._windows(reader, Buffer(reader), sensor, len(done.outcomes))
-                done.broken, done.why = job, f"the analysis broke down ({type(error).__name__}); it is logged"
+                done.broken, done.why = job, why
                 break
         return done
+
+    def _broke_down(self, job: Job, error: Exception) -> str:
+        """Log that the analysis of a job broke down; return what its sender may know of it."""
+        _log.error("the analysis broke down", exc_info=error, extra={"job": job.id, "sensor": job.sensor})
+        self._analyst.forget()
+        return f"the analysis broke down ({type(error).__name__}); it is logged"
 
     def _together(self, jobs: Sequence[Job]) -> list[Job]:
         """Return those of a sensor's first jobs that are done together: all before an upload, and few bytes."""
@@ -275,15 +281,20 @@ class Worker:
         """Analyse all windows of an upload: they are written together, or none of them."""
         done, receipts = _Done(buffer), []
         try:
-            for counts in parsed.windows():
-                receipts.append(self._taken(counts, done.buffer))
-                self._beat()
+            with self._store.failures("reading failed"):
+                for counts in parsed.windows():
+                    receipts.append(self._taken(counts, done.buffer))
+                    self._beat()
         except WindowConflictError as error:
             self._analyst.forget()
             return _refused(reader, job, Refusal(Reason.CONFLICT, str(error)))
         except InputError as error:
             self._analyst.forget()
             return _refused(reader, job, Refusal(Reason.CRASHED, f"its windows make no sense ({error})"))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  (the same upload would end the next worker, too)
+            return _refused(reader, job, Refusal(Reason.CRASHED, self._broke_down(job, error)))
         read = parsed.figures
         receipt = CaptureReceipt(
             tuple(receipts), read.packets, read.attempts, read.unparsed, read.damage, read.flows, read.tunnelled

@@ -62,6 +62,18 @@ def test_a_half_line_is_removed_at_the_start(path: Path, kept: int) -> None:
     assert ids(path) == [1, 2]
 
 
+def test_a_half_line_that_another_process_leaves_is_removed(path: Path) -> None:
+    mine = File(FileSpec(path), VERSION)
+    mine.deliver(a_notice(1))
+    # The other one has the output for a while, and is killed in the middle of a line.
+    write(path, 2, 3)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 100)
+    mine.deliver(a_notice(3))
+    mine.close()
+    assert ids(path) == [1, 2, 3]
+
+
 def test_a_half_line_alone_is_removed(path: Path) -> None:
     path.write_bytes(b'{"timest')
     write(path, 1)

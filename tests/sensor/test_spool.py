@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -126,3 +127,42 @@ def test_whatever_happens_windows_are_in_order_and_none_is_lost_unseen(steps: li
                 spool, shed = Spool(SpoolSpec(Path(folder), most_bytes=3)), 0
         assert (taken(spool), spool.shed) == (expected, shed)
         spool.close()
+
+
+class KilledError(BaseException):
+    """What ends a process between two calls of the system."""
+
+
+@pytest.mark.parametrize("most", range(8))
+def test_a_sensor_that_is_killed_while_it_puts_goes_on_at_its_position(
+    tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    windows, calls = {10: b"one", 20: b"two"}, 0
+    first, sync = opened(tmp_path), os.fsync
+    kept: list[bytes] = []
+
+    def die(file: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > most:
+            raise KilledError
+        sync(file)
+
+    def put() -> None:
+        for position, window in windows.items():
+            first.put(window, position)
+            kept.append(window)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", die)
+        with pytest.raises(KilledError):
+            put()
+    first.close()
+    second = opened(tmp_path)
+    assert [window for position, window in windows.items() if position <= second.position()][: len(kept)] == kept
+    for position, window in windows.items():
+        if position > second.position():
+            second.put(window, position)
+    # One may be there twice: the service takes it once.
+    assert list(dict.fromkeys(taken(second))) == [b"one", b"two"]
+    assert second.position() == 20

@@ -13,58 +13,61 @@ from service.work.parsing import DONE, ERROR, confine, parse
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from service.pipeline import PipelineSpec
-    from service.work.parsing import Limits
+    from service.work.parsing import Handed, Limits
 
 
-def crash(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def crash(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def be_killed(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def be_killed(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_the_parent(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def kill_the_parent(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     os.kill(os.getppid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def eat(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def eat(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     """Read what takes more memory than there may be."""
 
     class Endless:
+        @property
+        def path(self) -> Endless:
+            return self
+
         def open(self, *_: object, **__: object) -> list[bytes]:
             return [bytes(1 << 20) for _ in range(1 << 20)]
 
     parse(out, Endless(), sensor, spec, limits)  # type: ignore[arg-type]
 
 
-def spin(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def spin(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     confine(limits)
     while True:
         pass
 
 
-def sleep(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def sleep(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     confine(limits)
     time.sleep(3600)
 
 
-def go_away(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def go_away(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     os._exit(0)
 
 
-def babble(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def babble(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     out.send_bytes(b"?" * 100)
 
 
-def promise(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def promise(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     out.send_bytes(DONE + b'{"packets": "many"}')
 
 
-def tell_if_ready(out: Connection, path: Path, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+def tell_if_ready(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     state = "ready" if "service.work.ready" in sys.modules else "cold"
     out.send_bytes(ERROR + json.dumps({"message": state, "field": None}).encode())

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 
 from service.intake import Intake, IntakeSpec
 from service.keeper import KeeperSpec
@@ -21,12 +24,15 @@ from service.store.repository import AlertQuery
 from service.store.retention import RetentionSpec
 from service.store.sql import SqlStore
 from service.windows.matrix import count_matrix
+from tests.databases import DATABASES, lose_answer
 from tests.traffic import START, ports, window
 from tests.work.traffic import a_worker, kept, minutes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from service.store.jobs import Job
     from service.windows.counts import WindowCounts
@@ -82,52 +88,148 @@ def test_a_restart_at_any_window_changes_nothing(store: SqlStore, intake: Intake
     assert kept(store) == undisturbed
 
 
+EVERY = 7
+"""How many statements there are from one that something happens at to the next."""
+
+
 class KilledError(BaseException):
     """What ends a process between two statements."""
 
 
-def statements(store: SqlStore, most: int | None) -> list[str]:
-    """Break off the transaction at the statement after so many; return the list to which they are added."""
+def statements(store: SqlStore, strike: Callable[[int, Connection], None]) -> list[str]:
+    """Call something before each statement, with how many there were before; return the list of them."""
     seen: list[str] = []
 
-    def before(_c: object, _cursor: object, statement: str, *_more: object) -> None:
-        if most is not None and len(seen) >= most:
-            raise KilledError
+    def before(connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        number = len(seen)
         seen.append(statement)
+        strike(number, connection)
 
     event.listen(store._backend.engine, "before_cursor_execute", before)
     return seen
 
 
-def filled(path: Path, windows: list[WindowCounts]) -> SqlStore:
+def again(store: SqlStore) -> SqlStore:
+    """Open the database of a store once more."""
+    return SqlStore(store._backend.engine.url.render_as_string(hide_password=False))
+
+
+def filled(new: Callable[[], str], windows: list[WindowCounts]) -> SqlStore:
     """Return a store in which windows wait, opened anew."""
-    store = SqlStore(f"sqlite:///{path}")
+    store = SqlStore(new())
     for counts in windows:
         Intake(IntakeSpec(), store).add_window(counts)
     store.close()
-    return SqlStore(f"sqlite:///{path}")
+    return again(store)
 
 
-def test_a_worker_that_is_killed_between_two_statements_has_done_a_job_or_nothing(tmp_path: Path) -> None:
-    windows = minutes("edge", 2)
-    undisturbed = piped(tmp_path / "piped.db", windows)
-    store = filled(tmp_path / "counted.db", windows)
-    seen = statements(store, None)
+@pytest.fixture(params=DATABASES)
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Return a function that gives the URL of a database without rows, one at a time."""
+    if request.param == "sqlite":
+        numbers = count()
+        return lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db"
+    make: Callable[[str], str] = request.getfixturevalue("new_database")
+    return lambda: make(request.param)
+
+
+@pytest.fixture(scope="module")
+def two_minutes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """Return what a pipeline stores of two minutes."""
+    return piped(tmp_path_factory.mktemp("piped") / "piped.db", minutes("edge", 2))
+
+
+def needed(new: Callable[[], str]) -> int:
+    """Return how many statements a worker needs for two minutes."""
+    store = filled(new, minutes("edge", 2))
+    seen = statements(store, lambda *_: None)
     a_worker(store, together=1).run_once()
     store.close()
     assert len(seen) > 40
-    for most in range(0, len(seen), 4):
-        store = filled(tmp_path / f"{most}.db", windows)
-        statements(store, most)
+    return len(seen)
+
+
+def test_a_worker_that_is_killed_between_two_statements_has_done_a_job_or_nothing(
+    new: Callable[[], str], two_minutes: dict[str, list[Any]]
+) -> None:
+    for most in range(0, needed(new), EVERY):
+        store = filled(new, minutes("edge", 2))
+
+        def die(number: int, _connection: Connection, most: int = most) -> None:
+            if number >= most:
+                raise KilledError
+
+        statements(store, die)
         with pytest.raises(KilledError):
             a_worker(store, "dying", together=1).run_once()
         store.close()
-        store = SqlStore(f"sqlite:///{tmp_path / f'{most}.db'}")
+        store = again(store)
         with store.begin() as unit:
             unit.sensors.release_all("dying")
         a_worker(store, "next").run_once()
-        assert kept(store) == undisturbed
+        assert kept(store) == two_minutes
         store.close()
+
+
+class UntilNothingWaits(threading.Event):
+    """Stops a worker when all is done; after a failure of the store it waits for nothing."""
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__()
+        self._store = store
+
+    def is_set(self) -> bool:
+        with self._store.read() as reader:
+            return reader.jobs.backlog().jobs == 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
+def check_worked(store: SqlStore, undisturbed: dict[str, list[Any]]) -> None:
+    """Let one worker do all that waits, whatever the store does, and check what came of it."""
+    other = again(store)
+    a_worker(store, together=1).run(UntilNothingWaits(other))
+    store.close()
+    with other.read() as reader:
+        found = reader._connection.execute(select(tables.jobs.c.state, tables.jobs.c.tries)).all()
+    assert [(row.state, row.tries) for row in found] == [(JobState.DONE, 0)] * 2
+    assert kept(other) == undisturbed
+    other.close()
+
+
+def break_off(connection: Connection) -> None:
+    """Cut a connection off, as a server does that is killed; on SQLite, fail as if the disk had failed."""
+    if connection.dialect.name == "sqlite":
+        raise sqlite3.OperationalError("disk I/O error")
+    driver: Any = connection.connection.driver_connection
+    with psycopg.connect(driver.info.dsn, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [driver.info.backend_pid])
+
+
+def test_a_store_that_fails_at_any_statement_costs_no_window_a_try(
+    new: Callable[[], str], two_minutes: dict[str, list[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    for most in range(0, needed(new), EVERY):
+        store = filled(new, minutes("edge", 2))
+
+        def fail(number: int, connection: Connection, most: int = most) -> None:
+            if number == most:
+                break_off(connection)
+
+        statements(store, fail)
+        with caplog.at_level(logging.CRITICAL):
+            check_worked(store, two_minutes)
+
+
+def test_a_commit_whose_answer_is_lost_is_not_done_again(
+    new: Callable[[], str], two_minutes: dict[str, list[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    for most in range(8):
+        store = filled(new, minutes("edge", 2))
+        lose_answer(store, most)
+        with caplog.at_level(logging.CRITICAL):
+            check_worked(store, two_minutes)
 
 
 def test_sensors_do_not_wait_for_one_another(store: SqlStore, intake: Intake, tmp_path: Path) -> None:
@@ -212,6 +314,31 @@ def test_a_window_that_breaks_the_analysis_fails_and_the_next_goes_on(
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, states[1].tries) == (Reason.CRASHED, 3)
     assert "ZeroDivisionError" in refusal.message
+
+
+def test_an_upload_that_breaks_the_analysis_fails_and_the_next_goes_on(
+    store: SqlStore,
+    intake: Intake,
+    example: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    upload = intake.upload("edge")
+    upload.write(example.read_bytes())
+    broken = upload.finish().job
+    with monkeypatch.context() as patched, caplog.at_level(logging.CRITICAL):
+        patched.setattr(PatternFinder, "find", find)
+        a_worker(store).run_once()
+    after = intake.add_window(minutes("edge", 1)[0]).job
+    a_worker(store).run_once()
+    refusal = job_of(store, broken.id).outcome
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, job_of(store, broken.id).tries) == (Reason.CRASHED, 3)
+    assert "ZeroDivisionError" in refusal.message
+    assert job_of(store, after.id).state is JobState.DONE
 
 
 def test_a_payload_that_is_no_window_fails(store: SqlStore, intake: Intake) -> None:

@@ -35,6 +35,12 @@ KEPT = (
 
 def minutes(sensor: str, count: int, seed: int = 1) -> list[WindowCounts]:
     """Minutes of clients, of strangers with habits of their own, and of a scanner that comes and goes."""
+    told = tries(count, seed)
+    return [window(each, start=START + minute * MINUTE, sensor=sensor) for minute, each in enumerate(told)]
+
+
+def tries(count: int, seed: int = 1) -> list[list[Try]]:
+    """What is tried in each of these minutes."""
     chance = np.random.default_rng(seed)
     found = []
     for minute in range(count):
@@ -47,7 +53,7 @@ def minutes(sensor: str, count: int, seed: int = 1) -> list[WindowCounts]:
         if minute % 3:
             tries += ports("203.0.113.7", "10.0.0.2", 30, first=30 * minute + 1)
         tries += sweep("203.0.113.8", "tcp/23", 20, first=20 * minute + 1)
-        found.append(window(tries, start=START + minute * MINUTE, sensor=sensor))
+        found.append(tries)
     return found
 
 
