@@ -116,7 +116,8 @@ def _hangs_up(flows: FlowBatch) -> Bools:
     """Tell which flows are a SYN, the target's SYN, and a RST that comes back from the source at once."""
     sent = flows.flags & (_TCP_FLAGS & ~URG) == SYN | RST
     agreed = (flows.returned_flags & SYN != 0) & (flows.returned_flags & (FIN | PSH) == 0)
-    return (flows.protocol == Transport.TCP) & sent & agreed
+    found: Bools = (flows.protocol == Transport.TCP) & sent & agreed
+    return found
 
 
 def states(flows: FlowBatch) -> NDArray[np.uint8]:
