@@ -11,7 +11,6 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -20,7 +19,15 @@ from service.capture.tunnels import Tunnels
 from service.cli import build_cli
 from service.errors import SettingsError, YochoError
 from service.observe import SILENT
-from service.settings import PREFIX, effective_settings, load_settings, sudo_caller
+from service.settings import effective_settings, load_settings, sudo_caller
+from service.specs import (
+    connection_spec,
+    database_url,
+    pipeline_spec,
+    retention_spec,
+    sensor_names,
+)
+from service.stopping import stop_signals, stop_with_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,25 +37,21 @@ if TYPE_CHECKING:
 
     from service.access.token import Scope, Token
     from service.alerts.alert import Alert
-    from service.alerts.allow import AllowList
-    from service.api.access import Gate
     from service.calibrate import Calibration
     from service.capture.inputs import Input
     from service.capture.live import LiveCapture
     from service.client.client import Client
     from service.client.patience import Patience
-    from service.connections import ConnectionSpec
     from service.doctor import Check
     from service.instruments import Instruments
     from service.observe import Observer
     from service.outputs.courier import Outlet
     from service.outputs.shown import Shown
-    from service.pipeline import PipelineSpec
     from service.scan import Report, Summary
     from service.selfcheck.check import Finding
     from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective, Settings
-    from service.store.retention import Retained, RetentionSpec
+    from service.store.retention import Retained
     from service.store.schema import Schema
     from service.store.sql import SqlStore
 
@@ -83,7 +86,7 @@ class Yocho:
 
         settings = self._settings
         spec = DoctorSpec(
-            database=_database_url(settings.database),
+            database=database_url(settings.database),
             host=settings.host,
             port=settings.port,
             allow_list=settings.allow_list,
@@ -107,9 +110,11 @@ class Yocho:
         from service.store.memory import MemoryStore
         from service.store.sql import SqlStore
 
-        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
+        store = SqlStore(database_url(database)) if database else MemoryStore(most_windows=1)
         try:
-            return scan_captures(paths, "local", self._pipeline_spec(window), store, progress, tunnels, kind)
+            return scan_captures(
+                paths, "local", pipeline_spec(self._settings, window), store, progress, tunnels, kind
+            )
         finally:
             store.close()
 
@@ -131,9 +136,11 @@ class Yocho:
 
         capture = self._capture(interface, bpf, user)
         ready()
-        store = SqlStore(_database_url(database)) if database else MemoryStore(most_windows=1)
+        store = SqlStore(database_url(database)) if database else MemoryStore(most_windows=1)
         try:
-            return watch_interface(capture, interface, self._pipeline_spec(window), store, tell, tell_drops)
+            return watch_interface(
+                capture, interface, pipeline_spec(self._settings, window), store, tell, tell_drops
+            )
         finally:
             store.close()
 
@@ -153,7 +160,7 @@ class Yocho:
         self._log_to_stderr()
         capture = self._capture(interface, bpf, user)
         ready()
-        return run_sensor(capture, sensor, self._pipeline_spec(window), tell_drops)
+        return run_sensor(capture, sensor, pipeline_spec(self._settings, window), tell_drops)
 
     def _capture(self, interface: str, bpf: str, user: str | None) -> LiveCapture:
         """Listen on an interface, give up all rights, and stop at a signal."""
@@ -186,6 +193,7 @@ class Yocho:
         from service.connections import Connections
         from service.listening import listen
         from service.server import run_server, server_config
+        from service.serving import worker_beside
 
         self._log_to_stderr()
         self._outlets()  # what is wrong with them is said at once, not by the worker
@@ -193,13 +201,13 @@ class Yocho:
         host = host or self._settings.host
         with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
             app = self.app(database, instruments, host, Path(figures))
-            connections = Connections(self._connection_spec().that_fit(), instruments.observer)
+            connections = Connections(connection_spec(self._settings).that_fit(), instruments.observer)
             config = server_config(app, connections, self._settings.tls_certificate, self._settings.tls_key)
             # What is loaded now stays: looking at it again and again would take most of the time of a request.
             gc.freeze()
             listener = stack.enter_context(listen(host, self._settings.port if port is None else port))
             if worker:
-                stack.enter_context(self._worker_beside(database, Path(figures)))
+                stack.enter_context(worker_beside(self._settings, database, Path(figures)))
 
             try:
                 run_server(config, listener, ready, app.state.streams.close)
@@ -216,14 +224,14 @@ class Yocho:
         from service.work.parsing import Limits
         from service.work.worker import Worker, WorkSpec
 
-        stop = _stop_signals()
+        stop = stop_signals()
         if with_parent:
-            threading.Thread(target=_stop_with_input, args=(stop,), daemon=True).start()
+            threading.Thread(target=stop_with_input, args=(stop,), daemon=True).start()
         self._log_to_stderr()
         instruments = self._instruments()
-        spec, observer = self._pipeline_spec(None), instruments.observer
+        spec, observer = pipeline_spec(self._settings), instruments.observer
         store = self._store(database, observer)
-        work = WorkSpec(keeping=KeeperSpec(self._retention_spec()))
+        work = WorkSpec(keeping=KeeperSpec(retention_spec(self._settings)))
         worker = Worker(work, store, Analyst(spec, observer), Parser(spec, Limits()), observer)
         # Whoever posts on the same machine waits for an answer: the API goes first.
         os.nice(5)
@@ -247,8 +255,8 @@ class Yocho:
         self._log_to_stderr()
         instruments = self._instruments()
         store = self._store(database, instruments.observer)
-        replay = Replay(ReplaySpec(folder), Pipeline(self._pipeline_spec(None), store, instruments.observer))
-        stop = _stop_signals()
+        replay = Replay(ReplaySpec(folder), Pipeline(pipeline_spec(self._settings), store, instruments.observer))
+        stop = stop_signals()
         try:
             with instruments.shown(self._settings.metrics):
                 replay.replay_all() if once else replay.run(stop)
@@ -263,15 +271,15 @@ class Yocho:
         from service.capture.datagrams import DatagramReceiver, ReceiveSpec, granted_bytes
         from service.listening import listen_datagrams
 
-        names, receive = _sensor_names(sensors), ReceiveSpec()
-        stop = _stop_signals()
+        names, receive = sensor_names(sensors), ReceiveSpec()
+        stop = stop_signals()
         with listen_datagrams(listen, receive) as listener:
             from service.collector import Collector, CollectorSpec
             from service.pipeline import Pipeline
 
             self._log_to_stderr()
             instruments = self._instruments()
-            spec = self._pipeline_spec(None)
+            spec = pipeline_spec(self._settings)
             windows = replace(spec.windows, lateness=lateness * _SECOND)
             store = self._store(database, instruments.observer)
             collector = Collector(
@@ -294,7 +302,7 @@ class Yocho:
         """See `service.commands.parts.Parts`."""
         from service.calibrate import calibrate
 
-        return calibrate(paths, self._pipeline_spec(None), progress)
+        return calibrate(paths, pipeline_spec(self._settings), progress)
 
     def selfcheck(
         self, url: str | None, token_file: Path | None, progress: Callable[[int], None]
@@ -346,26 +354,26 @@ class Yocho:
         """See `service.cli.Parts`."""
         from service.store.schema import open_schema
 
-        return open_schema(_database_url(database or self._settings.database))
+        return open_schema(database_url(database or self._settings.database))
 
     def back_up(self, file: Path, database: str | None) -> None:
         """See `service.commands.parts.Parts`."""
         from service.store.backup import back_up
 
-        back_up(_database_url(database or self._settings.database), file, self._environment)
+        back_up(database_url(database or self._settings.database), file, self._environment)
 
     def restore(self, file: Path, database: str | None) -> None:
         """See `service.commands.parts.Parts`."""
         from service.store.backup import restore
 
-        restore(_database_url(database or self._settings.database), file, self._environment)
+        restore(database_url(database or self._settings.database), file, self._environment)
 
     def retain(self, database: str | None) -> Retained:
         """See `service.commands.parts.Parts`."""
         from service.keeper import Keeper, KeeperSpec
 
         with closing(self._store(database)) as store:
-            return Keeper(KeeperSpec(self._retention_spec()), store, time.time_ns).run()
+            return Keeper(KeeperSpec(retention_spec(self._settings)), store, time.time_ns).run()
 
     def create_token(
         self,
@@ -395,7 +403,7 @@ class Yocho:
         """Open the store that is named, or the one that is set."""
         from service.store.sql import SqlStore
 
-        return SqlStore(_database_url(database or self._settings.database), observer=observer)
+        return SqlStore(database_url(database or self._settings.database), observer=observer)
 
     def app(
         self,
@@ -404,79 +412,11 @@ class Yocho:
         host: str = "127.0.0.1",
         figures: Path | None = None,
     ) -> FastAPI:
-        """Return the web application: the API and the page, for an address that is to be listened on.
+        """Return the web application, see `service.serving.web_application`."""
+        from service.serving import web_application
 
-        In the folder `figures` other processes write their metrics.
-        """
-        from service.api.app import create_app
-        from service.api.seen import Outside
-        from service.api.spec import ApiSpec
-        from service.doctor import database_folder
-        from service.intake import Intake, IntakeSpec
-        from service.readiness import Readiness, ReadinessSpec, StoreGauges
-        from service.relay import Exposition
-        from service.web.docs import docs_routes
-        from service.web.page import page_routes
-
-        instruments, url = instruments or self._instruments(), _database_url(database or self._settings.database)
-        store = self._store(database, instruments.observer)
-        ready = ReadinessSpec(database_folder(url), self._settings.min_free_bytes, self._settings.stuck_seconds)
-        instruments.registry.register(StoreGauges(store))
-        outside = Outside(
-            instruments.observer, Readiness(ready, store).failures, Exposition(instruments.registry, figures).page
-        )
-        spec = ApiSpec(
-            max_json_bytes=self._settings.max_json_bytes,
-            max_capture_bytes=self._settings.max_capture_bytes,
-            max_rows=self._settings.max_rows,
-            false_alarms=self._settings.false_alarms,
-            allow_rules=tuple(rule.text for rule in _read_allow_list(self._settings.allow_list).rules),
-        )
-        queue = IntakeSpec(self._settings.queue_jobs, self._settings.queue_bytes)
-        intake = Intake(queue, store, observer=instruments.observer)
-        app = create_app(spec, intake, store, version("yocho"), outside, self._gate(store, host))
-        app.include_router(page_routes(store, version("yocho")))
-        app.include_router(docs_routes())
-        return app
-
-    @contextmanager
-    def _worker_beside(self, database: str | None, figures: Path) -> Iterator[None]:
-        """Keep a worker running on the same database, which writes its metrics into a folder."""
-        from service.work.supervisor import Supervisor
-
-        code = "from service.wiring import main; main()"
-        command = [sys.executable, "-c", code, "worker", "--with-parent"]
-        # All that is set, by flag, file or variable, as variables: it gets no other ones of ours.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        given = self._settings.model_copy(update={"metrics": f"file:{figures}/worker.prom", "admin_token": ""})
-        supervisor = Supervisor(
-            command + (["--database", database] if database else []),
-            inherited | given.as_environment(),
-        )
-        supervisor.start()
-        try:
-            yield
-        finally:
-            supervisor.stop()
-
-    def _gate(self, store: SqlStore, host: str) -> Gate:
-        """Return who lets visitors in; raises SettingsError if all the network could come in."""
-        from service.access.rates import RateSpec
-        from service.api.access import AccessSpec, Gate
-        from service.listening import is_loopback
-        from service.store.issue import admit_setting
-
-        if self._settings.admin_token:
-            admit_setting(store, self._settings.admin_token, time.time_ns())
-        local = is_loopback(host)
-        with store.read() as reader:
-            if not local and not reader.tokens.any_valid(time.time_ns()):
-                raise SettingsError(
-                    f"--host {host}: without tokens only this machine may be served; make one first: "
-                    "yocho token create NAME --scope admin"
-                )
-        rates = RateSpec(self._settings.rate, burst=4 * self._settings.rate)
-        return Gate(store, AccessSpec(open_without_tokens=local, rates=rates))
+        url = database_url(database or self._settings.database)
+        return web_application(self._settings, url, instruments or self._instruments(), host, figures)
 
     def _outlets(self) -> Sequence[Outlet]:
         from service.outputs.configuration import read_outlets
@@ -504,95 +444,6 @@ class Yocho:
         from service.logs import log_to_stderr
 
         log_to_stderr(self._settings.log_level, self._settings.secrets())
-
-    def _connection_spec(self) -> ConnectionSpec:
-        from service.connections import ConnectionSpec
-
-        return ConnectionSpec(
-            self._settings.max_connections,
-            self._settings.max_address_connections,
-            self._settings.idle_seconds,
-            self._settings.stall_seconds,
-            self._settings.least_rate,
-        )
-
-    def _retention_spec(self) -> RetentionSpec:
-        from service.store.retention import RetentionSpec
-
-        kept = self._settings
-        return RetentionSpec(
-            counts=kept.keep_counts_days,
-            windows=kept.keep_windows_days,
-            alerts=kept.keep_alerts_days,
-            events=kept.keep_events_days,
-            jobs=kept.keep_jobs_days,
-            audit=kept.keep_audit_days,
-            patterns=kept.keep_patterns_days,
-            most_bytes=kept.keep_bytes,
-        )
-
-    def _pipeline_spec(self, window: int | None) -> PipelineSpec:
-        from service.alerts.budget import GroupBudget
-        from service.alerts.groups import CoordinationSpec
-        from service.pipeline import PipelineSpec
-        from service.windows.assign import WindowSpec
-        from service.windows.budget import Budget
-
-        budget = Budget(self._settings.max_pairs)
-
-        return PipelineSpec(
-            windows=WindowSpec.usual((window or self._settings.window) * _SECOND, budget),
-            log_windows=WindowSpec.usual((window or self._settings.log_window) * _SECOND, budget),
-            coordination=CoordinationSpec(budget=GroupBudget(per_day=self._settings.false_alarms)),
-            allowed=_read_allow_list(self._settings.allow_list),
-        )
-
-
-def _read_allow_list(name: str) -> AllowList:
-    """Return the list in a file, or an empty one if no file is named."""
-    from service.alerts.allow import AllowList, read_allow_list
-
-    if not name:
-        return AllowList()
-    try:
-        return read_allow_list(Path(name).read_text().splitlines(), name)
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "is no text"
-        raise SettingsError(f"{name}: {why}; YOCHO_ALLOW_LIST names a file of sources that may scan") from None
-
-
-def _stop_signals() -> threading.Event:
-    """Return an event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def _stop_with_input(stop: threading.Event) -> None:
-    """Set an event when standard input ends: with the process that holds its other end."""
-    while os.read(0, 1024):
-        pass
-    stop.set()
-
-
-def _sensor_names(sensors: Sequence[str]) -> dict[str, str]:
-    """Return the names of sensors, written ADDRESS=NAME, by the address as it is received."""
-    names = {}
-    for text in sensors:
-        address, _, name = text.partition("=")
-        try:
-            names[str(ip_address(address))] = name
-        except ValueError:
-            name = ""
-        if not name:
-            raise SettingsError(f"--sensor {text}: not of the form ADDRESS=NAME, such as 192.0.2.1=office")
-    return names
-
-
-def _database_url(name: str) -> str:
-    """Return the URL of a database that is given as one, or as a file."""
-    return name if "://" in name else f"sqlite:///{name}"
 
 
 def main() -> None:
