@@ -21,7 +21,7 @@ _SECOND = 1_000_000_000
 
 
 def pipeline_spec(settings: Settings, window: int | None = None) -> PipelineSpec:
-    """Return how traffic becomes alerts; `window` is the length of the shortest windows, s, if it is not the set one."""
+    """Return how traffic becomes alerts; `window` is the length of the shortest windows, s, if not the set one."""
     from service.alerts.budget import GroupBudget
     from service.alerts.groups import CoordinationSpec
     from service.pipeline import PipelineSpec

@@ -1,4 +1,4 @@
-"""The only place where parts are put together."""
+"""The parts of each command, put together here alone."""
 
 from __future__ import annotations
 
