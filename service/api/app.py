@@ -15,6 +15,7 @@ from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
 from service.api.routes.allow import AllowRoutes
 from service.api.routes.audit import AuditRoutes
+from service.api.routes.days import DayRoutes
 from service.api.routes.health import HealthRoutes, MetricRoutes
 from service.api.routes.jobs import JobRoutes
 from service.api.routes.outputs import OutputRoutes
@@ -103,6 +104,7 @@ def create_app(
         alerts,
         SourceRoutes(store),
         SensorRoutes(store),
+        DayRoutes(store),
         rules,
         settings,
         StatusRoutes(store, streams, version),

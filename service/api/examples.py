@@ -169,6 +169,17 @@ SENSOR: Example = {
     "open_alerts": 1,
     "history_days": 1.0,
 }
+DAY: Example = {
+    "sensor": "edge",
+    "day": "2025-02-28T00:00:00.000000Z",
+    "window_seconds": 60.0,
+    "windows": 1440,
+    "attempts": 512345,
+    "answered": 48211,
+    "most_sources": 812,
+    "most_services": 140,
+    "shed": 0,
+}
 SETTING: Example = {
     "value": 2.5,
     "configured": 1.0,

@@ -165,6 +165,37 @@ class SensorOut(BaseModel):
     """From its first window to its latest, at most 60: what the thresholds of groups rest on."""
 
 
+class DayOut(BaseModel):
+    """What is left of a sensor's windows of one length that began on one day and are no longer kept."""
+
+    model_config = config(examples.DAY)
+
+    sensor: str
+    day: TimeText
+    """Its midnight, UTC."""
+    window_seconds: float
+    """Length of the windows."""
+    windows: int
+    attempts: int
+    answered: int
+    """Sum over sources and services of the targets that answered, of windows whose counts are gone too."""
+    most_sources: int
+    """The most sources of one window."""
+    most_services: int
+    shed: int
+    """Attempts that windows had no room for."""
+
+
+class DayPage(BaseModel):
+    """Part of a sensor's days, latest first."""
+
+    model_config = config({"items": [examples.DAY], "next": None})
+
+    items: list[DayOut]
+    next: str | None
+    """Cursor of the next page, or null at the end."""
+
+
 class SensorPage(BaseModel):
     """Part of the sensors, in the order of their names."""
 

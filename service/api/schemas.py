@@ -51,6 +51,10 @@ _ASKED_SINCE_FORMS = _QUERY_TIME_FORMS | {
 _ASKED_UNTIL_FORMS = _QUERY_TIME_FORMS | {
     "description": "Only what was asked for before this time, in the same forms"
 }
+_DAYS_SINCE_FORMS = _QUERY_TIME_FORMS | {
+    "description": "Only days that begin at or after this time: RFC 3339 with a zone, or seconds since 1970"
+}
+_DAYS_UNTIL_FORMS = _QUERY_TIME_FORMS | {"description": "Only days that begin before this time, in the same forms"}
 
 _NO_NUL: dict[str, Any] = {"pattern": "^[^\\u0000]*$"}
 _SOME_WORDS: dict[str, Any] = {"pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"}
@@ -262,6 +266,23 @@ class AuditFilter(BaseModel):
     """Only what was asked for at or after this time."""
     until: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_ASKED_UNTIL_FORMS)] | None = None
     """Only what was asked for before this time."""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
+    """Items of a page, at most."""
+    cursor: str | None = None
+    """`next` of the page before."""
+
+
+class DayFilter(BaseModel):
+    """Which days are wanted."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    sensor: str
+    """Name of the sensor."""
+    since: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_DAYS_SINCE_FORMS)] | None = None
+    """Only days that begin at or after this time."""
+    until: Annotated[int, BeforeValidator(parse_query_time), WithJsonSchema(_DAYS_UNTIL_FORMS)] | None = None
+    """Only days that begin before this time."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
     """Items of a page, at most."""
     cursor: str | None = None

@@ -117,6 +117,11 @@ def sensors() -> Plan[Document]:
     return (yield from _get("/v1/sensors"))
 
 
+def days(sensor: str, limit: int = 366, **filters: str | float) -> Plan[list[Document]]:
+    """Return at most `limit` sums of a sensor's days, latest first; the filters are those of ``GET /v1/days``."""
+    return (yield from _pages("/v1/days", limit, {"sensor": sensor, **filters}))
+
+
 def outputs() -> Plan[Document]:
     """Return where the outputs of alerts stand."""
     return (yield from _get("/v1/outputs"))

@@ -34,6 +34,7 @@ OPERATIONS = {
     "get /v1/sources/{source}/windows",
     "get /v1/sensors",
     "get /v1/sensors/{name}",
+    "get /v1/days",
     "get /v1/allow-rules",
     "post /v1/allow-rules",
     "get /v1/allow-rules/{identifier}",

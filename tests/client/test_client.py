@@ -194,6 +194,7 @@ def test_windows_are_sent_together(*, blocking: bool) -> None:
     ("name", "arguments", "path"),
     [
         ("audit", {"actor": "anna"}, "/v1/audit?actor=anna&limit=100"),
+        ("days", {"sensor": "edge", "limit": 7, "since": 5}, "/v1/days?sensor=edge&since=5&limit=7"),
         ("dead_letters", {"output": "a/b", "limit": 5}, "/v1/outputs/a%2Fb/dead-letters?limit=5"),
     ],
 )
