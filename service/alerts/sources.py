@@ -95,7 +95,7 @@ def _judge_ports(window: WindowCounts, thresholds: Thresholds, is_ports: NDArray
         mine = _rows_of(window, source)
         mine = mine[is_ports[mine]]
         if vertical[source]:
-            wide = sums.most_missed[source] >= thresholds.block
+            wide = sums.most_missed[source] >= thresholds.block or grid[source]
             kind, ground = Kind.BLOCK if wide else Kind.VERTICAL, Ground.SERVICES
             score, threshold = int(window.totals.most_unanswered[source]), int(services[source])
         elif horizontal[source]:

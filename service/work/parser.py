@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import time
 from contextlib import contextmanager
+from multiprocessing.util import get_temp_dir
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 _BEAT = 1.0
 """Seconds between two calls of `beat`."""
 _LENGTH = 4
+_LONGEST_SOCKET = 107
+"""Bytes of a socket's path (sun_path in Linux' sys/un.h, without its end)."""
+_LONGEST_NAME = len("/pymp-01234567/listener-01234567")
 _READY = "service.work.ready"
 """What the process from which others are forked imports first."""
 _FIGURES = TypeAdapter(ReadFigures)
@@ -86,6 +91,7 @@ class Parser:
         self._spec = spec
         self._limits = limits
         self._folder = folder
+        _keep_sockets_short()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([_READY])
 
@@ -150,6 +156,18 @@ class Parser:
                 return
             parsed.keep(rest)
             beat()
+
+
+def _keep_sockets_short() -> None:
+    """Have the sockets of processes made where their path is short enough: not in a folder with a long name."""
+    if len(os.fsencode(tempfile.gettempdir())) + _LONGEST_NAME <= _LONGEST_SOCKET:
+        return
+    usual = tempfile.tempdir
+    tempfile.tempdir = "/tmp"  # noqa: S108  (a folder of its own is made there, readable by nobody else)
+    try:
+        get_temp_dir()  # made now, and kept
+    finally:
+        tempfile.tempdir = usual
 
 
 def _start(child: BaseProcess) -> None:

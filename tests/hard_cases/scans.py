@@ -143,14 +143,18 @@ def tiny_fragments() -> Truth:
 
 def grid_of_few() -> Truth:
     """Twenty services of eight servers: too few servers for a sweep, and on each too many answers."""
-    scene, scanner = Scene(70), "198.51.100.7"
+    scene, half_open, connecting = Scene(70), "198.51.100.7", "198.51.100.8"
     office(scene, 10 * MINUTES)
     ports = [21, 22, 23, 25, 53, 80, 110, 111, 135, 139, 143, 443, 445, 993, 995, 1723, 3306, 3389, 5900, 8080]
     for number, port in enumerate(ports):
         for server in range(1, 9):
-            time = 120 + number * 0.4 + server * 0.01
-            probe(scene, time, scanner, 45678, host("10.0.0.0", server), port, {22, 25, 80, 443, 3306, 8080})
-    return Truth(scene, {scanner: BLOCK})
+            time, target = 120 + number * 0.4 + server * 0.01, host("10.0.0.0", server)
+            probe(scene, time, half_open, 45678, target, port, {22, 25, 80, 443, 3306, 8080})
+            if port in {22, 25, 80, 443, 3306, 8080}:
+                scene.talk(time, connecting, target, port, seconds=0)
+            else:
+                scene.refused(time, connecting, target, port, rtt=0.002)
+    return Truth(scene, {half_open: BLOCK, connecting: BLOCK})
 
 
 def everything_answers() -> Truth:

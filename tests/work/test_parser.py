@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -60,6 +61,28 @@ def test_a_capture_is_read_by_another_process_and_may_be_read_again(example: Pat
         assert parsed.figures.packets == 29705
     assert len(first) == 4
     assert beats
+
+
+def test_temporary_files_may_lie_deep(example: Path, tmp_path: Path) -> None:
+    """The path of a socket beside them would be longer than the system allows."""
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom service.pipeline import PipelineSpec\n"
+        "from service.work.parser import Parser\nfrom service.work.parsing import Limits\n"
+        "if __name__ == '__main__':\n"
+        "    with Parser(PipelineSpec(), Limits()).parsed([Path(sys.argv[1]).read_bytes()], 'lab') as parsed:\n"
+        "        print(len(list(parsed.windows())))\n"
+    )
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    done = subprocess.run(
+        [sys.executable, str(script), str(example)],
+        check=False, timeout=120, capture_output=True, cwd=REPOSITORY,
+        env={**os.environ, "TMPDIR": str(deep), "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip()) == (0, b"4"), done.stderr
+    assert list(deep.iterdir()) == []
 
 
 def test_it_leaves_nothing_on_the_disk_even_if_it_is_killed(example: Path, tmp_path: Path) -> None:
