@@ -5,12 +5,12 @@ What is unusual in any way, right or wrong, is left to the models of `service.ap
 
 from __future__ import annotations
 
-import json
-from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import jiter
+
 from service.api.schemas import MAX_ADDRESS_LENGTH, MAX_SERVICE_LENGTH, TotalsIn
-from service.api.strict_json import parse_decimal, refuse_constant
 from service.api.times import parse_time
 from service.errors import InputError
 from service.windows.posted import MAX_SENSOR_LENGTH, window_of_columns
@@ -23,67 +23,44 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("source", "service", "attempts", "targets", "answered")
 
-Pairs = tuple[tuple[str, Any], ...]
-"""An object: tuples of its pairs, so that a key that comes twice is seen. Arrays are lists."""
+_values = itemgetter(*_COLUMNS)
 
 
 def read_usual_window(body: bytes, max_rows: int) -> WindowCounts | None:
-    """Return the window of a JSON text, or None if it takes a closer look.
-
-    Raises HTTPException 400 for numbers that `parse_json` would refuse.
-    """
+    """Return the window of a JSON text, or None if it takes a closer look."""
     try:
-        document = json.loads(
-            body.decode(),
-            parse_float=parse_decimal,
-            parse_constant=refuse_constant,
-            object_pairs_hook=tuple,
+        document = jiter.from_json(
+            body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="lossless-float"
         )
         given = _object(document, {"sensor", "start", "end", "rows"}, {"sources"})
         if given is None or not isinstance(given["sensor"], str) or len(given["sensor"]) > MAX_SENSOR_LENGTH:
             return None
+        times = given["start"], given["end"]
+        if not all(type(time) in {str, int} for time in times):
+            return None
         rows, sources = _columns(given["rows"], max_rows), given.get("sources", [])
         if rows is None or not isinstance(sources, list) or len(sources) > max_rows:
             return None
-        totals = [TotalsIn.model_validate(_all_of(total)).posted() for total in sources]
-        return window_of_columns(
-            given["sensor"], parse_time(given["start"]), parse_time(given["end"]), rows, totals
-        )
-    except (ValueError, InputError, RecursionError):
+        totals = [TotalsIn.model_validate(total).posted() for total in sources]
+        return window_of_columns(given["sensor"], parse_time(times[0]), parse_time(times[1]), rows, totals)
+    except (ValueError, KeyError, InputError):
         return None
 
 
 def _object(value: object, needed: set[str], allowed: set[str]) -> dict[str, Any] | None:
-    """Return an object that has the needed keys and no others than are allowed, each once; else None."""
-    if not isinstance(value, tuple):
-        return None
-    found = dict(value)
-    right = len(found) == len(value) and needed <= found.keys() <= needed | allowed
-    return found if right else None
-
-
-def _all_of(value: object) -> dict[str, Any]:
-    """Return an object without objects in it; raises ValueError for anything else, or a key that comes twice."""
-    found = dict(value) if isinstance(value, tuple) else {}
-    if not isinstance(value, tuple) or len(found) != len(value):
-        raise ValueError("no object, or a key that comes twice")
-    return found
+    """Return an object that has the needed keys and no others than are allowed; else None."""
+    return value if isinstance(value, dict) and needed <= value.keys() <= needed | allowed else None
 
 
 def _columns(rows: object, most: int) -> PostedColumns | None:
-    """Return rows whose keys are the usual ones, all in one order, as columns; else None."""
+    """Return rows that have the usual keys as columns; else None. Raises KeyError if one has another key."""
     if not isinstance(rows, list) or len(rows) > most:
         return None
     if not rows:
         return PostedColumns((), (), (), (), ())
-    if not _are(rows, tuple) or set(map(len, rows)) != {len(_COLUMNS)}:
+    if not _are(rows, dict) or set(map(len, rows)) != {len(_COLUMNS)}:
         return None
-    names, values = zip(*chain.from_iterable(rows), strict=True)
-    first = names[: len(_COLUMNS)]
-    if set(first) != set(_COLUMNS) or names != first * len(rows):
-        return None
-    columns = {name: values[place :: len(_COLUMNS)] for place, name in enumerate(first)}
-    found = PostedColumns(*(columns[name] for name in _COLUMNS))
+    found = PostedColumns(*zip(*map(_values, rows), strict=True))
     return found if _typed(found) else None
 
 
