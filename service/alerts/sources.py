@@ -82,9 +82,7 @@ def further_rows(window: WindowCounts, source: int, by: Means) -> NDArray[np.int
 def _judge_ports(window: WindowCounts, thresholds: Thresholds, is_ports: NDArray[np.bool_]) -> list[Verdict]:
     enough, targets = _sweeps_of_services(window, thresholds)
     swept = is_ports & (targets >= enough)
-    missed = window.rows.targets - window.rows.answered
-    failing = is_ports & (missed >= thresholds.grid_targets)
-    sums = _sum_ports(window, is_ports, swept, targets, failing)
+    sums = _sum_ports(window, is_ports, swept, targets, thresholds.grid_targets)
     few_answers = sums.answered <= thresholds.answered_share * sums.pairs
     services = np.where(few_answers, thresholds.services, thresholds.services_answered)
     vertical = window.totals.most_unanswered >= services
@@ -142,7 +140,7 @@ def _sum_ports(
     is_ports: NDArray[np.bool_],
     swept: NDArray[np.bool_],
     targets: NDArray[np.int64],
-    failing: NDArray[np.bool_],
+    least_failed: int,
 ) -> _Sums:
     rows, n = window.rows, len(window.sources)
 
@@ -155,6 +153,7 @@ def _sum_ports(
         return found
 
     missed = rows.targets - rows.answered
+    failing = is_ports & (missed >= least_failed)
     return _Sums(
         pairs=total(rows.targets, is_ports),
         answered=total(rows.answered, is_ports),

@@ -26,9 +26,9 @@ def parse_json(body: bytes) -> Any:
     try:
         return json.loads(
             body.decode(),
-            parse_float=parse_decimal,
+            parse_float=_parse_decimal,
             parse_int=_parse_int,
-            parse_constant=refuse_constant,
+            parse_constant=_refuse_constant,
             object_pairs_hook=_unique,
         )
     except UnicodeDecodeError as error:
@@ -53,7 +53,7 @@ def _refuse(detail: str) -> NoReturn:
     raise HTTPException(HTTPStatus.BAD_REQUEST, detail)
 
 
-def refuse_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     """Raise HTTPException 400 for what JSON does not have, such as NaN."""
     _refuse(f"the body holds {name}, which JSON does not have; write a number")
 
@@ -64,7 +64,7 @@ def _parse_int(digits: str) -> int:
     return int(digits)
 
 
-def parse_decimal(digits: str) -> Decimal:
+def _parse_decimal(digits: str) -> Decimal:
     """Return a number with a point or exponent; raises HTTPException 400 for an absurd one."""
     if len(digits) > _LONGEST_NUMBER:
         _refuse(f"the body holds a number of {len(digits)} characters; {_LONGEST_NUMBER} are enough")
