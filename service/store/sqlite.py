@@ -50,6 +50,7 @@ class SqliteBackend:
             pool_timeout=wait_seconds,
             hide_parameters=True,
         )
+        self._writer = self.engine.execution_options(**{_WRITES: True})
         self._wait_seconds = wait_seconds
         self._queue = threading.Lock()
         event.listen(self.engine, "connect", _set_up)
@@ -73,7 +74,7 @@ class SqliteBackend:
         if not self._queue.acquire(timeout=self._wait_seconds):
             raise StoreError(f"database {self.name}: another write took over {self._wait_seconds} s; try again")
         try:
-            with self.engine.execution_options(**{_WRITES: True}).begin() as connection:
+            with self._writer.begin() as connection:
                 yield connection
         finally:
             self._queue.release()
