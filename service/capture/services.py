@@ -7,6 +7,7 @@ the type of the request stands in their place. ARP has neither.
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,7 @@ def format_service(code: int) -> str:
     return f"{protocol.name.lower()}/{_ICMP_NAMES.get(port, port)}"
 
 
+@lru_cache(maxsize=4096)
 def parse_service(text: str) -> int:
     """Return the number of a service written as `format_service` writes it.
 

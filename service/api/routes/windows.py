@@ -216,7 +216,7 @@ class WindowRoutes:
         return await run_in_threadpool(accept)
 
     async def _check_room(self) -> None:
-        """Raise BusyError if nothing would be accepted: before a body is read, and without a thread where it can be."""
+        """Raise BusyError if nothing would be accepted; if there is room, without a thread."""
         if self._ingest.seems_full():
             await run_in_threadpool(self._ingest.check_room)
 
