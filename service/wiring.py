@@ -191,10 +191,12 @@ class Yocho:
         import gc
 
         from service.connections import Connections
+        from service.heap import share_heap
         from service.listening import listen
         from service.server import run_server, server_config
         from service.serving import worker_beside
 
+        share_heap()
         self._log_to_stderr()
         self._outlets()  # what is wrong with them is said at once, not by the worker
         instruments = self._instruments()
@@ -219,11 +221,13 @@ class Yocho:
         import gc
 
         from service.analysis import Analyst
+        from service.heap import share_heap
         from service.keeper import KeeperSpec
         from service.work.parser import Parser
         from service.work.parsing import Limits
         from service.work.worker import Worker, WorkSpec
 
+        share_heap()
         stop = stop_signals()
         if with_parent:
             threading.Thread(target=stop_with_input, args=(stop,), daemon=True).start()

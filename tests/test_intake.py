@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from service.intake import Writes
     from service.store.group import Queues
     from service.windows.counts import WindowCounts
 
@@ -252,7 +253,8 @@ def test_of_requests_in_one_transaction_only_those_that_contradict_are_refused(s
 def test_writes_of_many_threads_are_few_transactions(store: SqlStore) -> None:
     commits: list[None] = []
     event.listen(store._backend.engine, "commit", lambda _: commits.append(None))
-    group, results, held = GroupCommit(store, in_turn), [], threading.Event()
+    group: Writes = GroupCommit(store, in_turn)
+    results, held = [], threading.Event()
 
     def write(number: int) -> None:
         def action(unit: Queues) -> int:
@@ -275,7 +277,8 @@ def test_writes_of_many_threads_are_few_transactions(store: SqlStore) -> None:
 
 
 def test_of_writes_in_one_transaction_only_the_refused_fail(store: SqlStore) -> None:
-    group, refused, held = GroupCommit(store, in_turn), [], threading.Event()
+    group: Writes = GroupCommit(store, in_turn)
+    refused, held = [], threading.Event()
 
     def write(number: int) -> None:
         def action(unit: Queues) -> None:

@@ -43,6 +43,8 @@ _ICMP_NAMES = {8: "echo", 13: "timestamp", 15: "information", 17: "address-mask"
 _ICMP_TYPES = {name: number for number, name in _ICMP_NAMES.items()}
 _PORTED = {Protocol.TCP: "tcp", Protocol.UDP: "udp"}
 _BY_NAME = {protocol.name.lower(): protocol for protocol in Protocol}
+_AT_HAND = 1 << 14
+"""Services, by name and by number, that are known without work: the same come again and again. 2 MiB each way."""
 
 
 def service_code(protocol: Protocol, port: int) -> int:
@@ -55,6 +57,7 @@ def means(services: NDArray[np.int32]) -> NDArray[np.int32]:
     return (services >> 17).astype(np.int32)  # the protocols of a means stand in pairs
 
 
+@lru_cache(_AT_HAND)
 def format_service(code: int) -> str:
     """Write a service: ``tcp/23``, ``udp/53``, ``icmp/echo``, ``arp/request``."""
     protocol, port = Protocol(code >> 16), code & 0xFFFF
@@ -65,7 +68,7 @@ def format_service(code: int) -> str:
     return f"{protocol.name.lower()}/{_ICMP_NAMES.get(port, port)}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(_AT_HAND)
 def parse_service(text: str) -> int:
     """Return the number of a service written as `format_service` writes it.
 
