@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.alerts.alert import Ground, Kind
-from service.capture.services import ARP_REQUEST, Means, Protocol, means
+from service.capture.services import ARP_REQUEST, Means, means
 from service.windows.counts import PROBE_TRIES
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sums:
-    """Per source, over its TCP and UDP rows; each of shape (n,)."""
+    """Per source, over its rows of `Means.PORTS`; each of shape (n,)."""
 
     pairs: NDArray[np.int64]
     answered: NDArray[np.int64]
@@ -193,7 +193,7 @@ def _judge_arp(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
 
 def _judge_dark(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
     rows = window.rows
-    wide = (rows.service >> 16 <= Protocol.ICMP6) & (rows.dark >= thresholds.dark)
+    wide = (rows.service != ARP_REQUEST) & (rows.dark >= thresholds.dark)
     enough = np.full(len(rows), thresholds.dark)
     return [
         verdict

@@ -12,6 +12,8 @@ from service.windows.budget import scaled_up
 from service.windows.counts import (
     DARK_SERVICES,
     DARK_SOURCES,
+    EMPTY_PAIRS,
+    EMPTY_TIME,
     PROBE_TRIES,
     SAMPLE_SIZE,
     ServiceCounts,
@@ -52,6 +54,8 @@ def close_window(
     """
     sources, source = numbered(pairs.source)
     answered = kernels.over_tcp(source, pairs.target, pairs.service, pairs.answered)
+    if seen_until is None and pairs.empty.any():
+        answered = _without_empty(len(sources), source, pairs, answered)
     dark = np.zeros(len(source), np.bool_)
     if seen_until is None and shed == Shed():
         kernels.mark_dark(sources, source, pairs.target, pairs.service, answered, DARK_SOURCES, DARK_SERVICES, dark)
@@ -74,6 +78,14 @@ def close_window(
         tools=_tool_counts(len(sources), source, pairs),
         seen_until=seen_until,
     )
+
+
+def _without_empty(n: int, source: Ints, pairs: Pairs, answered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pairs are answered; empty ones of sources that have many are not, see `EMPTY_PAIRS`."""
+    if pairs.last.max() - pairs.first.min() < EMPTY_TIME:
+        return answered
+    many = np.bincount(source[pairs.empty], minlength=n) >= EMPTY_PAIRS
+    return answered & ~(pairs.empty & many[source])
 
 
 def _tool_counts(n: int, source: Ints, pairs: Pairs) -> ToolCounts:

@@ -24,6 +24,12 @@ DARK_SERVICES = 5
 the empty address space that network telescopes watch, nobody has an honest reason to try it (Moore et al.,
 "Network Telescopes", 2004). One service alone could be one that is down."""
 
+EMPTY_PAIRS = 50
+"""A source with so many pairs whose only attempt was a connection in which it said nothing asks who listens: these
+count as unanswered. Whoever has something to say says it, and who watches over servers comes again, ..."""
+EMPTY_TIME = 7200 * 1_000_000_000
+"""... if the window has seen attempts for so long, ns."""
+
 SAMPLE_SIZE = 1024
 """Targets kept for a source: those with the smallest hash, so that samples of windows can be joined."""
 

@@ -36,7 +36,7 @@ attempts = st.builds(
     Told, st.integers(START, START + 60 * SECOND - 1), addresses, addresses, services, st.just("attempt")
 )
 outcomes = st.lists(
-    st.sampled_from(["attempt", "attempt", "answered", "refused", "expired", "hung_up"]), max_size=6
+    st.sampled_from(["attempt", "attempt", "answered", "refused", "expired", "hung_up", "empty"]), max_size=6
 )
 
 

@@ -10,9 +10,18 @@ from numpy.typing import NDArray
 
 from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
-from service.windows.kernels.sorting import MEANS_SHIFT, NOTE, NUMBER_SHIFT, PLACE, by_target, grouped, sort
+from service.windows.kernels.sorting import (
+    MEANS_SHIFT,
+    NOTE,
+    NUMBER_SHIFT,
+    PLACE,
+    by_target,
+    grouped,
+    means_of,
+    sort,
+)
 
-BUILT_ON = "60af9047a639e325"
+BUILT_ON = "33626783bc7210de"
 
 ATTEMPTS, TARGETS, ANSWERED, PROBED, DARK, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
 """Rows of the sums of `sum_services`."""
@@ -154,7 +163,7 @@ def sum_services(
     for row in range(len(sources)):
         for column in range(7):
             sums[column, row] = added[row, column]
-        if services[row] >> 17 == _PORTS:
+        if means_of(np.int64(services[row])) == _PORTS:
             most_targets[sources[row]] = max(most_targets[sources[row]], added[row, TARGETS])
     return sources, services, sums
 

@@ -21,7 +21,7 @@ ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
 # `service.capture.tools.Marks`.
 SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 4
 TRIES_MASK = (1 << 32) - 1
-USED, ANSWERED, EXPIRED, REFUSED, HUNG_UP = 1, 2, 4, 8, 1 << 10
+USED, ANSWERED, EXPIRED, REFUSED, HUNG_UP, EMPTY = 1, 2, 4, 8, 1 << 10, 1 << 11
 TOOLS_MASK = 63
 
 ROW = (1 << 32) - 1
@@ -30,9 +30,7 @@ _TAG = ~ROW
 
 _AHEAD = 128
 
-_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED, _HUNG_UP = 0, 1, 2, 3, 4  # service.capture.batch.Outcome
-
-_HTTP, _HTTPS = 80, 443  # over TCP
+_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED, _HUNG_UP, _EMPTY = 0, 1, 2, 3, 4, 5  # service.capture.batch.Outcome
 
 
 @compiled
@@ -212,6 +210,8 @@ def count(
             rows[row, COUNTS] |= EXPIRED
         elif outcome[i] == _HUNG_UP:
             rows[row, COUNTS] |= HUNG_UP
+        elif outcome[i] == _EMPTY:
+            rows[row, COUNTS] |= ANSWERED | EMPTY
     return len(time), used, sampled, strayed
 
 
@@ -296,7 +296,7 @@ def merge(
         row = (places[at] & ROW) - 1
         held = rows[row, COUNTS]
         tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
-        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED | HUNG_UP)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED | HUNG_UP | EMPTY)
         marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
         rows[row, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
         rows[row, FIRST] = min(rows[row, FIRST], other_rows[other, FIRST])
@@ -338,13 +338,9 @@ def in_places(places: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[n
 def _answers(held: int) -> bool:
     """Tell whether a pair came to an answer: not if its only try was agreed to and then reset.
 
-    Who checks half-open connections comes again, and a browser hangs up on the slower of two (RFC 8305).
+    Who checks half-open connections comes again.
     """
-    if held & ANSWERED == 0:
-        return False
-    service = held >> SERVICE_SHIFT
-    again = held >> TRIES_SHIFT & TRIES_MASK > 1
-    return held & HUNG_UP == 0 or again or service == _HTTP or service == _HTTPS
+    return held & ANSWERED != 0 and (held & HUNG_UP == 0 or held >> TRIES_SHIFT & TRIES_MASK > 1)
 
 
 @compiled
@@ -359,6 +355,7 @@ def columns(
     first: NDArray[np.int64],
     last: NDArray[np.int64],
     tools: NDArray[np.uint8],
+    empty: NDArray[np.bool_],
 ) -> None:
     """Write rows as the columns of `service.windows.pairs.Pairs`."""
     for i in range(len(rows)):
@@ -372,3 +369,4 @@ def columns(
         first[i] = rows[i, FIRST]
         last[i] = rows[i, LAST]
         tools[i] = held >> TOOLS_SHIFT & TOOLS_MASK
+        empty[i] = held & EMPTY != 0 and held >> TRIES_SHIFT & TRIES_MASK == 1
