@@ -165,6 +165,26 @@ def two_families() -> Truth:
     return Truth(scene)
 
 
+def unused_connections() -> Truth:
+    """A browser opens connections ahead that it then does not need; a messenger tries forty gateways."""
+    scene, me = Scene(78), "10.20.0.121"
+    office(scene, 150 * MINUTES, 3)
+    for number in range(1, 401):
+        scene.empty(60 + number * 20, me, host("198.18.8.0", number), 443 if number % 4 else 80, reset=False)
+    for number in range(1, 41):
+        scene.empty(100 + number, me, host("198.18.9.0", number), 5222, reset=False)
+    return Truth(scene)
+
+
+def bubbles() -> Truth:
+    """IPv6 behind IPv4 routers: packets that hold nothing keep the way open to two hundred peers."""
+    scene, me = Scene(79), "2001:db8:2::77"
+    office(scene, 10 * MINUTES)
+    for number in range(1, 201):
+        scene.ip(60 + number * 0.5, me, host("2001:db8:3::", number), 59, b"")
+    return Truth(scene)
+
+
 def lost_directory() -> Truth:
     """Laptops out of reach of their directory: each asks all six of its servers for all that it needs of them."""
     scene = Scene(71)

@@ -18,7 +18,7 @@ from tests.windows.counting import attempts_batch
 
 SOURCES = [f"192.0.2.{i}" for i in range(1, 4)]
 TARGETS = [f"10.0.{i // 200}.{i % 200}" for i in range(700)] + ["239.255.255.255", "0.0.0.1"]
-SERVICES = ["tcp/0", "tcp/65535", "udp/0", "udp/53", "icmp/echo", "icmp6/echo", "arp/request"]
+SERVICES = ["tcp/0", "tcp/65535", "udp/0", "udp/53", "icmp/echo", "icmp6/echo", "arp/request", "sctp/9", "ip/255"]
 
 Key = tuple[int, int, int]
 
