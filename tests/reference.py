@@ -387,7 +387,7 @@ def _totals(targets: dict[str, dict[str, Pair]]) -> Totals:
         for service in services:
             by_service[service] += 1
     in_vain = [
-        {_without_route(service) for service, pair in services.items() if pair.in_vain}
+        {_without_route(service) for service, pair in services.items() if pair.in_vain and len(pair.times) < 16}
         for services in targets.values()
     ]
     return Totals(

@@ -16,6 +16,7 @@ from service.windows.counts import (
     EMPTY_TIME,
     PROBE_TRIES,
     SAMPLE_SIZE,
+    STREAM_TRIES,
     ServiceCounts,
     Shed,
     SourceTotals,
@@ -131,7 +132,16 @@ def _by_target(
     targets = np.zeros(len(Means) * n, np.int64)
     most_services, most_unanswered, most_targets = np.zeros((3, n), np.int64)
     distinct = kernels.sum_targets(
-        source, pairs.target, pairs.service, answered, pairs.expired, targets, most_services, most_unanswered
+        source,
+        pairs.target,
+        pairs.service,
+        pairs.tries,
+        answered,
+        pairs.expired,
+        STREAM_TRIES,
+        targets,
+        most_services,
+        most_unanswered,
     )
     totals = SourceTotals(targets[:: len(Means)], most_services, most_unanswered, most_targets)
     start = np.zeros(len(targets) + 1, np.int64)

@@ -18,6 +18,10 @@ PROBE_TRIES = 4
 """A target that was tried more often than this is being retried, not probed: cloud clients make about 8
 tries at a dead address, scanners 1 or 2."""
 
+STREAM_TRIES = 16
+"""What is sent to one port so often is no probe, though nothing came back: a call, of which only one side is seen.
+nmap gives up after eleven."""
+
 DARK_SOURCES = 10
 DARK_SERVICES = 5
 """A target that so many sources tried at so many services, that answered none and began nothing is dark: as in
@@ -73,7 +77,8 @@ class SourceTotals:
     most_services: Ints
     """The most distinct services tried on one target."""
     most_unanswered: Ints
-    """The most distinct services tried in vain on one target (traceroute's ports are one service)."""
+    """The most distinct services tried in vain, less than `STREAM_TRIES` times, on one target (traceroute's ports
+    are one service)."""
     most_targets: Ints
     """The most distinct targets tried for one service."""
 

@@ -75,6 +75,18 @@ def _shown_out(scene: Scene, time: float, client: str, server: str, port: int) -
     scene.tcp(time + 0.16, server, port, client, sport, ACK)
 
 
+def calls_seen_from_one_side() -> Truth:
+    """Voice from a switchboard to a gateway and to phones, each call on a port of its own; nothing comes back."""
+    scene, me = Scene(30), "10.0.0.60"
+    office(scene, 30 * MINUTES, 3)
+    for call, time in enumerate(scene.moments(12, 25 * MINUTES)):
+        target = "198.51.100.60" if call % 2 else host("10.22.0.0", 1 + call % 5)
+        ports = scene.random.randrange(5000, 9000) * 2, scene.random.randrange(8192, 16000) * 2
+        for packet in range(20 + scene.random.randrange(200)):
+            scene.udp(time + packet * 0.02, me, ports[0], target, ports[1])
+    return Truth(scene)
+
+
 def health_checks() -> Truth:
     """A load balancer looks at 24 back ends on two ports every 5 s; they are restarted six at a time."""
     scene, me = Scene(22), "10.0.0.5"

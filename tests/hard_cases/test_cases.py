@@ -47,6 +47,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         services.monitoring_with_single_pings,
         services.monitoring_that_only_connects,
         services.configuration,
+        services.calls_seen_from_one_side,
         services.health_checks,
         services.cdn,
         services.restart,

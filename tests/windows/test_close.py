@@ -80,6 +80,14 @@ def test_what_expired_on_the_way_is_not_in_vain() -> None:
     assert counts.rows.probed.tolist() == [0, 0, 0, 1, 1]
 
 
+def test_what_is_sent_on_and_on_is_a_stream() -> None:
+    counts = window(
+        [Try("192.0.2.1", "10.0.0.1", f"udp/{port}", tries) for port, tries in ((1, 1), (2, 15), (3, 16))]
+    )
+    assert counts.totals.most_services.tolist() == [3]
+    assert counts.totals.most_unanswered.tolist() == [2]
+
+
 def test_what_is_retried_is_not_probed() -> None:
     counts = window([Try("192.0.2.1", "10.0.0.1", "tcp/1", PROBE_TRIES), Try("192.0.2.1", "10.0.0.2", "tcp/1", 5)])
     assert counts.rows.probed.tolist() == [1]

@@ -78,12 +78,16 @@ def over_tcp(
 
 @compiled
 def _notes(
-    service: NDArray[np.int32], answered: NDArray[np.bool_], expired: NDArray[np.bool_]
+    service: NDArray[np.int32],
+    tries: NDArray[np.int64],
+    answered: NDArray[np.bool_],
+    expired: NDArray[np.bool_],
+    many: int,
 ) -> NDArray[np.uint8]:
-    """Tell of each pair whether it was in vain, and whether that was one of traceroute's."""
+    """Tell of each pair whether it was in vain, not `many` times, and whether that was one of traceroute's."""
     note = np.empty(len(service), np.uint8)
     for i in range(len(service)):
-        if answered[i] or expired[i]:
+        if answered[i] or expired[i] or tries[i] >= many:
             note[i] = 0
         else:
             note[i] = _TRACED if TRACEROUTE_FIRST <= service[i] <= TRACEROUTE_LAST else _SILENT
@@ -95,18 +99,20 @@ def sum_targets(
     number: NDArray[np.int64],
     target: NDArray[np.uint32],
     service: NDArray[np.int32],
+    tries: NDArray[np.int64],
     answered: NDArray[np.bool_],
     expired: NDArray[np.bool_],
+    many: int,
     targets: NDArray[np.int64],
     most_services: NDArray[np.int64],
     most_unanswered: NDArray[np.int64],
 ) -> NDArray[np.uint32]:
     """Count what sources do by target; the last three arrays are zeros.
 
-    `targets`, of each source and means, the others of each source. Traceroute's ports are one service. Returns the
-    targets of all sources and means.
+    `targets`, of each source and means, the others of each source. Traceroute's ports are one service, and what was
+    tried `many` times or more is a stream, not tried in vain. Returns the targets of all sources and means.
     """
-    words = by_target(number, target, service, _notes(service, answered, expired))
+    words = by_target(number, target, service, _notes(service, tries, answered, expired, many))
     distinct = np.empty(len(words), np.uint32)
     count = 0
     i = 0
