@@ -44,7 +44,7 @@ class Packet:
     payload: bool = False
     group: bool = False
     bare: bool = False
-    """A SYN that offers nothing but a maximum segment size, or not even that."""
+    """A SYN that offers nothing but a maximum segment size, or not even that; a datagram that holds nothing."""
 
 
 @dataclass(frozen=True, order=True)
@@ -189,7 +189,8 @@ class Follower:
 
     def _udp(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation | None:
         if talk is None:
-            if _is_answer(packet.source_port, packet.target_port) or self._answers_group(packet):
+            empty = packet.bare and packet.source_port < 1024
+            if not empty and (_is_answer(packet.source_port, packet.target_port) or self._answers_group(packet)):
                 return Conversation(ends[1], ends[0], "silent", packet.time)
             return self._begin(Conversation(*ends, "begun", packet.time), "udp")
         if ends[0] != talk.beginner:

@@ -109,7 +109,7 @@ def _transport(time: int, network: Any, upper: Any, room: int, icmp: Any) -> Pac
     if isinstance(upper, GRE) and isinstance(upper.payload, (IP, IPv6)):
         return _dissect_network(upper.payload, time)
     if isinstance(upper, UDP):
-        return Packet(time, *ends, "udp", upper.sport, upper.dport, "udp", group=group)
+        return Packet(time, *ends, "udp", upper.sport, upper.dport, "udp", group=group, bare=room == 8)
     if icmp is not None and isinstance(upper, ICMP):
         return _icmp(time, ends, upper)
     return _icmp6(time, ends, upper)

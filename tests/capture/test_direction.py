@@ -192,6 +192,11 @@ STORIES: dict[str, tuple[list[Packet], list[str]]] = {
     "UDP again": ([udp(), udp(time=1)], [f"attempt {A} udp/53 {B}"] * 2),
     "UDP in a talk": ([udp(), back(udp()), udp(time=1)], [f"answered {A} udp/53 {B}", f"attempt {A} udp/53 {B}"]),
     "UDP is refused": ([udp(), error(udp())], [f"attempt {A} udp/53 {B}", f"refused {A} udp/53 {B}"]),
+    "an empty answer is none": (
+        [replace(udp(sport=53, dport=40000), bare=True), udp(sport=53, dport=40001)],
+        [f"attempt {A} udp/40000 {B}"],
+    ),
+    "an empty datagram that keeps a way open": ([replace(udp(sport=5060, dport=40000), bare=True)], []),
     "a resolver's lone answer": ([udp(sport=53, dport=40000), udp(sport=40000, dport=53, source=B, target=A)], []),
     "a lone answer from a high service": ([udp(sport=1900, dport=40000)], []),
     "services speak with each other": ([udp(sport=5060, dport=5060)], [f"attempt {A} udp/5060 {B}"]),
@@ -257,7 +262,7 @@ def packet_at(time: int, random: Random) -> Packet:
         sport, dport = (sport, 0) if event == "reply" else (0, dport)
     flags = random.choice(FLAGS) if event == "tcp" else 0
     payload = event == "tcp" and random.random() < 0.3
-    bare = flags == SYN and random.random() < 0.5
+    bare = (flags == SYN or event == "udp") and random.random() < 0.5
     group = random.random() < 0.03
     return Packet(time, source, target, protocol, sport, dport, event, flags, payload, group=group, bare=bare)
 

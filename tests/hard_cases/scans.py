@@ -136,6 +136,18 @@ def udp_from_53_to_high_ports() -> Truth:
     return Truth(scene, {scanner: VERTICAL})
 
 
+def empty_udp_from_53_to_high_ports() -> Truth:
+    """The same as nmap and nping send it to ports of which they know nothing: without data, which no answer is."""
+    scene, walker, sweeper, target = Scene(80), "198.51.100.61", "198.51.100.62", "10.0.0.23"
+    office(scene, 10 * MINUTES)
+    for i, port in enumerate(range(30000, 30200)):
+        scene.udp(60 + i * 0.5, walker, 53, target, port, size=0)
+        scene.udp(60 + i * 0.5, sweeper, 53, host("10.0.5.0", i), 30000, size=0)
+        if i % 2 == 0:
+            scene.udp_error(60.01 + i * 0.5, target, PORT_UNREACHABLE, walker, 53, target, port)
+    return Truth(scene, {walker: VERTICAL, sweeper: HORIZONTAL})
+
+
 def tiny_fragments() -> Truth:
     """nmap -f: eight bytes of each SYN, and its flags in a fragment of their own."""
     scene, scanner, target = Scene(69), "198.51.100.7", "10.0.0.22"

@@ -94,8 +94,10 @@ class Scene:
             header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), number, more | place // 8, 64, 6, 0)
             self._send(time + place * 1e-6, 0x0800, header + _packed(source) + _packed(target) + body)
 
-    def udp(self, time: float, source: str, sport: int, target: str, dport: int, hops: int = 64) -> None:
-        body = _DATA[:40]
+    def udp(
+        self, time: float, source: str, sport: int, target: str, dport: int, hops: int = 64, size: int = 40
+    ) -> None:
+        body = _DATA[:size]
         self.ip(time, source, target, 17, struct.pack(">HHHH", sport, dport, 8 + len(body), 0) + body, hops)
 
     def echo(self, time: float, source: str, target: str, *, reply: bool = False, hops: int = 64) -> None:

@@ -68,6 +68,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         scans.random_order,
         scans.source_ports,
         scans.udp_from_53_to_high_ports,
+        scans.empty_udp_from_53_to_high_ports,
         scans.tiny_fragments,
         scans.grid_of_few,
         scans.everything_answers,
@@ -96,7 +97,7 @@ UNSOLVED = {
     ),
     "router_of_a_scan": ("nothing in the counts says for whom a router asks", set(MODES)),
     "udp_from_53_to_high_ports": (
-        "a datagram from a service to a client's port is taken for an answer",
+        "a datagram from a service to a client's port is taken for an answer, if it holds anything",
         set(MODES),
     ),
 }

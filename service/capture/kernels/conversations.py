@@ -339,7 +339,8 @@ def follow(
                     state &= ~_REFUSED
             else:
                 a, b = source_port[i], target_port[i]
-                if (
+                # No server's answer is empty: those that seem to be try which ports let DNS's answers through.
+                if (a >= 1024 or flag & _OFFERS_NOTHING == 0) and (
                     (a < 1024 and b >= 1024)
                     or (serves[a] and not serves[b] and b >= 1024)
                     or (a == _DHCP and b == _DHCP_CLIENT)

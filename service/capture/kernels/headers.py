@@ -40,8 +40,8 @@ MARKS = 10
 """From this bit of `flags` on: what scanners leave in their probes, see `service.capture.tools`."""
 ZMAP, MASSCAN, MIRAI, NMAP, UNICORNSCAN = (1 << MARKS + mark for mark in range(5))
 BARE = 1 << 15
-"""Bit of `flags`: a SYN that names a maximum segment size at most. Systems that connect offer more, since window
-scaling and selective acknowledgement (RFC 7323, RFC 2018) became usual."""
+"""Bit of `flags`: a SYN that names a maximum segment size at most, where systems that connect offer more, since
+window scaling and selective acknowledgement (RFC 7323, RFC 2018) became usual; or a datagram that holds nothing."""
 
 RECENT = 256
 """Rows of `recent`: what the latest probe of a source showed, as it takes two to know nmap or unicornscan. Of four
@@ -298,6 +298,8 @@ def decode_plain(
                 return i, count
             followed = 1
             event = UDP
+            if whole == at + 8:
+                flags |= BARE
         elif protocol == -1:
             followed = 4
             if operation == 1:
