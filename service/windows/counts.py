@@ -50,7 +50,8 @@ class ServiceCounts:
     targets: Ints
     """Distinct targets."""
     answered: Ints
-    """Distinct targets that took part; in QUIC also those that did so over TCP instead."""
+    """Distinct targets that took part, or of which another address was tried before they could: in QUIC those that
+    took part over TCP, and over IPv6 web servers that were given up before a second SYN."""
     probed: Ints
     """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
     path: traceroute's probes are not among them."""

@@ -165,6 +165,20 @@ def two_families() -> Truth:
     return Truth(scene)
 
 
+def broken_ipv6() -> Truth:
+    """Browsers whose way over IPv6 is broken: each site is tried there first, and at once over IPv4 instead."""
+    scene = Scene(81)
+    office(scene, 30 * MINUTES, 3)
+    sites = [scene.random.randrange(1 << 30) for _ in range(300)]
+    for number in range(1, 4):
+        for time in scene.moments(20, 30 * MINUTES):
+            site = scene.random.choice(sites)
+            port = 443 if scene.random.random() < 0.9 else 80
+            scene.unanswered(time, host("2001:db8:2::", number), host("2001:db8:3::", site), port, retries=0)
+            scene.talk(time + 0.25, host("10.20.0.0", number), host("198.18.0.0", site % 30000), port)
+    return Truth(scene)
+
+
 def unused_connections() -> Truth:
     """A browser opens connections ahead that it then does not need; a messenger tries forty gateways."""
     scene, me = Scene(78), "10.20.0.121"

@@ -42,6 +42,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         clients.lost_directory,
         clients.two_families,
         clients.unused_connections,
+        clients.broken_ipv6,
         clients.bubbles,
         services.monitoring,
         services.monitoring_with_single_pings,

@@ -36,7 +36,7 @@ _FINGERPRINT = ~_STATE
 
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 _PAYLOAD, _GROUP, _MARKS = 1 << 8, 1 << 9, 10  # service.capture.kernels.headers
-_SHOWN, _TOOL_BITS = 1 << 5, 31  # service.capture.tools.Marks
+_SHOWN, _ALONE, _TOOL_BITS = 1 << 5, 1 << 6, 31  # service.capture.tools.Marks
 _OFFERS_NOTHING = 1 << 15  # service.capture.kernels.headers.BARE
 _TCP, _UDP, _REQUEST, _REPLY, _UNREACHABLE = 0, 1, 2, 3, 4
 _ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW, _HUNG_UP_ROW, _EMPTY_ROW = 0, 1, 2, 3, 4, 5
@@ -276,6 +276,8 @@ def follow(
         if kind == _TCP:
             if syn:
                 attempt = True
+                if not known and flag & _OFFERS_NOTHING == 0:
+                    tools |= _ALONE
                 state = begin_state | (_BARE if flag & _OFFERS_NOTHING else 0)
             elif flag & _SYN and flag & _ACK and not flag & _RST:
                 if not known:  # the answer to an attempt that is not in the capture

@@ -32,7 +32,7 @@ TRACEROUTE_FIRST, TRACEROUTE_LAST = 1 << 16 | 33434, 1 << 16 | 33534
 _SILENT, _TRACED = 1, 2  # notes of pairs
 _MEANS = 3  # service.capture.services.Means
 _PORTS = 0
-_SHOWN = 32  # service.capture.tools.Marks
+_SHOWN, _TOOLS = 32, 31  # service.capture.tools.Marks
 _TCP, _ARP = 0, 4  # service.capture.services.Protocol
 _HTTPS, _QUIC = 443, 1 << 16 | 443
 _V4 = 0xFFFF << 32  # service.capture.address.V4_PREFIX
@@ -353,6 +353,6 @@ def count_tools(
         protocol = service[i] >> 16
         if shown & _SHOWN and protocol < _ARP:
             out[0 if protocol == _TCP else 1, source[i]] += 1
-        if shown != _SHOWN:
+        if shown & _TOOLS:
             for mark in range(5):
                 out[2 + mark, source[i]] += shown >> mark & 1

@@ -17,12 +17,12 @@ from service.compiled import compiled
 
 ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
 
-# COUNTS: 20 bits of service, 32 bits of tries, 12 bits of marks; of those the middle 6 are
+# COUNTS: 20 bits of service, 31 bits of tries, 13 bits of marks; of those the middle 7 are
 # `service.capture.tools.Marks`.
-SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 4
-TRIES_MASK = (1 << 32) - 1
-USED, ANSWERED, EXPIRED, REFUSED, HUNG_UP, EMPTY = 1, 2, 4, 8, 1 << 10, 1 << 11
-TOOLS_MASK = 63
+SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 13, 4
+TRIES_MASK = (1 << 31) - 1
+USED, ANSWERED, EXPIRED, REFUSED, HUNG_UP, EMPTY = 1, 2, 4, 8, 1 << 11, 1 << 12
+TOOLS_MASK = 127
 
 ROW = (1 << 32) - 1
 """The half of a place that tells its row."""
@@ -31,6 +31,9 @@ _TAG = ~ROW
 _AHEAD = 128
 
 _ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED, _HUNG_UP, _EMPTY = 0, 1, 2, 3, 4, 5  # service.capture.batch.Outcome
+_ALONE = 64  # service.capture.tools.Marks
+_INTERNED = 0xF0000000  # service.capture.hosts: IPv6 from here on
+_HTTP, _HTTPS = 80, 443  # over TCP
 
 
 @compiled
@@ -344,6 +347,17 @@ def _answers(held: int) -> bool:
 
 
 @compiled
+def _given_up(held: int, target: int) -> bool:
+    """Tell whether connections to a web server over IPv6 were given up before a second SYN.
+
+    Where IPv6 is broken, browsers go over to IPv4 within a quarter of a second (RFC 8305, section 5).
+    """
+    service = held >> SERVICE_SHIFT
+    web = service == _HTTP or service == _HTTPS
+    return web and target >= _INTERNED and held >> TOOLS_SHIFT & _ALONE != 0 and held & (ANSWERED | REFUSED) == 0
+
+
+@compiled
 def columns(
     rows: NDArray[np.int64],
     source: NDArray[np.uint32],
@@ -364,7 +378,7 @@ def columns(
         target[i] = ends & 0xFFFFFFFF
         service[i] = held >> SERVICE_SHIFT
         tries[i] = held >> TRIES_SHIFT & TRIES_MASK
-        answered[i] = _answers(held)
+        answered[i] = _answers(held) or _given_up(held, np.int64(target[i]))
         expired[i] = held & EXPIRED != 0
         first[i] = rows[i, FIRST]
         last[i] = rows[i, LAST]
