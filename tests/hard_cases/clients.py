@@ -77,6 +77,25 @@ def p2p() -> Truth:
     return Truth(scene)
 
 
+def coins() -> Truth:
+    """A node of a currency, whose peers all use one port: two thirds of the addresses that it was told are gone."""
+    scene, me = Scene(82), "10.20.0.78"
+    office(scene, 60 * MINUTES, 4)
+
+    def peer(time: float, seconds: float) -> None:
+        target = host("20.0.0.0", scene.random.randrange(3 << 26))
+        if scene.random.random() < 0.65:
+            scene.unanswered(time, me, target, 8333, retries=2)
+        else:
+            scene.talk(time, me, target, 8333, seconds=seconds)
+
+    for number in range(30):  # until it has eight
+        peer(60 + number * 5, 1500)
+    for time in scene.moments(0.7, 60 * MINUTES):  # and one more now and then, to see who is still there
+        peer(time, 3)
+    return Truth(scene)
+
+
 def browser() -> Truth:
     """Sixty connections at once whenever a page with much advertising is opened; three in a hundred fail."""
     scene, me = Scene(4), "10.20.0.60"

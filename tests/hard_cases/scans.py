@@ -278,6 +278,24 @@ def protocol_scan() -> Truth:
     return Truth(scene, {scanner: VERTICAL})
 
 
+def guesses_all_over_the_internet() -> Truth:
+    """A worm that tries random addresses, of which a few answer; another one in a network of which half does."""
+    scene, far, near = Scene(83), "10.20.0.66", "10.20.0.67"
+    office(scene, 10 * MINUTES)
+    for number in range(400):
+        target, time = host("20.0.0.0", scene.random.randrange(3 << 26)), 60 + number
+        if number % 25 == 0:
+            scene.talk(time, far, target, 445)
+        else:
+            scene.unanswered(time, far, target, 445, retries=1)
+        target = host("10.21.0.0", number)
+        if number % 5 < 2:
+            scene.talk(time, near, target, 445)
+        else:
+            scene.unanswered(time, near, target, 445, retries=0)
+    return Truth(scene, {far: HORIZONTAL, near: HORIZONTAL})
+
+
 def ipv6_sweeps() -> Truth:
     """Low numbers and words in an IPv6 network, by TCP and by echo, beside honest IPv6 and its discovery."""
     scene = Scene(66)

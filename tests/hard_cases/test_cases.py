@@ -35,6 +35,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         clients.resolver,
         clients.mail_server,
         clients.p2p,
+        clients.coins,
         clients.browser,
         clients.browser_without_quic,
         clients.nat_gateway,
@@ -77,6 +78,7 @@ CASES: dict[str, Callable[[], Truth]] = {
         scans.connections_that_all_succeed,
         scans.sctp_scans,
         scans.protocol_scan,
+        scans.guesses_all_over_the_internet,
         scans.ipv6_sweeps,
         scans.arp_sweep,
     )
