@@ -112,8 +112,8 @@ STORIES: dict[str, tuple[list[Packet], list[str]]] = {
         [tcp(SYN, dport=443, bare=True), back(tcp(SYN | ACK, dport=443)), tcp(RST, time=0.1, dport=443)], WEB,
     ),
     "who opens one, and does not speak": (
-        [replace(packet, **({"target_port": 80} if packet.source == A else {"source_port": 80}))
-         for packet in (*MET, tcp(FIN | ACK, time=0.1))],
+        [tcp(SYN, dport=80), back(tcp(SYN | ACK, dport=80)), tcp(ACK, time=0.1, dport=80),
+         tcp(FIN | ACK, time=0.2, dport=80)],
         [f"{outcome} {A} tcp/80 {B}" for outcome in ("answered", "attempt")],
     ),
     "who says nothing and goes": ([*MET, tcp(FIN | ACK, time=1), tcp(RST, time=2)], [ANSWERED, ATTEMPT, EMPTY]),
