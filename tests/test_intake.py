@@ -217,7 +217,8 @@ def test_a_commit_whose_answer_is_lost_makes_its_windows_no_repetitions(store: S
 
 
 def test_of_requests_in_one_transaction_only_those_that_contradict_are_refused(store: SqlStore) -> None:
-    intake, found = Intake(IntakeSpec(), store), {}
+    intake = Intake(IntakeSpec(), store)
+    found: dict[int, object] = {}
     intake.add_windows(windows(7))
 
     def accept(request: int, *counts: WindowCounts) -> threading.Thread:
