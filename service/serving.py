@@ -55,6 +55,7 @@ def web_application(
     spec = ApiSpec(
         max_json_bytes=settings.max_json_bytes,
         max_capture_bytes=settings.max_capture_bytes,
+        max_body_bytes=settings.max_body_bytes,
         max_rows=settings.max_rows,
         false_alarms=settings.false_alarms,
         allow_rules=tuple(rule.text for rule in read_allow_list_file(settings.allow_list).rules),
