@@ -23,6 +23,7 @@ from service.settings import effective_settings, load_settings, sudo_caller
 from service.specs import (
     connection_spec,
     database_url,
+    inflation_spec,
     pipeline_spec,
     retention_spec,
     sensor_names,
@@ -232,7 +233,8 @@ class Yocho:
         spec, observer = pipeline_spec(self._settings), instruments.observer
         store = self._store(database, observer)
         work = WorkSpec(keeping=KeeperSpec(retention_spec(self._settings)))
-        worker = Worker(work, store, Analyst(spec, observer), Parser(spec, Limits()), observer)
+        parser = Parser(spec, Limits(inflation=inflation_spec(self._settings)))
+        worker = Worker(work, store, Analyst(spec, observer), parser, observer)
         # Whoever posts on the same machine waits for an answer: the API goes first.
         os.nice(5)
         # Windows make many small objects and no cycles: looking for those took a fifteenth of the work.

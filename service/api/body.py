@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _LONGEST_LENGTH = 18
 """Digits: more than any length that could be allowed, and that Python likes to convert."""
+_OVERLOOKED = 16 << 20
+"""Unpacked bytes up to which it does not matter how much packed ones hold."""
+_MOST_RATIO = 100
+"""Unpacked bytes for each packed one. Logs and windows have some 20; so bodies that are bombs are not stored."""
 
 CODING: dict[str, Any] = {
     "name": "Content-Encoding",
@@ -122,6 +126,8 @@ async def _unpacked(arriving: AsyncIterator[bytes], packed: str, limit: int) -> 
             size += len(piece)
             if size > limit:
                 raise _too_large(limit, "unpacked ")
+            if size > _OVERLOOKED and size > _MOST_RATIO * unpacker.seen:
+                raise _too_packed()
             yield piece
     unpacker.finish()
 
@@ -136,6 +142,14 @@ async def _arriving(request: Request, limit: int) -> AsyncIterator[bytes]:
         if size > limit:
             raise _too_large(limit)
         yield piece
+
+
+def _too_packed() -> HTTPException:
+    return HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body unpacks to more than {_MOST_RATIO} times its size; send it as it is, or less packed",
+        {"Connection": "close"},
+    )
 
 
 def _declared(request: Request) -> int:

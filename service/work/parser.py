@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from contextlib import contextmanager
@@ -41,11 +42,12 @@ Read: TypeAlias = "Callable[[Connection, Handed, str, PipelineSpec, Limits], Non
 
 
 class RefusedError(YochoError):
-    """An upload that can't be read."""
+    """An upload that can't be read; `final` if another try would go no better."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, *, final: bool = True) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+        self.final = final
 
 
 class _Failure(BaseModel):
@@ -101,7 +103,7 @@ class Parser:
     ) -> Iterator[Parsed]:
         """Yield the windows of an upload; `beat` is called now and then.
 
-        Raises RefusedError if it can't be read, with `Reason.CRASHED` if another try might go well.
+        Raises RefusedError if it can't be read.
         """
         with (
             # Files without names: whatever ends this process, nothing is left of them.
@@ -144,13 +146,14 @@ class Parser:
                 message = told.recv_bytes(self._limits.window_bytes)
             except EOFError:
                 child.join()
-                raise _crashed(_why(child.exitcode)) from None
+                raise _crashed(_why(child.exitcode), final=child.exitcode == -signal.SIGXCPU) from None
             except OSError:
-                raise _crashed(f"a window has more than {self._limits.window_bytes} bytes") from None
+                why = f"a window has more than {self._limits.window_bytes} bytes"
+                raise _crashed(why, final=True) from None
             kind, rest = message[:1], message[1:]
             left -= len(rest)
             if left < 0:
-                raise _crashed(f"its windows have more than {self._limits.total_bytes} bytes")
+                raise _crashed(f"its windows have more than {self._limits.total_bytes} bytes", final=True)
             if kind != WINDOW:
                 parsed.figures = _last(kind, rest)
                 return
@@ -193,8 +196,8 @@ def _last(kind: bytes, rest: bytes) -> ReadFigures:
     raise RefusedError(Refusal(reason, failure.message, failure.field or "body"))
 
 
-def _crashed(why: str) -> RefusedError:
-    return RefusedError(Refusal(Reason.CRASHED, f"the upload can't be read: {why}; send parts of it"))
+def _crashed(why: str, *, final: bool = False) -> RefusedError:
+    return RefusedError(Refusal(Reason.CRASHED, f"the upload can't be read: {why}; send parts of it"), final=final)
 
 
 def _why(code: int | None) -> str:

@@ -180,8 +180,8 @@ class Worker:
                     self._settle(sensor, lambda reader, buffer: self._upload(reader, buffer, first, parsed))
                 work.outcome = "done"
             except RefusedError as error:
-                refused = error.refusal
-                self._settle(sensor, lambda reader, _: _refused(reader, first, refused))
+                refused, final = error.refusal, error.final
+                self._settle(sensor, lambda reader, _: _refused(reader, first, refused, final=final))
         return self._beat()
 
     def _settle(self, sensor: str, analyse: Callable[[_Reads, Buffer], _Done]) -> None:
@@ -335,8 +335,8 @@ class Worker:
         self._tidied = now if removed < _PURGED else 0
 
 
-def _refused(reader: _Reads, job: Job, refusal: Refusal) -> _Done:
-    if refusal.reason is Reason.CRASHED:
+def _refused(reader: _Reads, job: Job, refusal: Refusal, *, final: bool = False) -> _Done:
+    if refusal.reason is Reason.CRASHED and not final:
         return _Done(Buffer(reader), broken=job, why=refusal.message)
     return _Done(Buffer(reader), [(job, refusal)])
 
