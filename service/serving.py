@@ -14,6 +14,7 @@ from service.api.access import AccessSpec, Gate
 from service.api.app import create_app
 from service.api.seen import Outside
 from service.api.spec import ApiSpec
+from service.disk import temporary_folder
 from service.doctor import database_folder
 from service.errors import SettingsError
 from service.intake import Intake, IntakeSpec
@@ -47,7 +48,8 @@ def web_application(
     all the network could come in.
     """
     store = SqlStore(url, observer=instruments.observer)
-    ready = ReadinessSpec(database_folder(url), settings.min_free_bytes, settings.stuck_seconds)
+    folders = (database_folder(url), *temporary_folder())
+    ready = ReadinessSpec(folders, settings.min_free_bytes, settings.stuck_seconds)
     instruments.registry.register(StoreGauges(store))
     outside = Outside(
         instruments.observer, Readiness(ready, store).failures, Exposition(instruments.registry, figures).page

@@ -171,8 +171,11 @@ class Gate:
         if token is None or not token.valid_at(now):
             self._known.pop(hashed, None)
             return None
-        with self._store.begin() as unit:
-            unit.tokens.touch(token, now)
+        try:
+            with self._store.begin() as unit:
+                unit.tokens.touch(token, now)
+        except StoreError as error:  # a full disk, say: who may read still may
+            _log.warning("the use of a token is not noted", extra={"reason": str(error)})
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[hashed] = token, self._timer() + self._spec.remembered

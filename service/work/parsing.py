@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.capture.inflation import InflationSpec
+from service.disk import is_full
 from service.errors import CaptureError, InputError
 from service.pipeline import Reading, read_windows
 from service.windows.wire import write_window
@@ -103,6 +104,10 @@ def parse(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limi
         out.send_bytes(_message(ERROR, {"message": "memory", "field": None, "crashed": True}))
     except BrokenPipeError:
         pass  # the worker was killed: nobody waits for the windows
+    except OSError as error:  # of compiled loops that are kept, too
+        if not is_full(error):
+            raise
+        out.send_bytes(_message(ERROR, {"message": f"{error.strerror}", "field": None, "full": True}))
     finally:
         out.close()
 

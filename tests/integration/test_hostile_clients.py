@@ -306,7 +306,7 @@ def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "chain.pem"]
     subprocess.run(made, cwd=folder, check=True, capture_output=True)
     trusted = ssl.create_default_context(cafile=str(folder / "chain.pem"))
-    files = {"tls_certificate": "chain.pem", "tls_key": "key.pem"}
+    files: dict[str, Any] = {"tls_certificate": "chain.pem", "tls_key": "key.pem"}
     with served(folder, trusted, **SHORT, **files, max_address_connections=20) as running:
         yield running
 
