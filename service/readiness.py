@@ -55,14 +55,20 @@ class ReadinessSpec:
 
 
 class Readiness:
-    """Asks the store and the disk; `clock` gives ns since the epoch."""
+    """Asks the store, the disk, and whether the worker beside it `works`; `clock` gives ns since the epoch."""
 
-    def __init__(self, spec: ReadinessSpec, store: MeasuredStore, clock: Callable[[], int] = time.time_ns) -> None:
-        self._spec, self._store, self._clock = spec, store, clock
+    def __init__(
+        self,
+        spec: ReadinessSpec,
+        store: MeasuredStore,
+        clock: Callable[[], int] = time.time_ns,
+        works: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._spec, self._store, self._clock, self._works = spec, store, clock, works
 
     def failures(self) -> list[str]:
         """Return what is wrong, a sentence each; nothing if the service can do its work."""
-        found = []
+        found = [] if self._works() else ["the worker gets ready, which takes a minute or two the first time"]
         try:
             with self._store.read() as reader:
                 gauges = reader.gauges.read()

@@ -107,6 +107,11 @@ def test_a_store_without_room_is_said_whose_disk_is_elsewhere(spec: ReadinessSpe
     assert Readiness(spec, FakeStore(QUIET, full=True)).failures() == ["the store has no room left on its disk"]
 
 
+def test_a_worker_that_gets_ready_is_waited_for(spec: ReadinessSpec) -> None:
+    (failure,) = Readiness(spec, FakeStore(QUIET), works=lambda: False).failures()
+    assert failure.startswith("the worker gets ready")
+
+
 def test_a_folder_that_is_gone_is_said(spec: ReadinessSpec, tmp_path: Path) -> None:
     (failure,) = Readiness(replace(spec, folders=(tmp_path / "gone",)), FakeStore(QUIET)).failures()
     assert failure == "a folder can't be looked at: No such file or directory"
