@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import plotly.graph_objects as go
 import plotly.offline
 from fastapi import APIRouter, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
 
 from service.alerts.reason import scale, usual_before, who
 from service.store.repository import AlertQuery, PatternQuery, Store
@@ -70,7 +72,7 @@ def page_routes(store: Store, version: str) -> APIRouter:
     def asset(name: str) -> Response:
         kinds = {"page.js": "text/javascript", "page.css": "text/css"}
         if name not in kinds:
-            return Response(status_code=404)
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         return Response((_HERE / "assets" / name).read_text(), media_type=kinds[name])
 
     return router

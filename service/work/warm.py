@@ -36,7 +36,9 @@ _log = logging.getLogger(__name__)
 _BEGIN = 1_700_000_000
 _SPACED = 10 * SECOND
 _CROWD = 5000
-"""Attempts: more than the smallest tables hold."""
+"""Attempts: more than the smallest tables hold, ..."""
+_RATE = 8
+"""... and how many a second where there is time."""
 _LONG = 3600 * SECOND
 """Examples that take longer are left out."""
 _SLOW = 10.0
@@ -53,6 +55,9 @@ def warm_up_apart(spec: PipelineSpec, warm: Callable[[PipelineSpec], None] | Non
     child = context.Process(target=_child, args=(alive, mine, warm or warm_up, spec))
     child.start()
     try:
+        child.join(_SLOW)
+        if child.is_alive():
+            _log.info("compiling what is not kept yet; work waits for it, a minute or two")
         child.join()
     finally:
         mine.close()
@@ -85,7 +90,6 @@ def warm_up(spec: PipelineSpec) -> None:
     """
     for number, (what, content) in enumerate(_TRAFFIC.items(), 1):
         began = time.monotonic()
-        _log.info("getting ready", extra={"step": number, "of": len(_TRAFFIC), "what": what})
         try:
             _run(spec, content())
         except OSError as error:
@@ -94,7 +98,8 @@ def warm_up(spec: PipelineSpec) -> None:
             raise
         seconds = time.monotonic() - began
         if seconds > _SLOW:
-            _log.info("compiled, and kept for the next start", extra={"what": what, "seconds": round(seconds)})
+            told = {"what": what, "step": number, "of": len(_TRAFFIC), "seconds": round(seconds)}
+            _log.info("compiled, and kept for the next start", extra=told)
 
 
 def _run(spec: PipelineSpec, content: bytes) -> None:
@@ -119,14 +124,17 @@ def _some_log() -> bytes:
     return ("start,source,target,service\n" + "".join(lines)).encode()
 
 
-def _some_frames() -> list[Frame]:
-    """Return scans of all kinds, one after the other, and many sources that try this and that."""
+def _steady() -> list[Frame]:
+    """Return many sources of which each minute is like the one before, but for a little, and scans of all kinds.
+
+    So patterns are found, and then followed.
+    """
     frames, start, chance = [], _BEGIN * SECOND, Random(1)  # noqa: S311  (the same traffic each time)
     for i in range(_CROWD):
-        source, target = f"198.18.{i % 50}.{i % 37 + 1}", f"198.19.0.{chance.randrange(1, 250)}"
-        frames.append(
-            tcp(start + i * SECOND // 100, Ends(source, target, target_port=chance.randrange(1, 60)), SYN)
-        )
+        number = i % (_RATE * 60)
+        source, target = f"198.18.{number % 50}.{number % 37 + 1}", f"198.19.0.{number % 241 + 1}"
+        port = chance.randrange(60, 80) if chance.random() < 0.02 else number * number % 59 + 1
+        frames.append(tcp(start + i * SECOND // _RATE, Ends(source, target, target_port=port), SYN))
     start = frames[-1].time + _SPACED
     for example in EXAMPLES:
         found = list(example.frames(start))
@@ -136,8 +144,18 @@ def _some_frames() -> list[Frame]:
     return frames
 
 
+def _lively() -> list[Frame]:
+    """Return a minute in which many sources try this and that."""
+    frames, chance = [], Random(1)  # noqa: S311
+    for i in range(_CROWD):
+        ends = Ends(f"198.18.{i % 50}.{i % 37 + 1}", f"198.19.0.{i % 250 + 1}", target_port=chance.randrange(1, 60))
+        frames.append(tcp(_BEGIN * SECOND + i * SECOND // 100, ends, SYN))
+    return frames
+
+
 _TRAFFIC: dict[str, Callable[[], bytes]] = {
     "logs": _some_log,
-    "captures": lambda: capture(_some_frames()),
-    "captures of other kinds": lambda: _as_pcapng(_some_frames()[:200]),
+    "captures": lambda: capture(_steady()),
+    "lively captures": lambda: capture(_lively()),
+    "captures of other kinds": lambda: _as_pcapng(_lively()[:200]),
 }

@@ -15,7 +15,7 @@ PCAP = {"Content-Type": "application/vnd.tcpdump.pcap", "Prefer": "wait=60"}
 
 
 def test_it_is_ready_when_its_worker_is(tmp_path: Path, example: Path) -> None:
-    with served(tmp_path, worker=True, complaint="getting ready", log_level="info") as server:
+    with served(tmp_path, worker=True) as server:
         early = server.get("/readyz")
         assert early.status_code == 503
         assert "the worker gets ready" in early.json()["detail"]
