@@ -24,6 +24,7 @@ from service.settings import PREFIX
 from service.specs import read_allow_list_file
 from service.store.issue import admit_setting
 from service.store.sql import SqlStore
+from service.web.days import day_routes
 from service.web.docs import docs_routes
 from service.web.page import page_routes
 from service.work.supervisor import Supervisor
@@ -72,6 +73,7 @@ def web_application(
     intake = Intake(queue, store, observer=instruments.observer)
     app = create_app(spec, intake, store, version("yocho"), outside, _gate(settings, store, host))
     app.include_router(page_routes(store, version("yocho")))
+    app.include_router(day_routes(store, version("yocho")))
     app.include_router(docs_routes())
     return app
 
