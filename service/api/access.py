@@ -259,6 +259,18 @@ class _Refusal:
     headers: dict[str, str]
 
 
+def visitor_of(request: Request) -> Visitor:
+    """Return who asks: anybody, where nobody is asked for a token."""
+    visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
+    return visitor
+
+
+def sender_of(request: Request) -> str:
+    """Return whose requests are counted together: those of a token or, without one, of an address."""
+    token = visitor_of(request).token
+    return token.id if token is not None else request.client.host if request.client else ""
+
+
 def needed(method: str, path: str) -> Scope:
     """Return the scope that a request takes."""
     if path == "/v1/windows" and method == "POST":

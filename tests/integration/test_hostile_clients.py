@@ -335,3 +335,12 @@ def test_a_slow_head_over_tls(with_tls: Served) -> None:
     with with_tls.trusted.wrap_socket(with_tls.connect(), server_hostname="127.0.0.1") as client:
         client.sendall(b"GET / HTTP/1.1\r\n")
         assert status_of(rest_of(client)) == 408
+
+
+def test_a_body_that_is_too_large_over_tls(with_tls: Served) -> None:
+    assert with_tls.trusted is not None
+    with with_tls.trusted.wrap_socket(with_tls.connect(), server_hostname="127.0.0.1") as client:
+        client.sendall(CHUNKED)
+        for _ in range(4 * 16):
+            client.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+        assert status_of(rest_of(client)) == 413

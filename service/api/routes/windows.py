@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.api import examples
-from service.api.access import ANYBODY, Visitor
+from service.api.access import Visitor, sender_of, visitor_of
 from service.api.answers import CaptureAccepted, WindowAccepted, WindowOut
 from service.api.body import CODING, coding, joined, media_type, pieces, put_before, read_body, refuse_type
 from service.api.body_room import BodyRoom, Portion
@@ -202,36 +202,36 @@ class WindowRoutes:
 
     async def _take_window(self, request: Request, read: Callable[[bytes], WindowCounts]) -> Added:
         await run_in_threadpool(self._ingest.check_room)
-        with self._bodies.portion(_sender(request)) as portion:
+        with self._bodies.portion(sender_of(request)) as portion:
             body = await read_body(request, self._spec.max_json_bytes, portion)
 
             def accept() -> Added:
                 counts = read(body)
-                _visitor(request).check_sensor(counts.sensor)
+                visitor_of(request).check_sensor(counts.sensor)
                 return self._ingest.add_window(counts)
 
             return await self._bodies.read(len(body), accept)
 
     async def _take_capture(self, request: Request, sensor: str) -> Added:
-        with self._bodies.portion(_sender(request)) as portion:
+        with self._bodies.portion(sender_of(request)) as portion:
             body = pieces(request, self._spec.max_capture_bytes)
             return await self._store_upload(request, sensor, body, portion)
 
     async def _take_lines(self, request: Request, sensor: str) -> Added | Sequence[Added]:
         await run_in_threadpool(self._ingest.check_room)
         arriving = pieces(request, self._spec.max_capture_bytes)
-        with self._bodies.portion(_sender(request)) as portion:
+        with self._bodies.portion(sender_of(request)) as portion:
             head = await first_line(arriving)
             if is_log(head):
                 return await self._store_upload(request, sensor, put_before(head, arriving), portion)
             body = await joined(put_before(head, arriving), self._spec.max_json_bytes, portion)
-            return await self._bodies.read(len(body), partial(self._accept_lines, body, _visitor(request)))
+            return await self._bodies.read(len(body), partial(self._accept_lines, body, visitor_of(request)))
 
     async def _store_upload(
         self, request: Request, sensor: str, body: AsyncIterator[bytes], portion: Portion
     ) -> Added:
         check_sensor(sensor)
-        _visitor(request).check_sensor(sensor)
+        visitor_of(request).check_sensor(sensor)
         upload = await run_in_threadpool(self._ingest.upload, sensor)
         try:
             async for piece in body:
@@ -279,18 +279,6 @@ class WindowRoutes:
 
     def _read_document(self, body: bytes) -> WindowCounts:
         return read_document(body, self._spec.max_rows, self._spec.max_json_bytes)
-
-
-def _visitor(request: Request) -> Visitor:
-    """Return who asks: anybody, where nobody is asked for a token."""
-    visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
-    return visitor
-
-
-def _sender(request: Request) -> str:
-    """Return whose bodies are counted together: those of a token or, without one, of an address."""
-    token = _visitor(request).token
-    return token.id if token is not None else request.client.host if request.client else ""
 
 
 def _answer(response: Response, added: Added, *, waited: bool) -> JobOut | WindowAccepted | CaptureAccepted:
