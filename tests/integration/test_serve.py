@@ -115,6 +115,25 @@ def test_a_certificate_that_is_none_is_named(yocho: Run, tmp_path: Path) -> None
     assert "YOCHO_TLS_CERTIFICATE" in done.stderr
 
 
+def test_a_key_without_a_certificate_stops_the_start(yocho: Run, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("hello")
+    done = yocho("--set", "tls_key=key.pem", "serve", "--port", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "yocho: YOCHO_TLS_KEY: is a key without a certificate; set YOCHO_TLS_CERTIFICATE, too\n"
+
+
+def test_a_key_with_a_password_stops_the_start(yocho: Run, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: no certificate can be made")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=localhost"]
+    made += ["-passout", "pass:secret", "-keyout", "key.pem", "-out", "chain.pem"]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    done = yocho("--set", "tls_certificate=chain.pem", "--set", "tls_key=key.pem", "serve", "--port", "0")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "YOCHO_TLS_CERTIFICATE" in done.stderr
+
+
 def test_a_log_of_flows_is_posted(server: subprocess.Popen[str]) -> None:
     lines = [f"{1_700_000_000 + port},192.0.2.7,198.51.100.1,tcp/{port}" for port in range(1, 31)]
     log = "\n".join(["start,source,target,service", *lines, ""])
