@@ -12,10 +12,11 @@ COPY lnmf_core lnmf_core
 COPY service service
 COPY yocho yocho
 RUN python -m pip --python /opt/yocho/bin/python install --no-compile --no-deps --force-reinstall .
-# Nobody runs the dependencies' own tests here, and of scipy only arrays and functions are used: what follows would fail
-# if anything of ours needed the rest.
+# Nobody runs the dependencies' own tests or checks types here, of scipy only arrays and functions are used, of scapy no
+# protocol: what follows would fail if anything of ours needed the rest.
 RUN cd /opt/yocho/lib/python3.11/site-packages \
  && find . -type d \( -name tests -o -name labextension \) -prune -exec rm -rf {} + \
+ && find . -name '*.pyi' -delete && rm -rf scapy/contrib \
  && cd scipy && rm -rf cluster datasets differentiate fftpack integrate interpolate io misc ndimage odr optimize signal spatial stats
 # Compile now, not at the first request: the packet loops, and of all that is installed the modules that are used.
 COPY examples/lab.pcap /tmp/lab.pcap
