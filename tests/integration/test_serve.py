@@ -100,9 +100,15 @@ def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
     server = start(*given, "serve", "--port", "0", "--no-worker", folder=tmp_path)
     try:
         trusted = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
-        answer = httpx.get(f"{url_of(server)}/healthz", verify=trusted)
+        url, known = url_of(server), os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        answer = httpx.get(f"{url}/healthz", verify=trusted)
         assert answer.status_code == 200
         assert answer.headers["strict-transport-security"]
+        asked = [*COMMAND, "alerts", "--url", url]
+        strange = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False, env=known)
+        assert (strange.returncode, "certificate" in strange.stderr) == (2, True)
+        trusting = known | {"SSL_CERT_FILE": str(tmp_path / "chain.pem")}
+        assert subprocess.run(asked, cwd=tmp_path, check=False, env=trusting).returncode == 0
     finally:
         server.kill()
         server.communicate(timeout=30)
