@@ -86,6 +86,9 @@ class Settings(BaseModel):
     allow_list: str = Field("", description="file of sources that may scan")
     max_json_bytes: int = Field(16 << 20, ge=1, description="largest JSON body accepted")
     max_capture_bytes: int = Field(256 << 20, ge=1, description="largest capture file accepted over HTTP")
+    max_body_bytes: int = Field(
+        128 << 20, ge=1, description="most bytes of bodies in memory at once, half of them of one sender"
+    )
     max_rows: int = Field(200_000, ge=1, description="most rows in a posted window")
     outputs: str = Field(
         "", description="TOML file of outputs of alerts; without it, alerts go nowhere by themselves"

@@ -171,8 +171,11 @@ class Gate:
         if token is None or not token.valid_at(now):
             self._known.pop(hashed, None)
             return None
-        with self._store.begin() as unit:
-            unit.tokens.touch(token, now)
+        try:
+            with self._store.begin() as unit:
+                unit.tokens.touch(token, now)
+        except StoreError as error:  # a full disk, say: who may read still may
+            _log.warning("the use of a token is not noted", extra={"reason": str(error)})
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[hashed] = token, self._timer() + self._spec.remembered
@@ -260,6 +263,18 @@ class _Refusal:
     status: HTTPStatus
     detail: str
     headers: dict[str, str]
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who asks: anybody, where nobody is asked for a token."""
+    visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
+    return visitor
+
+
+def sender_of(request: Request) -> str:
+    """Return whose requests are counted together: those of a token or, without one, of an address."""
+    token = visitor_of(request).token
+    return token.id if token is not None else request.client.host if request.client else ""
 
 
 def needed(method: str, path: str) -> Scope:

@@ -16,7 +16,7 @@ from service.access.token import Scope, Token, hash_of, new_secret
 from service.api.access import AccessSpec, Gate, needed
 from service.api.app import create_app
 from service.api.spec import ApiSpec
-from service.errors import StoreError
+from service.errors import FullError, StoreError
 from service.store import tables
 from service.store.audit import AuditQuery
 from service.store.sql import SqlStore
@@ -245,6 +245,16 @@ def test_a_store_that_is_away_lets_nobody_in_and_says_so(house: House, monkeypat
     monkeypatch.setattr(house.store, "read", away)
     answer = client.get("/v1/patterns")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_who_may_read_still_may_when_the_disk_is_full(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = house.client(house.admit(Scope.READ))
+
+    def full() -> object:
+        raise FullError("no room")
+
+    monkeypatch.setattr(house.store, "begin", full)
+    assert client.get("/v1/patterns").status_code == 200
 
 
 def test_every_answer_has_the_usual_headers(house: House) -> None:
