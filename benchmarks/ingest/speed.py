@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -53,11 +54,10 @@ def decode_and_count(path: Path) -> None:
 def whole_way(path: Path) -> None:
     """From bytes to the counts of windows."""
     from service.capture.file import CaptureFile
-    from service.pipeline import PipelineSpec, Reading, read_windows
+    from service.reading import Reading, ReadingSpec, read_windows
     from service.windows.assign import WindowSpec
 
-    for _ in read_windows([CaptureFile(path)], "bench", PipelineSpec(windows=WindowSpec.usual()), Reading()):
-        pass
+    deque(read_windows([CaptureFile(path)], "bench", ReadingSpec(windows=WindowSpec.usual()), Reading()), maxlen=0)
 
 
 def by_scapy(path: Path) -> None:

@@ -240,15 +240,15 @@ class PairTable:
 
     def _relieve(self) -> None:
         """Free half of the places, and account for what was in them."""
-        rows = self._ordered()
-        pairs = self._pairs(rows)
+        self._rows = self._ordered()
+        pairs = self.pairs()
         relief = relieve(pairs, self._budget)
         gone = pairs.tries[~(relief.kept | relief.thinned)]
         thinned = pairs.tries[relief.thinned]
         self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(thinned.sum()))
         heavy = relief.halvings > 0
         self._sample(relief.sources[heavy], relief.halvings[heavy])
-        self._rebuild(rows[relief.kept], len(self._places))
+        self._keep(relief.kept)
 
     def _sample_as(self, other: PairTable) -> None:
         """Halve the samples of sources as often as another window has halved them."""
@@ -256,17 +256,25 @@ class PairTable:
             return
         sources = np.union1d(self._sampled, other._sampled)
         self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))
-        rows = self._ordered()
-        pairs = self._pairs(rows)
+        self._rows = self._with_room(self._ordered())
+        pairs = self.pairs()
         kept = sample_ranks(pairs) >= pairs.halvings
         self.shed += Shed(sampled=int(pairs.tries[~kept].sum()))
-        self._rebuild(rows[kept], len(self._places))
+        self._keep(kept)
 
     def _sample(self, sources: NDArray[np.uint32], halvings: NDArray[np.int64]) -> None:
         """Keep only samples of these sources, ascending, from now on."""
         self._sampled, self._halvings = sources, halvings.astype(np.int64)
         self._heavy = np.zeros((_room(len(sources)), 2), dtype=np.int64)
         kernels.remember(self._sampled, self._halvings, self._heavy)
+
+    def _keep(self, kept: NDArray[np.bool_]) -> None:
+        """Keep some of the pairs, in the same memory; their rows lie in the order of their places."""
+        left = self._rows[: self._used][kept]
+        self._used = len(left)
+        self._rows[: self._used] = left
+        self._places[:] = 0
+        kernels.move(self._listed(), self._places)
 
     def _rebuild(self, rows: NDArray[np.int64], places: int) -> None:
         self._places = np.zeros(places, dtype=np.int64)

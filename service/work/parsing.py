@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.errors import CaptureError, InputError
-from service.pipeline import Reading, read_windows
+from service.reading import Reading, read_windows
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
