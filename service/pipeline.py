@@ -1,8 +1,9 @@
-"""The whole story: capture → windows → patterns → alerts → store, for one sensor at a time."""
+"""The whole story: capture → windows (`service.reading`) → patterns → alerts → store, for one sensor at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.alerts.allow import AllowList, read_allow_list
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from service.store.findings import Findings
+    from service.store.findings import News
     from service.store.repository import Store, Tuning, Unit
     from service.windows.counts import WindowCounts
 
@@ -68,15 +69,15 @@ class Pipeline:
         """Analyse and store windows in order, all or none; raises as `accept` does."""
         try:
             with self._store.begin() as unit:
-                news = [self._take(unit, counts) for counts in windows]
+                taken = list(map(partial(self._take, unit), windows))
         except BaseException:
             # What these windows taught is not in the store.
             self._analyst.forget()
             raise
-        for _, findings in news:
-            if findings is not None:
-                findings.tell(self._observer)
-        return [receipt for receipt, _ in news]
+        for _, news in taken:
+            if news is not None:
+                news.tell(self._observer)
+        return [receipt for receipt, _ in taken]
 
     def look(self, counts: WindowCounts) -> tuple[str, ...]:
         """Store the scans that show in a window that is still open; return the ids of their alerts."""
@@ -122,9 +123,10 @@ class Pipeline:
             damage=damage[0] if damage else None,
         )
 
-    def _take(self, unit: Unit, counts: WindowCounts) -> tuple[Receipt, Findings | None]:
+    def _take(self, unit: Unit, counts: WindowCounts) -> tuple[Receipt, News | None]:
+        """Return what is to be told of a window; its counts, megabytes, can be let go of."""
         receipt, findings = self._analyst.take(unit, counts)
         if findings is not None:
             with identified(window=counts.id), self._observer.stage("save"):
                 findings.save(unit)
-        return receipt, findings
+        return receipt, None if findings is None else findings.news

@@ -170,15 +170,15 @@ class Windows:
         for index in over:
             name = WindowName(self._sensor, index * self._spec.length, (index + 1) * self._spec.length)
             yield from self._close_scales(name.start)
-            yield from filter(_holds_any, self._over(name, self._open.pop(index)))
+            yield from filter(_holds_any, [self._counted(name, self._open.pop(index))])
         yield from self._close_scales(before)
 
-    def _over(self, name: WindowName, table: PairTable) -> Iterator[WindowCounts]:
-        """Yield the counts of a window; its table is handed on first, for both together take the most memory."""
+    def _counted(self, name: WindowName, table: PairTable) -> WindowCounts:
+        """Return the counts of a window that is over; its table is handed on first: both take the most memory."""
         pairs, shed = table.pairs(), table.shed
         self._hand_on(Part(name.start, name.start, table), 0)
         del table
-        yield close_window(name, pairs, self._hosts, shed)
+        return close_window(name, pairs, self._hosts, shed)
 
     def _close_scales(self, before: int) -> Iterator[WindowCounts]:
         for at, scale in enumerate(self._scales, 1):
