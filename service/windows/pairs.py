@@ -114,22 +114,15 @@ class PairTable:
         self.shed += other.shed
         self._sample_as(other)
         self._make_place(self._used + len(other))
-        places = other._in_places()
+        others = other._rows[: len(other)]
         at = 0
-        while at < len(places):
+        while at < len(others):
             at, self._used, sampled = kernels.merge(
-                at,
-                places,
-                other._rows,
-                self._places,
-                self._rows,
-                self._used,
-                self._budget.pairs,
-                self._heavy,
+                at, others, self._places, self._rows, self._used, self._budget.pairs, self._heavy
             )
             if sampled:
                 self.shed += Shed(sampled=sampled)
-            if at < len(places):
+            if at < len(others):
                 self._make_room()
 
     def within(self, budget: Budget) -> PairTable:
@@ -152,7 +145,7 @@ class PairTable:
     def pack(self) -> None:
         """Take no more memory than the pairs need, until more are added."""
         if not self._packed:
-            self._rows, self._places = self._ordered(), np.empty(0, np.int64)
+            self._rows, self._places = self._rows[: self._used].copy(), np.empty(0, np.int64)
             self._packed = True
 
     def _unpack(self) -> None:
@@ -196,20 +189,10 @@ class PairTable:
         )
         return replace(pairs, halvings=self._halvings_of(pairs.source)) if len(self._sampled) else pairs
 
-    def _in_places(self) -> NDArray[np.int64]:
-        """Return the places: what is added to other tables goes in their order."""
-        return self._listed() if self._packed else self._places
-
     def _listed(self) -> NDArray[np.int64]:
         places = np.empty(self._used, np.int64)
         kernels.listed(self._rows, places)
         return places
-
-    def _ordered(self) -> NDArray[np.int64]:
-        """Return a copy of the rows in the order of their places."""
-        rows = np.empty((self._used, 4), np.int64)
-        kernels.in_places(self._in_places(), self._rows, rows)
-        return rows
 
     def _halvings_of(self, source: NDArray[np.uint32]) -> NDArray[np.int8]:
         found = np.zeros(len(source), np.int8)
@@ -240,7 +223,6 @@ class PairTable:
 
     def _relieve(self) -> None:
         """Free half of the places, and account for what was in them."""
-        self._rows = self._ordered()
         pairs = self.pairs()
         relief = relieve(pairs, self._budget)
         gone = pairs.tries[~(relief.kept | relief.thinned)]
@@ -256,7 +238,6 @@ class PairTable:
             return
         sources = np.union1d(self._sampled, other._sampled)
         self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))
-        self._rows = self._with_room(self._ordered())
         pairs = self.pairs()
         kept = sample_ranks(pairs) >= pairs.halvings
         self.shed += Shed(sampled=int(pairs.tries[~kept].sum()))
@@ -269,7 +250,7 @@ class PairTable:
         kernels.remember(self._sampled, self._halvings, self._heavy)
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
-        """Keep some of the pairs, in the same memory; their rows lie in the order of their places."""
+        """Keep some of the pairs, in the same memory."""
         left = self._rows[: self._used][kept]
         self._used = len(left)
         self._rows[: self._used] = left
