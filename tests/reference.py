@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+WEB = {"tcp/80", "tcp/443"}
+BRIEF = 15 * SECOND
 WELL_KNOWN = {1194, 1434, 1701, 1812, 1813, 1900, 3478, 3702, 4500, 5060, 5353, 5355, 5683, 11211, 51820}
 RETRIES = 2
 """A bare ACK may come this often again before its answer and still be a probe."""
@@ -41,6 +43,8 @@ class Packet:
     flags: int = 0
     payload: bool = False
     group: bool = False
+    bare: bool = False
+    """A SYN that offers nothing but a maximum segment size, or not even that; a datagram that holds nothing."""
 
 
 @dataclass(frozen=True, order=True)
@@ -52,7 +56,7 @@ class Told:
     target: str
     service: str
     outcome: str
-    """attempt, answered, refused, expired or hung_up"""
+    """attempt, answered, refused, expired, hung_up or empty"""
 
 
 @dataclass
@@ -67,6 +71,11 @@ class Conversation:
     repeated: int = 0
     met: bool = False
     """Whether who began went on after the answer, or has hung up."""
+    bare: bool = False
+    spoke: bool = False
+    """Whether who began sent data, or it was told already that he left."""
+    left: bool = False
+    """Whether the other end closed before."""
 
 
 class Follower:
@@ -116,14 +125,11 @@ class Follower:
     def _tcp(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation | None:
         syn, ack = packet.flags & SYN, packet.flags & ACK
         if packet.flags & RST:
-            if talk and ends[0] == talk.other and ends[0] != talk.beginner:
-                self._refuse(talk, "tcp", "refused")
-            elif talk and talk.kind == "begun" and talk.fate == "answered" and not talk.met:
-                talk.met = True
-                self._tell(talk, "tcp", "hung_up")
+            if talk:
+                self._tcp_resets(packet, talk, ends)
             return None
         if syn and not ack:
-            return self._begin(Conversation(*ends, "begun", packet.time), "tcp")
+            return self._begin(Conversation(*ends, "begun", packet.time, bare=packet.bare), "tcp")
         if talk is None:
             return self._tcp_from_nowhere(packet, ends)
         from_beginner = ends[0] == talk.beginner
@@ -132,10 +138,29 @@ class Follower:
             talk.repeated += 1
             talk.kind = "waiting" if retry else "silent"
         elif not from_beginner:
+            talk.left |= not syn and packet.flags & FIN != 0
             self._answer_to(talk, "tcp")
         elif not syn:
             self._tcp_goes_on(packet, talk)
         return None
+
+    def _tcp_resets(self, packet: Packet, talk: Conversation, ends: tuple[End, End]) -> None:
+        if ends[0] == talk.other and ends[0] != talk.beginner:
+            talk.left = True
+            self._refuse(talk, "tcp", "refused")
+        elif talk.kind == "begun" and talk.fate == "answered" and not talk.met:
+            if talk.bare or _service("tcp", talk.other[1]) not in WEB:
+                talk.met = talk.spoke = True
+                self._tell(talk, "tcp", "hung_up")
+        else:
+            self._leave(talk, packet.time)
+
+    def _leave(self, talk: Conversation, time: int) -> None:
+        """Close a connection, perhaps without ever having said a word in it."""
+        open_ = talk.kind == "begun" and talk.fate == "answered" and talk.met and not talk.left
+        if open_ and not talk.spoke and time - talk.time <= BRIEF and _service("tcp", talk.other[1]) not in WEB:
+            talk.spoke = True
+            self._tell(talk, "tcp", "empty")
 
     def _tcp_goes_on(self, packet: Packet, talk: Conversation) -> None:
         """Take in a packet of who began: one that acknowledges was answered, seen or not."""
@@ -144,6 +169,9 @@ class Follower:
             self._try_again(talk, packet.time, "tcp")
         elif talk.kind == "begun" and acknowledges:
             talk.met = True
+            talk.spoke |= packet.payload
+            if packet.flags & FIN:
+                self._leave(talk, packet.time)
             if talk.fate in ("", "answered"):
                 self._answer_to(talk, "tcp")
 
@@ -161,7 +189,8 @@ class Follower:
 
     def _udp(self, packet: Packet, talk: Conversation | None, ends: tuple[End, End]) -> Conversation | None:
         if talk is None:
-            if _is_answer(packet.source_port, packet.target_port) or self._answers_group(packet):
+            empty = packet.bare and packet.source_port < 1024
+            if not empty and (_is_answer(packet.source_port, packet.target_port) or self._answers_group(packet)):
                 return Conversation(ends[1], ends[0], "silent", packet.time)
             return self._begin(Conversation(*ends, "begun", packet.time), "udp")
         if ends[0] != talk.beginner:
@@ -243,6 +272,7 @@ class Pair:
     answered: bool = False
     expired: bool = False
     hung_up: bool = False
+    empty: bool = False
 
     @property
     def in_vain(self) -> bool:
@@ -262,7 +292,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Totals:
-    """Of TCP and UDP only."""
+    """Of protocols with ports, and of others over IP."""
 
     targets: int
     most_services: int
@@ -283,13 +313,30 @@ def windows_of(told: Iterable[Told], length: int = 60 * SECOND) -> dict[int, Win
         pair = pairs[one.time // length * length][one.source, one.target, one.service]
         if one.outcome == "attempt":
             pair.times.append(one.time)
-        pair.answered |= one.outcome == "answered"
+        pair.answered |= one.outcome in ("answered", "empty")
         pair.expired |= one.outcome == "expired"
         pair.hung_up |= one.outcome == "hung_up"
-    for (_, _, service), pair in ((key, pair) for found in pairs.values() for key, pair in found.items()):
-        if pair.hung_up and len(pair.times) == 1 and service not in ("tcp/80", "tcp/443"):
+        pair.empty |= one.outcome == "empty"
+    for pair in (pair for found in pairs.values() for pair in found.values()):
+        if pair.hung_up and len(pair.times) == 1:
             pair.answered = False
+    for found in pairs.values():
+        _forget_empty(found)
     return {start: _window(found) for start, found in pairs.items()}
+
+
+def _forget_empty(pairs: dict[tuple[str, str, str], Pair]) -> None:
+    """Leave the empty connections of sources with 50 unanswered, if attempts were seen for two hours."""
+    times = [time for pair in pairs.values() for time in pair.times]
+    if max(times) - min(times) < 7200 * SECOND:
+        return
+    empty = defaultdict(list)
+    for (source, _, _), pair in pairs.items():
+        if pair.empty and len(pair.times) == 1:
+            empty[source].append(pair)
+    for mine in empty.values():
+        for pair in mine if len(mine) >= 50 else ():
+            pair.answered = False
 
 
 def _window(pairs: dict[tuple[str, str, str], Pair]) -> Window:
@@ -304,7 +351,7 @@ def _window(pairs: dict[tuple[str, str, str], Pair]) -> Window:
         rows[source, service].append(pair)
         dark_pairs[source, service] += target in dark
         by_target[source]  # a source without TCP and UDP has totals, too: zeros
-        if service.startswith(("tcp/", "udp/")):
+        if service.startswith(("tcp/", "udp/", "sctp/", "ip/")):
             by_target[source][target][service] = pair
     return Window(
         rows={key: _row(found, dark_pairs[key]) for key, found in rows.items()},
@@ -341,7 +388,7 @@ def _totals(targets: dict[str, dict[str, Pair]]) -> Totals:
         for service in services:
             by_service[service] += 1
     in_vain = [
-        {_without_route(service) for service, pair in services.items() if pair.in_vain}
+        {_without_route(service) for service, pair in services.items() if pair.in_vain and len(pair.times) < 16}
         for services in targets.values()
     ]
     return Totals(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service.alerts.alert import Ground, Kind
-from service.capture.services import ARP_REQUEST, Means, Protocol, means
+from service.capture.services import ARP_REQUEST, Means, means
 from service.windows.counts import PROBE_TRIES
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _MINUTE = 60 * 1_000_000_000
+_MOST = 0.75
+"""Of a source's targets, if a sample of all stands for them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +40,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sums:
-    """Per source, over its TCP and UDP rows; each of shape (n,)."""
+    """Per source, over its rows of `Means.PORTS`; each of shape (n,)."""
 
     pairs: NDArray[np.int64]
     answered: NDArray[np.int64]
@@ -116,11 +118,36 @@ def _sweeps_of_services(
     lost = rows.targets - rows.answered
     stubborn = (lost >= thresholds.targets_lost) & (lost >= thresholds.lost_share * rows.targets)
     probed = np.where(rows.probed >= thresholds.target_share * rows.targets, rows.probed, 0)
+    probed[_are_peers(window, thresholds, probed >= thresholds.targets)] = 0
     once = rows.attempts <= thresholds.tries * rows.targets
     once |= _is_long(window, thresholds)
     enough = np.where(once, thresholds.targets, thresholds.targets_retried)
     stubborn &= probed < enough
     return np.where(stubborn, thresholds.targets_lost, enough), np.where(stubborn, lost, probed)
+
+
+def _are_peers(window: WindowCounts, thresholds: Thresholds, wide: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return those of the `wide` rows whose targets the source knew: peers, of whom many are gone.
+
+    Where a service's targets lie is known only by a sample of those of all that its source tries: it has to make up
+    most of them.
+    """
+    rows = window.rows
+    answered = rows.answered >= thresholds.known_share * rows.targets
+    most = rows.targets >= _MOST * window.totals.targets[rows.source]
+    found = [
+        row
+        for row in np.flatnonzero(wide & answered & most).tolist()
+        if _apart(window.samples.of(int(rows.source[row]), Means.PORTS)) >= thresholds.networks
+    ]
+    return np.array(found, np.intp)
+
+
+def _apart(targets: NDArray[np.uint64]) -> float:
+    """Return how many networks (/16, of IPv6 /32) there are for each of some addresses; 0 of none."""
+    high, low = targets[:, 0], targets[:, 1]
+    network = np.where(high == 0, low >> np.uint64(16), high >> np.uint64(32))
+    return len(np.unique(network)) / len(targets) if len(targets) else 0.0
 
 
 def _is_long(window: WindowCounts, thresholds: Thresholds) -> bool:
@@ -193,7 +220,7 @@ def _judge_arp(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
 
 def _judge_dark(window: WindowCounts, thresholds: Thresholds) -> list[Verdict]:
     rows = window.rows
-    wide = (rows.service >> 16 <= Protocol.ICMP6) & (rows.dark >= thresholds.dark)
+    wide = (rows.service != ARP_REQUEST) & (rows.dark >= thresholds.dark)
     enough = np.full(len(rows), thresholds.dark)
     return [
         verdict

@@ -32,6 +32,11 @@ class Thresholds:
     """The length of a window, ns, in which whoever retries was seen to do so."""
     target_share: float = 0.5
     """The least share of a service's targets that must be unanswered for that."""
+    known_share: float = 0.2
+    """The share of a service's targets that answer from which on a source knew whom it tried, if they lie in
+    networks all over the Internet: who guesses there finds next to nobody."""
+    networks: float = 0.5
+    """The least share of a source's targets that lie in networks of their own for that."""
     concentration: float = 0.5
     """The least share of a source's unanswered pairs that swept services must hold: peers of a P2P network fail
     on many services, a few each."""

@@ -70,8 +70,8 @@ _SOURCE_FORMS: dict[str, Any] = {
 }
 _SERVICE_FORMS: dict[str, Any] = {
     "type": "string",
-    "pattern": "^((tcp|udp)/(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
-    "|icmp6?/(echo|timestamp|information|address-mask)|arp/request)$",
+    "pattern": "^((tcp|udp|sctp)/(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
+    "|ip/(25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})|icmp6?/(echo|timestamp|information|address-mask)|arp/request)$",
     "examples": ["tcp/23"],
 }
 

@@ -25,6 +25,8 @@ class Outcome:
     """The packet's time to live ran out on the way: a traceroute, or a routing loop."""
     HUNG_UP = 4
     """The target agreed, and the source reset the connection at once: a scan of half-open connections."""
+    EMPTY = 5
+    """The target agreed, and the source soon closed the connection, as the first of both, and had sent no data."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

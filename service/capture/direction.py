@@ -2,8 +2,8 @@
 
 A SYN begins and a SYN-ACK answers; FIN, NULL and Xmas probes outside of a conversation begin; a bare ACK
 begins only if nothing but a refusal follows it; of UDP the first packet begins, unless it comes from a service
-to a client's port, or goes to a port that has asked a group; a request of ICMP or ARP begins. Resets, errors, lone
-answers and group addresses begin nothing.
+to a client's port and holds anything, or goes to a port that has asked a group; a request of ICMP or ARP begins.
+Resets, errors, lone answers and group addresses begin nothing.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ LOG_PAIRS = PairSpec(wait=300 * SECOND, memory=600 * SECOND)
 _FEW = 3
 """Packets of a bare ACK's retries."""
 _TCP_FLAGS = 0x3F
+_WEB = (80, 443)
 
 
 class Joiner(Protocol):
@@ -113,10 +114,14 @@ def attempts_of(flows: FlowBatch) -> AttemptBatch:
 
 
 def _hangs_up(flows: FlowBatch) -> Bools:
-    """Tell which flows are a SYN, the target's SYN, and a RST that comes back from the source at once."""
+    """Tell which flows are a SYN, the target's SYN, and a RST that comes back from the source at once.
+
+    Of the web they could be browsers', which open to both families of addresses (RFC 8305): flags do not tell more.
+    """
     sent = flows.flags & (_TCP_FLAGS & ~URG) == SYN | RST
     agreed = (flows.returned_flags & SYN != 0) & (flows.returned_flags & (FIN | PSH) == 0)
-    found: Bools = (flows.protocol == Transport.TCP) & sent & agreed
+    web = np.isin(flows.target_port, _WEB)
+    found: Bools = (flows.protocol == Transport.TCP) & sent & agreed & ~web
     return found
 
 

@@ -31,3 +31,5 @@ class Marks(IntFlag):
     UNICORNSCAN = 16
     SHOWN = 32
     """The packet was seen at all: logs and exports tell of none."""
+    ALONE = 64
+    """It is a SYN as systems send them, and the first of its connection: no retry."""

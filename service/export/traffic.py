@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from service.alerts.alert import Alert
 
-_NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "icmp6": 58}
+_NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "icmp6": 58, "sctp": 132}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Traffic:
     source: str | None
     target: str | None
     protocol: str | None
-    """tcp, udp, icmp, icmp6 or arp."""
+    """tcp, udp, sctp, icmp, icmp6, arp, or ip: others over IP."""
     port: int | None
 
     @property
@@ -33,7 +33,7 @@ def traffic_of(alert: Alert) -> Traffic:
     one_target = targets.count == 1 and targets.exact and len(alert.targets_sample) == 1
     names = protocols(alert)
     port = alert.services[0].partition("/")[2] if len(alert.services) == 1 else ""
-    ported = names in (["tcp"], ["udp"]) and alert.evidence.services.count == 1
+    ported = names in (["tcp"], ["udp"], ["sctp"]) and alert.evidence.services.count == 1
     return Traffic(
         source=alert.sources[0] if len(alert.sources) == 1 else None,
         target=alert.targets_sample[0] if one_target else None,

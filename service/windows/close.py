@@ -12,8 +12,11 @@ from service.windows.budget import scaled_up
 from service.windows.counts import (
     DARK_SERVICES,
     DARK_SOURCES,
+    EMPTY_PAIRS,
+    EMPTY_TIME,
     PROBE_TRIES,
     SAMPLE_SIZE,
+    STREAM_TRIES,
     ServiceCounts,
     Shed,
     SourceTotals,
@@ -52,6 +55,8 @@ def close_window(
     """
     sources, source = numbered(pairs.source)
     answered = kernels.over_tcp(source, pairs.target, pairs.service, pairs.answered)
+    if seen_until is None and pairs.empty.any():
+        answered = _without_empty(len(sources), source, pairs, answered)
     dark = np.zeros(len(source), np.bool_)
     if seen_until is None and shed == Shed():
         kernels.mark_dark(sources, source, pairs.target, pairs.service, answered, DARK_SOURCES, DARK_SERVICES, dark)
@@ -74,6 +79,14 @@ def close_window(
         tools=_tool_counts(len(sources), source, pairs),
         seen_until=seen_until,
     )
+
+
+def _without_empty(n: int, source: Ints, pairs: Pairs, answered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which pairs are answered; empty ones of sources that have many are not, see `EMPTY_PAIRS`."""
+    if pairs.last.max() - pairs.first.min() < EMPTY_TIME:
+        return answered
+    many = np.bincount(source[pairs.empty], minlength=n) >= EMPTY_PAIRS
+    return answered & ~(pairs.empty & many[source])
 
 
 def _tool_counts(n: int, source: Ints, pairs: Pairs) -> ToolCounts:
@@ -119,7 +132,16 @@ def _by_target(
     targets = np.zeros(len(Means) * n, np.int64)
     most_services, most_unanswered, most_targets = np.zeros((3, n), np.int64)
     distinct = kernels.sum_targets(
-        source, pairs.target, pairs.service, answered, pairs.expired, targets, most_services, most_unanswered
+        source,
+        pairs.target,
+        pairs.service,
+        pairs.tries,
+        answered,
+        pairs.expired,
+        STREAM_TRIES,
+        targets,
+        most_services,
+        most_unanswered,
     )
     totals = SourceTotals(targets[:: len(Means)], most_services, most_unanswered, most_targets)
     start = np.zeros(len(targets) + 1, np.int64)

@@ -18,11 +18,21 @@ PROBE_TRIES = 4
 """A target that was tried more often than this is being retried, not probed: cloud clients make about 8
 tries at a dead address, scanners 1 or 2."""
 
+STREAM_TRIES = 16
+"""What is sent to one port so often is no probe, though nothing came back: a call, of which only one side is seen.
+nmap gives up after eleven."""
+
 DARK_SOURCES = 10
 DARK_SERVICES = 5
 """A target that so many sources tried at so many services, that answered none and began nothing is dark: as in
 the empty address space that network telescopes watch, nobody has an honest reason to try it (Moore et al.,
 "Network Telescopes", 2004). One service alone could be one that is down."""
+
+EMPTY_PAIRS = 50
+"""A source with so many pairs whose only attempt was a connection in which it said nothing asks who listens: these
+count as unanswered. Whoever has something to say says it, and who watches over servers comes again, ..."""
+EMPTY_TIME = 7200 * 1_000_000_000
+"""... if the window has seen attempts for so long, ns."""
 
 SAMPLE_SIZE = 1024
 """Targets kept for a source: those with the smallest hash, so that samples of windows can be joined."""
@@ -40,7 +50,8 @@ class ServiceCounts:
     targets: Ints
     """Distinct targets."""
     answered: Ints
-    """Distinct targets that took part; in QUIC also those that did so over TCP instead."""
+    """Distinct targets that took part, or of which another address was tried before they could: in QUIC those that
+    took part over TCP, and over IPv6 web servers that were given up before a second SYN."""
     probed: Ints
     """Distinct targets that did not take part, were tried at most `PROBE_TRIES` times and lie at the end of a
     path: traceroute's probes are not among them."""
@@ -67,7 +78,8 @@ class SourceTotals:
     most_services: Ints
     """The most distinct services tried on one target."""
     most_unanswered: Ints
-    """The most distinct services tried in vain on one target (traceroute's ports are one service)."""
+    """The most distinct services tried in vain, less than `STREAM_TRIES` times, on one target (traceroute's ports
+    are one service)."""
     most_targets: Ints
     """The most distinct targets tried for one service."""
 

@@ -33,10 +33,14 @@ class Pairs:
     """How often the sample of the source's pairs was halved; 0: all are here."""
     tools: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     """`service.capture.tools.Marks` that all attempts of the pair have; left out, none has any."""
+    empty: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    """Whether its only attempt became a connection in which the source said nothing; left out, none did."""
 
     def __post_init__(self) -> None:
         if not len(self.tools):
             object.__setattr__(self, "tools", np.zeros(len(self.source), np.uint8))
+        if not len(self.empty):
+            object.__setattr__(self, "empty", np.zeros(len(self.source), np.bool_))
 
     @classmethod
     def room(cls, n: int) -> Pairs:
@@ -52,6 +56,7 @@ class Pairs:
             last=np.empty(n, np.int64),
             halvings=np.zeros(n, np.int8),
             tools=np.empty(n, np.uint8),
+            empty=np.empty(n, np.bool_),
         )
 
 
@@ -186,6 +191,7 @@ class PairTable:
             pairs.first,
             pairs.last,
             pairs.tools,
+            pairs.empty,
         )
         return replace(pairs, halvings=self._halvings_of(pairs.source)) if len(self._sampled) else pairs
 

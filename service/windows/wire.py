@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.capture.services import Means, Protocol
+from service.capture.services import LAST_SERVICE, Means
 from service.errors import InputError
 from service.windows.counts import (
     SAMPLE_SIZE,
@@ -270,7 +270,7 @@ def _assemble(head: _Head, columns: _Columns) -> WindowCounts:
 def _rows(head: _Head, columns: _Columns) -> ServiceCounts:
     r = head.rows
     source = columns.numbers("rows.source", r, max(head.sources - 1, 0))
-    service = columns.numbers("rows.service", r, (max(Protocol) << 16) + 0xFFFF)
+    service = columns.numbers("rows.service", r, LAST_SERVICE)
     counted = {name: columns.numbers(f"rows.{name}", r, MAX_COUNT, int(name == "attempts")) for name in _COUNTS}
     hours = columns.numbers("rows.hours", r, _MOST_HOURS)
     first = columns.numbers("rows.first", r, head.end)

@@ -86,6 +86,19 @@ def test_peers_that_fail_on_many_services_are_no_sweep() -> None:
     assert kinds(window(common + others)) == []
 
 
+@pytest.mark.parametrize(("apart", "answered", "named"), [(1, 8, False), (1, 7, True), (2, 8, False), (3, 8, True)])
+def test_whom_a_fifth_answers_all_over_the_internet_it_knew(apart: int, answered: int, named: bool) -> None:
+    """Of 40 targets; `apart` of them share a network."""
+    peers = [Try(SCANNER, f"20.{i // apart}.{i}.9", "tcp/8333", answered=i < answered) for i in range(40)]
+    assert kinds(window(peers)) == ([(Means.PORTS, Kind.HORIZONTAL, 40 - answered)] if named else [])
+
+
+def test_where_targets_lie_is_not_known_if_most_are_of_other_services() -> None:
+    swept = [Try(SCANNER, f"10.21.0.{i}", "tcp/445", answered=i <= 16) for i in range(1, 41)]
+    sites = [Try(SCANNER, f"20.{i}.1.9", "tcp/443", answered=True) for i in range(200)]
+    assert kinds(window(swept + sites)) == [(Means.PORTS, Kind.HORIZONTAL, 24)]
+
+
 def test_several_swept_services_count_together() -> None:
     tries = [t for port in (22, 80, 443, 3389, 8080) for t in sweep(SCANNER, f"tcp/{port}", 200)]
     assert kinds(window(tries)) == [(Means.PORTS, Kind.HORIZONTAL, 200)]

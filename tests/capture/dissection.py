@@ -103,11 +103,13 @@ def _transport(time: int, network: Any, upper: Any, room: int, icmp: Any) -> Pac
     group = _to_many(*ends)
     if isinstance(upper, TCP):
         payload = room > upper.dataofs * 4
-        return Packet(time, *ends, "tcp", upper.sport, upper.dport, "tcp", int(upper.flags) & 255, payload, group)
+        flags = int(upper.flags) & 255
+        bare = flags & 63 == 2 and upper.dataofs <= 6
+        return Packet(time, *ends, "tcp", upper.sport, upper.dport, "tcp", flags, payload, group, bare)
     if isinstance(upper, GRE) and isinstance(upper.payload, (IP, IPv6)):
         return _dissect_network(upper.payload, time)
     if isinstance(upper, UDP):
-        return Packet(time, *ends, "udp", upper.sport, upper.dport, "udp", group=group)
+        return Packet(time, *ends, "udp", upper.sport, upper.dport, "udp", group=group, bare=room == 8)
     if icmp is not None and isinstance(upper, ICMP):
         return _icmp(time, ends, upper)
     return _icmp6(time, ends, upper)

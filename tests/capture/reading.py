@@ -33,7 +33,7 @@ _EVENTS = {
     headers.TIME_EXCEEDED: "expired",
 }
 _NUMBERS = {event: number for number, event in _EVENTS.items()}
-_OUTCOMES = ("attempt", "answered", "refused", "expired", "hung_up")
+_OUTCOMES = ("attempt", "answered", "refused", "expired", "hung_up", "empty")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def packets_of(batch: PacketBatch, hosts: HostTable) -> list[Packet]:
             int(batch.flags[i]) & 255,
             bool(batch.flags[i] & headers.PAYLOAD),
             bool(batch.flags[i] & headers.GROUP),
+            bool(batch.flags[i] & headers.BARE),
         )
         for i in range(len(batch))
     ]
@@ -85,7 +86,13 @@ def batch_of(packets: list[Packet]) -> PacketBatch:
         protocol=np.array([Protocol[packet.protocol.upper()] for packet in packets], dtype=np.uint8),
         event=np.array([_NUMBERS[packet.event] for packet in packets], dtype=np.uint8),
         flags=np.array(
-            [packet.flags | packet.payload * headers.PAYLOAD | packet.group * headers.GROUP for packet in packets],
+            [
+                packet.flags
+                | packet.payload * headers.PAYLOAD
+                | packet.group * headers.GROUP
+                | packet.bare * headers.BARE
+                for packet in packets
+            ],
             dtype=np.uint16,
         ),
     )

@@ -45,8 +45,10 @@ def tcp(
     sport: int = 40000,
     dport: int = 23,
     payload: bool = False,
+    bare: bool = False,
 ) -> Packet:
-    return Packet(START + round(time * SECOND), source, target, "tcp", sport, dport, "tcp", flags, payload)
+    at = START + round(time * SECOND)
+    return Packet(at, source, target, "tcp", sport, dport, "tcp", flags, payload, bare=bare)
 
 
 def udp(*, time: float = 0, source: str = A, target: str = B, sport: int = 40000, dport: int = 53) -> Packet:
@@ -84,9 +86,12 @@ def briefly(told: list[Told]) -> list[str]:
     return sorted(f"{one.outcome} {one.source} {one.service} {one.target}" for one in told)
 
 
-ATTEMPT, ANSWERED, REFUSED, HUNG_UP = (
-    f"{outcome} {A} tcp/23 {B}" for outcome in ("attempt", "answered", "refused", "hung_up")
+ATTEMPT, ANSWERED, REFUSED, HUNG_UP, EMPTY = (
+    f"{outcome} {A} tcp/23 {B}" for outcome in ("attempt", "answered", "refused", "hung_up", "empty")
 )
+MET = [tcp(SYN), back(tcp(SYN | ACK)), tcp(ACK, time=0.02)]
+"""A connection up to where both ends have agreed."""
+WEB = [f"{outcome} {A} tcp/443 {B}" for outcome in ("answered", "attempt", "hung_up")]
 XMAS = FIN | PSH | URG
 
 STORIES: dict[str, tuple[list[Packet], list[str]]] = {
@@ -98,8 +103,31 @@ STORIES: dict[str, tuple[list[Packet], list[str]]] = {
         [tcp(SYN), back(tcp(SYN | ACK)), tcp(RST, time=0.1), tcp(RST, time=0.2)], [ANSWERED, ATTEMPT, HUNG_UP],
     ),
     "who hangs up in the end": (
-        [tcp(SYN), back(tcp(SYN | ACK)), tcp(ACK, time=0.1), tcp(RST, time=0.2)], [ANSWERED, ATTEMPT],
+        [tcp(SYN), back(tcp(SYN | ACK)), tcp(ACK, time=0.1), tcp(RST, time=0.2)], [ANSWERED, ATTEMPT, EMPTY],
     ),
+    "who hangs up on a web server": (
+        [tcp(SYN, dport=443), back(tcp(SYN | ACK, dport=443)), tcp(RST, time=0.1, dport=443)], WEB[:2],
+    ),
+    "who hangs up on one, and no system asks so": (
+        [tcp(SYN, dport=443, bare=True), back(tcp(SYN | ACK, dport=443)), tcp(RST, time=0.1, dport=443)], WEB,
+    ),
+    "who opens one, and does not speak": (
+        [tcp(SYN, dport=80), back(tcp(SYN | ACK, dport=80)), tcp(ACK, time=0.1, dport=80),
+         tcp(FIN | ACK, time=0.2, dport=80)],
+        [f"{outcome} {A} tcp/80 {B}" for outcome in ("answered", "attempt")],
+    ),
+    "who says nothing and goes": ([*MET, tcp(FIN | ACK, time=1), tcp(RST, time=2)], [ANSWERED, ATTEMPT, EMPTY]),
+    "who hears a banner and goes": (
+        [*MET, back(tcp(PSH | ACK, payload=True), after=0.1), tcp(ACK, time=0.2), tcp(RST | ACK, time=0.3)],
+        [ANSWERED, ATTEMPT, EMPTY],
+    ),
+    "who speaks and goes": (
+        [*MET, tcp(PSH | ACK, time=0.1, payload=True), tcp(FIN | ACK, time=1)], [ANSWERED, ATTEMPT],
+    ),
+    "who speaks as he goes": ([*MET, tcp(FIN | ACK, time=1, payload=True)], [ANSWERED, ATTEMPT]),
+    "who stays": ([*MET, tcp(FIN | ACK, time=15.1)], [ANSWERED, ATTEMPT]),
+    "who is shown out": ([*MET, back(tcp(FIN | ACK), after=0.5), tcp(FIN | ACK, time=1)], [ANSWERED, ATTEMPT]),
+    "who is thrown out": ([*MET, back(tcp(RST), after=0.5), tcp(FIN | ACK, time=1)], [ANSWERED, ATTEMPT]),
     "a reset from the other side at last": (
         [tcp(SYN), back(tcp(SYN | ACK)), back(tcp(RST), after=0.2), tcp(RST, time=0.3)],
         [ANSWERED, ATTEMPT, HUNG_UP],
@@ -136,7 +164,8 @@ STORIES: dict[str, tuple[list[Packet], list[str]]] = {
     "a server's lone ACK": ([tcp(ACK, sport=443, dport=40000)], []),
     "data in the middle of a talk": ([tcp(ACK | PSH, payload=True), back(tcp(ACK))], []),
     "the same ports again": (
-        [tcp(SYN), back(tcp(SYN | ACK)), tcp(FIN | ACK, time=1), tcp(SYN, time=60)], [ANSWERED, ATTEMPT, ATTEMPT],
+        [tcp(SYN), back(tcp(SYN | ACK)), tcp(FIN | ACK, time=1), tcp(SYN, time=60)],
+        [ANSWERED, ATTEMPT, ATTEMPT, EMPTY],
     ),
     "the other end begins": ([tcp(SYN), back(tcp(SYN), after=1)], [ATTEMPT, f"attempt {B} tcp/40000 {A}"]),
     "a host that speaks to itself": ([tcp(SYN, target=A, sport=23)], [f"attempt {A} tcp/23 {A}"]),
@@ -163,6 +192,11 @@ STORIES: dict[str, tuple[list[Packet], list[str]]] = {
     "UDP again": ([udp(), udp(time=1)], [f"attempt {A} udp/53 {B}"] * 2),
     "UDP in a talk": ([udp(), back(udp()), udp(time=1)], [f"answered {A} udp/53 {B}", f"attempt {A} udp/53 {B}"]),
     "UDP is refused": ([udp(), error(udp())], [f"attempt {A} udp/53 {B}", f"refused {A} udp/53 {B}"]),
+    "an empty answer is none": (
+        [replace(udp(sport=53, dport=40000), bare=True), udp(sport=53, dport=40001)],
+        [f"attempt {A} udp/40000 {B}"],
+    ),
+    "an empty datagram that keeps a way open": ([replace(udp(sport=5060, dport=40000), bare=True)], []),
     "a resolver's lone answer": ([udp(sport=53, dport=40000), udp(sport=40000, dport=53, source=B, target=A)], []),
     "a lone answer from a high service": ([udp(sport=1900, dport=40000)], []),
     "services speak with each other": ([udp(sport=5060, dport=5060)], [f"attempt {A} udp/5060 {B}"]),
@@ -211,7 +245,7 @@ def test_each_attempt_has_an_outcome_of_its_own(again: Callable[..., Packet]) ->
 
 STEPS = [0] * 9 + [1, 1_000_000, SECOND, 2 * SECOND, 3 * SECOND, 3 * SECOND + 1, 61 * SECOND]
 FLAGS = [SYN, SYN | ACK, ACK, ACK, RST, RST | ACK, FIN, 0, XMAS, FIN | ACK, PSH | ACK, SYN | FIN, SYN | RST, URG]
-PORTS = {"tcp": [23, 40000], "udp": [53, 1900, 5060, 33434, 40000], "icmp": [8, 13], "arp": [1]}
+PORTS = {"tcp": [23, 443, 40000], "udp": [53, 1900, 5060, 33434, 40000], "icmp": [8, 13], "arp": [1]}
 ENDS = [(A, B)] * 3 + [(B, A)] * 3 + [(A, C), (A, A)]
 
 
@@ -222,15 +256,15 @@ def packet_at(time: int, random: Random) -> Packet:
     protocol = event if event in ("tcp", "udp") else random.choice(["tcp", "udp", "icmp", "arp"])
     if event in ("request", "reply"):
         protocol = random.choice(["icmp", "arp"])
-    ports = {"tcp": [23, 40000], "udp": [53, 1900, 5060, 33434, 40000]}.get(
-        protocol, [1 if protocol == "arp" else 8]
-    )
+    ports = PORTS.get(protocol, [8]) if protocol != "icmp" else [8]
     sport, dport = random.choice(ports), random.choice(ports)
     if protocol in ("icmp", "arp"):
         sport, dport = (sport, 0) if event == "reply" else (0, dport)
     flags = random.choice(FLAGS) if event == "tcp" else 0
     payload = event == "tcp" and random.random() < 0.3
-    return Packet(time, source, target, protocol, sport, dport, event, flags, payload, group=random.random() < 0.03)
+    bare = (flags == SYN or event == "udp") and random.random() < 0.5
+    group = random.random() < 0.03
+    return Packet(time, source, target, protocol, sport, dport, event, flags, payload, group=group, bare=bare)
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -257,6 +291,9 @@ def dialogue(kind: str, source: str, target: str, sport: int, dport: int) -> lis
         "scan": [syn],
         "served": [syn, answer, replace(syn, flags=ACK), data, back(data), fin, back(fin), replace(syn, flags=ACK)],
         "half-open scan": [syn, answer, replace(syn, flags=RST)],
+        "bare half-open scan": [replace(syn, bare=True), answer, replace(syn, flags=RST)],
+        "connect scan": [syn, answer, replace(syn, flags=ACK), replace(syn, flags=RST | ACK)],
+        "banner": [syn, answer, replace(syn, flags=ACK), back(data), fin, back(fin)],
         "refused": [syn, back(syn, flags=RST | ACK)],
         "retried": [syn, syn, syn],
         "client only": [syn, replace(syn, flags=ACK), data, fin],
@@ -276,7 +313,8 @@ def dialogue(kind: str, source: str, target: str, sport: int, dport: int) -> lis
 
 
 KINDS = st.sampled_from(
-    ["scan", "served", "half-open scan", "refused", "retried", "client only", "server only", "middle", "acks",
+    ["scan", "served", "half-open scan", "bare half-open scan", "connect scan", "banner",
+     "refused", "retried", "client only", "server only", "middle", "acks",
      "ack probe", "fin probe", "query", "dead query", "route", "ping", "dark ping", "ping refused", "reused"]
 )  # fmt: skip
 addresses = st.integers(1, 12).map(lambda i: f"10.1.0.{i}")

@@ -317,7 +317,10 @@ def many_frames(count: int) -> tuple[list[Frame], list[Packet]]:
         frames.append(frame)
         addresses = ("198.51.100.9", "192.0.2.7") if answers else ("192.0.2.7", "198.51.100.9")
         numbers = [int.from_bytes(port, "big") for port in ports]
-        packets.append(Packet(frame.time, *addresses, "tcp", numbers[0], numbers[1], "tcp", 18 if answers else 2))
+        flags = 18 if answers else 2
+        packets.append(
+            Packet(frame.time, *addresses, "tcp", numbers[0], numbers[1], "tcp", flags, bare=not answers)
+        )
     return frames, packets
 
 

@@ -116,6 +116,7 @@ def test_what_flows_are(found: FlowBatch, what: int) -> None:
         (flow(SYN, RST, packets=2), [0, 0, Outcome.REFUSED]),
         (flow(SYN, SYN | ACK, packets=9), [0, Outcome.ANSWERED]),
         (flow(SYN | RST, SYN | ACK, packets=2), [0, Outcome.ANSWERED, Outcome.HUNG_UP]),
+        (flow(SYN | RST, SYN | ACK, packets=2, ports=(40_000, 443)), [0, Outcome.ANSWERED]),
         (flow(SYN | RST | ACK, SYN | ACK, packets=3), [0, Outcome.ANSWERED]),
         (flow(SYN | RST, SYN | ACK | PSH, packets=3), [0, Outcome.ANSWERED]),
         (flow(protocol=Protocol.ICMP, ports=(0, 8), packets=4, returned=4), [0, 0, 0, 0, Outcome.ANSWERED]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,8 @@ from tests.capture import dissection
 from tests.capture.frames import ETHER, SYN, V4, V6, built, link_frames, tagged
 from tests.capture.reading import Reading, read
 from tests.packets import START, Frame, pcap, pcapng
+from tests.reference import ACK, FIN, RST
+from tests.reference import SYN as SYN_SET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +103,86 @@ def test_a_cut_payload_still_counts_as_payload(tmp_path: Path) -> None:
 def test_a_fragment_that_ends_before_the_flags_is_a_hidden_syn(tmp_path: Path, head: Any) -> None:
     probe = only(seen(tmp_path / "a.pcap", built(head / Raw(built(TCP(sport=4000, dport=23))[:8])), dissection.RAW))
     assert (probe.source_port, probe.target_port, probe.event, probe.flags) == (4000, 23, "tcp", 2)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "flags", "payload"),
+    [
+        (1, SYN_SET, False),
+        (2, SYN_SET | ACK, False),
+        (6, RST, False),
+        (7, FIN | ACK, False),
+        (10, FIN, False),
+        (0, ACK, True),
+        (3, ACK, True),
+        (4, ACK, True),
+        (11, ACK, True),
+        (14, ACK, True),
+        (255, ACK, True),
+    ],
+)
+@pytest.mark.parametrize(
+    "head",
+    [IP(src="192.0.2.1", dst="192.0.2.2", proto=132), IPv6(src="2001:db8::1", dst="2001:db8::2", nh=132)],
+    ids=["IPv4", "IPv6"],
+)
+def test_the_first_chunk_of_sctp_is_told_in_terms_of_tcp(
+    tmp_path: Path, head: Any, chunk: int, flags: int, payload: bool
+) -> None:
+    body = struct.pack(">HHIIBBH", 4000, 36412, 7, 0, chunk, 0, 4)
+    found = only(seen(tmp_path / "a.pcap", built(head / Raw(body)), dissection.RAW))
+    assert (found.protocol, found.source_port, found.target_port) == ("sctp", 4000, 36412)
+    assert (found.event, found.flags, found.payload, found.bare) == ("tcp", flags, payload, False)
+    short = seen(tmp_path / "b.pcap", built(head / Raw(body[:12])), dissection.RAW)
+    assert short.losses.unparsed == {"truncated_headers": 1}
+
+
+def test_an_error_about_sctp(tmp_path: Path) -> None:
+    quoted = IP(src="192.0.2.1", dst="192.0.2.2", proto=132) / Raw(struct.pack(">HHI", 5, 6, 0))
+    found = only(seen(tmp_path / "a.pcap", built(ETHER / V4 / ICMP(type=3, code=2) / quoted)))
+    assert (found.source, found.target, found.protocol) == ("192.0.2.1", "192.0.2.2", "sctp")
+    assert (found.source_port, found.target_port, found.event) == (5, 6, "unreachable")
+
+
+@pytest.mark.parametrize("number", [2, 4, 41, 47, 50, 89, 254])
+def test_a_packet_that_holds_nothing_asks_for_its_protocol(tmp_path: Path, number: int) -> None:
+    probe = IP(src="192.0.2.1", dst="192.0.2.2", proto=number)
+    error = IP(src="192.0.2.2", dst="192.0.2.1") / ICMP(type=3, code=2) / built(probe)
+    asked = only(seen(tmp_path / "a.pcap", built(ETHER / probe / Padding(bytes(26)))))
+    refused = only(seen(tmp_path / "b.pcap", built(ETHER / error)))
+    for found, event in ((asked, "request"), (refused, "unreachable")):
+        assert (found.source, found.target, found.protocol) == ("192.0.2.1", "192.0.2.2", "ip")
+        assert (found.source_port, found.target_port, found.event) == (0, number, event)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        IP(proto=50, src="192.0.2.1", dst="192.0.2.2") / Raw(b"x"),
+        IPv6(src="2001:db8::1", dst="2001:db8::2", nh=59),
+        IP(proto=50, src="192.0.2.1", dst="192.0.2.2", flags="MF"),
+    ],
+    ids=["held", "bubble", "fragment"],
+)
+def test_other_packets_of_other_protocols_ask_nothing(tmp_path: Path, packet: Any) -> None:
+    assert seen(tmp_path / "a.pcap", built(packet), dissection.RAW).packets == []
+
+
+@pytest.mark.parametrize(
+    ("options", "bare"),
+    [
+        ([], True),
+        ([("MSS", 1460)], True),
+        ([("MSS", 1460), ("SAckOK", b"")], False),
+        ([("NOP", None), ("Timestamp", (1, 2))], False),
+    ],
+)
+@pytest.mark.parametrize("network", [V4, V6])
+def test_a_syn_that_offers_nothing(tmp_path: Path, network: Any, options: Any, bare: bool) -> None:
+    syn = seen(tmp_path / "a.pcap", built(network / TCP(flags="S", options=options)), dissection.RAW)
+    assert only(syn).bare == bare
+    data = seen(tmp_path / "b.pcap", built(network / TCP(flags="SA", options=options)), dissection.RAW)
+    assert not only(data).bare
 
 
 def test_a_capture_that_ends_there_hides_nothing(tmp_path: Path) -> None:

@@ -13,11 +13,15 @@ from service.capture.services import (
     parse_service,
     service_code,
 )
+from service.windows.kernels.sorting import means_of
 
 NAMED = {
     "tcp/0": service_code(Protocol.TCP, 0),
     "tcp/65535": service_code(Protocol.TCP, 65535),
     "udp/53": service_code(Protocol.UDP, 53),
+    "sctp/36412": service_code(Protocol.SCTP, 36412),
+    "ip/0": service_code(Protocol.IP, 0),
+    "ip/255": service_code(Protocol.IP, 255),
     "icmp/echo": service_code(Protocol.ICMP, ECHO),
     "icmp/timestamp": service_code(Protocol.ICMP, 13),
     "icmp/information": service_code(Protocol.ICMP, 15),
@@ -41,14 +45,17 @@ def test_every_port_has_a_number_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "tcp", "tcp/", "tcp/65536", "tcp/-1", "tcp/+1", "tcp/1.0", "tcp/²", "tcp/000080", "TCP/80", "sctp/80",
+    ["", "tcp", "tcp/", "tcp/65536", "tcp/-1", "tcp/+1", "tcp/1.0", "tcp/²", "tcp/000080", "TCP/80", "dccp/80",
+     "ip/256", "ip/47 ", "sctp/65536",
      "icmp/99", "arp/reply", "tcp/80/", " tcp/80", "tcp/0x50"],
 )  # fmt: skip
 def test_unknown_services_are_refused_with_the_accepted_forms(text: str) -> None:
-    with pytest.raises(ValueError, match=r"unknown service .*write tcp/PORT or udp/PORT"):
+    with pytest.raises(ValueError, match=r"unknown service .*write tcp/PORT, udp/PORT or sctp/PORT"):
         parse_service(text)
 
 
 def test_means_join_the_protocols_that_are_judged_together() -> None:
     codes = np.array([service_code(protocol, 65535) for protocol in Protocol], dtype=np.int32)
-    assert means(codes).tolist() == [Means.PORTS, Means.PORTS, Means.ICMP, Means.ICMP, Means.ARP]
+    ports, icmp = Means.PORTS, Means.ICMP
+    assert means(codes).tolist() == [ports, ports, icmp, icmp, Means.ARP, ports, ports]
+    assert [means_of(int(code)) for code in codes] == means(codes).tolist()

@@ -71,7 +71,7 @@ def flags_of(folder: Path, packets: list[Any], cut: int = 65535) -> list[int]:
 
 
 def marks(folder: Path, *packets: Any, cut: int = 65535) -> list[Marks]:
-    return [Marks(flags >> MARKS) for flags in flags_of(folder, list(packets), cut)]
+    return [Marks(flags >> MARKS & 31) for flags in flags_of(folder, list(packets), cut)]
 
 
 @pytest.mark.parametrize(

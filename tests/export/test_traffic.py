@@ -23,6 +23,8 @@ def of(services: tuple[str, ...], count: int = 0) -> Traffic:
         (("udp/0",), "udp", 17, 0),
         (("tcp/22", "tcp/23"), "tcp", 6, None),
         (("tcp/53", "udp/53"), None, None, None),
+        (("sctp/36412",), "sctp", 132, 36412),
+        (("ip/47",), "ip", None, None),
         (("icmp/echo",), "icmp", 1, None),
         (("icmp6/echo",), "icmp6", 58, None),
         (("icmp/37",), "icmp", 1, None),

@@ -77,6 +77,25 @@ def p2p() -> Truth:
     return Truth(scene)
 
 
+def coins() -> Truth:
+    """A node of a currency, whose peers all use one port: two thirds of the addresses that it was told are gone."""
+    scene, me = Scene(82), "10.20.0.78"
+    office(scene, 60 * MINUTES, 4)
+
+    def peer(time: float, seconds: float) -> None:
+        target = host("20.0.0.0", scene.random.randrange(3 << 26))
+        if scene.random.random() < 0.65:
+            scene.unanswered(time, me, target, 8333, retries=2)
+        else:
+            scene.talk(time, me, target, 8333, seconds=seconds)
+
+    for number in range(30):  # until it has eight
+        peer(60 + number * 5, 1500)
+    for time in scene.moments(0.7, 60 * MINUTES):  # and one more now and then, to see who is still there
+        peer(time, 3)
+    return Truth(scene)
+
+
 def browser() -> Truth:
     """Sixty connections at once whenever a page with much advertising is opened; three in a hundred fail."""
     scene, me = Scene(4), "10.20.0.60"
@@ -162,6 +181,40 @@ def two_families() -> Truth:
         scene.tcp(60 + number, me, sport, site, 443, SYN)
         scene.tcp(60.3 + number, site, 443, me, sport, SYN | ACK)
         scene.tcp(60.301 + number, me, sport, site, 443, RST)
+    return Truth(scene)
+
+
+def broken_ipv6() -> Truth:
+    """Browsers whose way over IPv6 is broken: each site is tried there first, and at once over IPv4 instead."""
+    scene = Scene(81)
+    office(scene, 30 * MINUTES, 3)
+    sites = [scene.random.randrange(1 << 30) for _ in range(300)]
+    for number in range(1, 4):
+        for time in scene.moments(20, 30 * MINUTES):
+            site = scene.random.choice(sites)
+            port = 443 if scene.random.random() < 0.9 else 80
+            scene.unanswered(time, host("2001:db8:2::", number), host("2001:db8:3::", site), port, retries=0)
+            scene.talk(time + 0.25, host("10.20.0.0", number), host("198.18.0.0", site % 30000), port)
+    return Truth(scene)
+
+
+def unused_connections() -> Truth:
+    """A browser opens connections ahead that it then does not need; a messenger tries forty gateways."""
+    scene, me = Scene(78), "10.20.0.121"
+    office(scene, 150 * MINUTES, 3)
+    for number in range(1, 401):
+        scene.empty(60 + number * 20, me, host("198.18.8.0", number), 443 if number % 4 else 80, reset=False)
+    for number in range(1, 41):
+        scene.empty(100 + number, me, host("198.18.9.0", number), 5222, reset=False)
+    return Truth(scene)
+
+
+def bubbles() -> Truth:
+    """IPv6 behind IPv4 routers: packets that hold nothing keep the way open to two hundred peers."""
+    scene, me = Scene(79), "2001:db8:2::77"
+    office(scene, 10 * MINUTES)
+    for number in range(1, 201):
+        scene.ip(60 + number * 0.5, me, host("2001:db8:3::", number), 59, b"")
     return Truth(scene)
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from tests.hard_cases.scene import (
+    ABORT,
     ACK,
+    COOKIE_ACK,
+    COOKIE_ECHO,
+    DATA,
     FIN,
+    HEARTBEAT,
+    HEARTBEAT_ACK,
+    INIT,
+    INIT_ACK,
     PORT_UNREACHABLE,
+    PROTOCOL_UNREACHABLE,
     PSH,
     RST,
+    SACK,
     SYN,
     URG,
     Scene,
@@ -126,6 +136,18 @@ def udp_from_53_to_high_ports() -> Truth:
     return Truth(scene, {scanner: VERTICAL})
 
 
+def empty_udp_from_53_to_high_ports() -> Truth:
+    """The same as nmap and nping send it to ports of which they know nothing: without data, which no answer is."""
+    scene, walker, sweeper, target = Scene(80), "198.51.100.61", "198.51.100.62", "10.0.0.23"
+    office(scene, 10 * MINUTES)
+    for i, port in enumerate(range(30000, 30200)):
+        scene.udp(60 + i * 0.5, walker, 53, target, port, size=0)
+        scene.udp(60 + i * 0.5, sweeper, 53, host("10.0.5.0", i), 30000, size=0)
+        if i % 2 == 0:
+            scene.udp_error(60.01 + i * 0.5, target, PORT_UNREACHABLE, walker, 53, target, port)
+    return Truth(scene, {walker: VERTICAL, sweeper: HORIZONTAL})
+
+
 def tiny_fragments() -> Truth:
     """nmap -f: eight bytes of each SYN, and its flags in a fragment of their own."""
     scene, scanner, target = Scene(69), "198.51.100.7", "10.0.0.22"
@@ -165,6 +187,113 @@ def everything_answers() -> Truth:
         probe(scene, 120 + number * 0.1, walker, 45678, "10.0.0.22", number, {number})
         probe(scene, 240 + number * 0.1, sweeper, 45679, host("10.0.3.0", number), 22, {22})
     return Truth(scene, {walker: VERTICAL, sweeper: HORIZONTAL})
+
+
+def web_servers_that_all_answer() -> Truth:
+    """SYN scans of web servers that all live, by tools that write their SYNs themselves; over IPv6 too."""
+    scene = Scene(74)
+    office(scene, 10 * MINUTES)
+    found = {}
+    for number, (scanner, network, port) in enumerate(
+        (
+            ("198.51.100.7", "10.0.3.0", 80),
+            ("198.51.100.8", "10.0.3.0", 443),
+            ("2001:db8:bad::1", "2001:db8:1::", 443),
+        )
+    ):
+        for place in range(1, 121):
+            time, target = 120 + number * 60 + place * 0.1, host(network, place)
+            scene.tcp(time, scanner, 45678, target, port, SYN, bare=True)
+            scene.tcp(time + 0.002, target, port, scanner, 45678, SYN | ACK)
+            scene.tcp(time + 0.003, scanner, 45678, target, port, RST)
+        found[scanner] = HORIZONTAL
+    return Truth(scene, found)
+
+
+def connections_that_all_succeed() -> Truth:
+    """connect() scans where everything answers: of SSH on a /25, with its banner and without, of a proxy's ports.
+
+    What tells them is that not a word is said, and that nobody comes again: that takes hours of traffic.
+    """
+    scene = Scene(75)
+    office(scene, 150 * MINUTES, 3)
+    sweeper, hearer, walker = "198.51.100.7", "198.51.100.8", "198.51.100.9"
+    for number in range(1, 121):
+        scene.empty(1000 + number * 0.05, sweeper, host("10.0.3.0", number), 22)
+        scene.empty(4000 + number * 2, hearer, host("10.0.3.0", number), 22, wait=1.0, reset=False)
+        scene.empty(7000 + number * 0.5, walker, "10.0.0.22", 1000 + number)
+    return Truth(scene, {sweeper: HORIZONTAL, hearer: HORIZONTAL, walker: VERTICAL})
+
+
+def sctp_scans() -> Truth:
+    """nmap -sY over ports, of which some are open, and over a network; -sZ over ports; beside base stations."""
+    scene = Scene(76)
+    office(scene, 10 * MINUTES)
+    base_stations(scene, 10 * MINUTES)
+    walker, sweeper, echoer = "198.51.100.7", "198.51.100.8", "198.51.100.9"
+    for number in range(1, 101):
+        time, port = 60 + number * 0.2, 2900 + number
+        for scanner, chunk in ((walker, INIT), (echoer, COOKIE_ECHO)):
+            scene.sctp(time, scanner, 45678, "10.0.0.22", port, chunk)
+            if port not in {2904, 2905, 2944}:
+                scene.sctp(time + 0.002, "10.0.0.22", port, scanner, 45678, ABORT)
+            elif chunk == INIT:
+                scene.sctp(time + 0.002, "10.0.0.22", port, scanner, 45678, INIT_ACK)
+                scene.sctp(time + 0.003, scanner, 45678, "10.0.0.22", port, ABORT)
+        scene.sctp(200 + number * 0.2, sweeper, 45678, host("10.0.4.0", number), 36412, INIT)
+    return Truth(scene, {walker: VERTICAL, echoer: VERTICAL, sweeper: HORIZONTAL})
+
+
+def base_stations(scene: Scene, seconds: float) -> None:
+    """Sixty base stations and the cores that they talk to over SCTP; one core restarts."""
+    for number in range(1, 61):
+        station, core = host("10.44.0.0", number), host("10.45.0.0", 1 + number % 4)
+        for begin in (5.0 + number * 0.1, *([300.0 + number * 0.1] if number % 4 == 0 else [])):
+            scene.sctp(begin, station, 36412, core, 36412, INIT)
+            scene.sctp(begin + 0.01, core, 36412, station, 36412, INIT_ACK)
+            scene.sctp(begin + 0.02, station, 36412, core, 36412, COOKIE_ECHO)
+            scene.sctp(begin + 0.03, core, 36412, station, 36412, COOKIE_ACK)
+        for time in scene.moments(10, seconds - 60, 10):
+            first, second = (station, core) if scene.random.random() < 0.5 else (core, station)
+            asks, says = scene.random.choice(((DATA, SACK), (HEARTBEAT, HEARTBEAT_ACK)))
+            scene.sctp(time, first, 36412, second, 36412, asks)
+            scene.sctp(time + 0.01, second, 36412, first, 36412, says)
+
+
+def protocol_scan() -> Truth:
+    """nmap -sO: packets that hold nothing, one for each protocol over IP; beside tunnels, routers and a cluster."""
+    scene, scanner, target = Scene(77), "198.51.100.7", "10.0.0.22"
+    office(scene, 10 * MINUTES)
+    for number in range(256):
+        if number in {1, 6, 17, 132}:  # these are asked as ever
+            continue
+        time = 60 + number * 0.8
+        scene.ip(time, scanner, target, number, b"")
+        if number % 3 == 0:
+            scene.error(time + 0.002, target, PROTOCOL_UNREACHABLE, scanner, target, b"", number)
+    for time in scene.moments(600, 10 * MINUTES):
+        gateway, peer = "203.0.113.1", host("198.18.0.0", scene.random.randrange(400))
+        scene.ip(time, gateway, peer, scene.random.choice((50, 51, 89, 103, 112, 115)), bytes(60))
+        scene.ip(time + 0.1, "10.0.0.1", "224.0.0.18", 112, bytes(20))
+    return Truth(scene, {scanner: VERTICAL})
+
+
+def guesses_all_over_the_internet() -> Truth:
+    """A worm that tries random addresses, of which a few answer; another one in a network of which half does."""
+    scene, far, near = Scene(83), "10.20.0.66", "10.20.0.67"
+    office(scene, 10 * MINUTES)
+    for number in range(400):
+        target, time = host("20.0.0.0", scene.random.randrange(3 << 26)), 60 + number
+        if number % 25 == 0:
+            scene.talk(time, far, target, 445)
+        else:
+            scene.unanswered(time, far, target, 445, retries=1)
+        target = host("10.21.0.0", number)
+        if number % 5 < 2:
+            scene.talk(time, near, target, 445)
+        else:
+            scene.unanswered(time, near, target, 445, retries=0)
+    return Truth(scene, {far: HORIZONTAL, near: HORIZONTAL})
 
 
 def ipv6_sweeps() -> Truth:

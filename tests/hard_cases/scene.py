@@ -18,6 +18,9 @@ HOUR_START = START // (3600 * SECOND) * 3600 * SECOND
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 PORT_UNREACHABLE, HOST_UNREACHABLE = (3, 3), (3, 1)
+PROTOCOL_UNREACHABLE = (3, 2)
+INIT, INIT_ACK, ABORT, DATA, SACK, HEARTBEAT, HEARTBEAT_ACK, COOKIE_ECHO, COOKIE_ACK = 1, 2, 6, 0, 3, 4, 5, 10, 11
+"""Chunks of SCTP."""
 TIME_EXCEEDED = (11, 0)
 
 _ETHERNET = bytes.fromhex("020000000002020000000001")
@@ -63,9 +66,19 @@ class Scene:
             self._send(time, 0x0800, header + _packed(source) + _packed(target) + body)
 
     def tcp(
-        self, time: float, source: str, sport: int, target: str, dport: int, flags: int, *, data: bool = False
+        self,
+        time: float,
+        source: str,
+        sport: int,
+        target: str,
+        dport: int,
+        flags: int,
+        *,
+        data: bool = False,
+        bare: bool = False,
     ) -> None:
-        options = _CLIENT if flags == SYN else b""
+        """Send a segment; a SYN has the options of a system that connects, or none if it is `bare`."""
+        options = _CLIENT if flags == SYN and not bare else b""
         words = self.random.randrange(2**32), self.random.randrange(2**32) if flags & ACK else 0
         header = struct.pack(">HHIIBBHHH", sport, dport, *words, (20 + len(options)) << 2, flags, 64240, 0, 0)
         self.ip(time, source, target, 6, header + options + (_DATA if data else b""))
@@ -81,8 +94,10 @@ class Scene:
             header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), number, more | place // 8, 64, 6, 0)
             self._send(time + place * 1e-6, 0x0800, header + _packed(source) + _packed(target) + body)
 
-    def udp(self, time: float, source: str, sport: int, target: str, dport: int, hops: int = 64) -> None:
-        body = _DATA[:40]
+    def udp(
+        self, time: float, source: str, sport: int, target: str, dport: int, hops: int = 64, size: int = 40
+    ) -> None:
+        body = _DATA[:size]
         self.ip(time, source, target, 17, struct.pack(">HHHH", sport, dport, 8 + len(body), 0) + body, hops)
 
     def echo(self, time: float, source: str, target: str, *, reply: bool = False, hops: int = 64) -> None:
@@ -101,8 +116,9 @@ class Scene:
         quoted: bytes,
         protocol: int,
     ) -> None:
-        """Send an ICMP error about an IPv4 packet of `source` to `target`."""
-        inner = struct.pack(">BBHHHBBH", 0x45, 0, 60, 1, 0, 1, protocol, 0) + _packed(source) + _packed(target)
+        """Send an ICMP error about an IPv4 packet of `source` to `target`; `quoted` is empty if that packet was."""
+        size = 60 if quoted else 20
+        inner = struct.pack(">BBHHHBBH", 0x45, 0, size, 1, 0, 1, protocol, 0) + _packed(source) + _packed(target)
         self.ip(time, router, source, 1, struct.pack(">BBHI", *kind, 0, 0) + inner + quoted[:8].ljust(8, b"\0"))
 
     def udp_error(
@@ -110,6 +126,12 @@ class Scene:
     ) -> None:
         """Send an ICMP error about a datagram."""
         self.error(time, router, kind, source, target, struct.pack(">HHHH", sport, dport, 20, 0), 17)
+
+    def sctp(self, time: float, source: str, sport: int, target: str, dport: int, chunk: int) -> None:
+        """Send a packet of SCTP with one chunk."""
+        self.ip(
+            time, source, target, 132, struct.pack(">HHIIBBHI", sport, dport, 1, 0, chunk, 0, 20, 1) + bytes(12)
+        )
 
     def arp(self, time: float, source: str, target: str, *, answered: bool = True) -> None:
         """Ask for a host, and let it answer."""
@@ -146,6 +168,22 @@ class Scene:
         sport = self.port(client)
         for i in range(retries + 1):
             self.tcp(time + 2**i - 1, client, sport, server, dport, SYN)
+
+    def empty(
+        self, time: float, client: str, server: str, dport: int, *, wait: float = 0.0, reset: bool = True
+    ) -> None:
+        """A TCP connection that is accepted, and closed by the client, which has said nothing."""
+        sport = self.port(client)
+        self.tcp(time, client, sport, server, dport, SYN)
+        self.tcp(time + 0.002, server, dport, client, sport, SYN | ACK)
+        self.tcp(time + 0.003, client, sport, server, dport, ACK)
+        if wait:
+            self.tcp(time + 0.01, server, dport, client, sport, PSH | ACK, data=True)
+            self.tcp(time + 0.011, client, sport, server, dport, ACK)
+        self.tcp(time + 0.004 + wait, client, sport, server, dport, RST | ACK if reset else FIN | ACK)
+        if not reset:
+            self.tcp(time + 0.006 + wait, server, dport, client, sport, FIN | ACK)
+            self.tcp(time + 0.007 + wait, client, sport, server, dport, ACK)
 
     def ask(self, time: float, client: str, server: str, dport: int, *, rtt: float = 0.02, sport: int = 0) -> None:
         """A datagram and its answer."""

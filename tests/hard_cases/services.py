@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.hard_cases.scene import ACK, PSH, RST, SYN, Scene, Truth, host, office
+from tests.hard_cases.scene import ACK, FIN, PSH, RST, SYN, Scene, Truth, host, office
 
 MINUTES = 60.0
 
@@ -34,6 +34,56 @@ def monitoring_with_single_pings() -> Truth:
     for minute in range(30):
         for number in range(1, 101):
             scene.ping(minute * 60 + number * 0.5, me, host("10.30.0.0", number), answered=number % 40 != 7)
+    return Truth(scene)
+
+
+def monitoring_that_only_connects() -> Truth:
+    """A monitor opens SSH of 120 hosts and says nothing: every five minutes; another one does each half hour."""
+    scene, often, seldom = Scene(28), "10.0.0.10", "10.0.0.11"
+    office(scene, 150 * MINUTES, 3)
+    for number in range(1, 121):
+        for turn in range(30):
+            scene.empty(turn * 300 + number * 0.5, often, host("10.30.0.0", number), 22)
+        for turn in range(5):
+            scene.empty(
+                600 + turn * 1800 + number * 2, seldom, host("10.30.0.0", number), 22, wait=1.0, reset=False
+            )
+    return Truth(scene)
+
+
+def configuration() -> Truth:
+    """Configuration by SSH of 120 hosts, once; mail to 200 servers, of which many close first; a backup."""
+    scene = Scene(29)
+    office(scene, 150 * MINUTES, 3)
+    for number in range(1, 121):
+        scene.talk(1000 + number * 3, "10.0.0.20", host("10.30.0.0", number), 22, seconds=4.0)
+        scene.talk(6000 + number * 20, "10.0.0.21", host("10.30.0.0", number), 10050, seconds=100.0)
+    for number in range(200):
+        _shown_out(scene, 2000 + number * 20, "10.0.0.25", host("198.18.3.0", number), 25)
+    return Truth(scene)
+
+
+def _shown_out(scene: Scene, time: float, client: str, server: str, port: int) -> None:
+    """A server that lists the client as unwanted says so, and closes."""
+    sport = scene.port(client)
+    scene.tcp(time, client, sport, server, port, SYN)
+    scene.tcp(time + 0.03, server, port, client, sport, SYN | ACK)
+    scene.tcp(time + 0.031, client, sport, server, port, ACK)
+    scene.tcp(time + 0.1, server, port, client, sport, PSH | ACK, data=True)
+    scene.tcp(time + 0.101, server, port, client, sport, FIN | ACK)
+    scene.tcp(time + 0.131, client, sport, server, port, FIN | ACK)
+    scene.tcp(time + 0.16, server, port, client, sport, ACK)
+
+
+def calls_seen_from_one_side() -> Truth:
+    """Voice from a switchboard to a gateway and to phones, each call on a port of its own; nothing comes back."""
+    scene, me = Scene(30), "10.0.0.60"
+    office(scene, 30 * MINUTES, 3)
+    for call, time in enumerate(scene.moments(12, 25 * MINUTES)):
+        target = "198.51.100.60" if call % 2 else host("10.22.0.0", 1 + call % 5)
+        ports = scene.random.randrange(5000, 9000) * 2, scene.random.randrange(8192, 16000) * 2
+        for packet in range(20 + scene.random.randrange(200)):
+            scene.udp(time + packet * 0.02, me, ports[0], target, ports[1])
     return Truth(scene)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HOSTS = HostTable(1)
 """Enough for IPv4."""
-_OUTCOMES = ("attempt", "answered", "refused", "expired", "hung_up")
+_OUTCOMES = ("attempt", "answered", "refused", "expired", "hung_up", "empty")
 
 
 def attempts_batch(told: Sequence[Told]) -> AttemptBatch:

@@ -29,14 +29,14 @@ def closed(told: list[Told]) -> WindowCounts:
 
 services = st.sampled_from(
     ["tcp/22", "tcp/23", "udp/53", "udp/33433", "udp/33434", "udp/33435", "udp/33534", "udp/33535", "tcp/33440",
-     "icmp/echo", "arp/request", "tcp/443", "udp/443"]
+     "icmp/echo", "arp/request", "sctp/9", "ip/47", "tcp/443", "udp/443"]
 )  # fmt: skip
 addresses = st.integers(1, 4).map(lambda i: f"10.0.0.{i}")
 attempts = st.builds(
     Told, st.integers(START, START + 60 * SECOND - 1), addresses, addresses, services, st.just("attempt")
 )
 outcomes = st.lists(
-    st.sampled_from(["attempt", "attempt", "answered", "refused", "expired", "hung_up"]), max_size=6
+    st.sampled_from(["attempt", "attempt", "answered", "refused", "expired", "hung_up", "empty"]), max_size=6
 )
 
 
@@ -80,9 +80,45 @@ def test_what_expired_on_the_way_is_not_in_vain() -> None:
     assert counts.rows.probed.tolist() == [0, 0, 0, 1, 1]
 
 
+def test_what_is_sent_on_and_on_is_a_stream() -> None:
+    counts = window(
+        [Try("192.0.2.1", "10.0.0.1", f"udp/{port}", tries) for port, tries in ((1, 1), (2, 15), (3, 16))]
+    )
+    assert counts.totals.most_services.tolist() == [3]
+    assert counts.totals.most_unanswered.tolist() == [2]
+
+
 def test_what_is_retried_is_not_probed() -> None:
     counts = window([Try("192.0.2.1", "10.0.0.1", "tcp/1", PROBE_TRIES), Try("192.0.2.1", "10.0.0.2", "tcp/1", 5)])
     assert counts.rows.probed.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "again", "answered"),
+    [
+        (50, 7200, 0, 0),
+        (51, 7200, 1, 1),
+        (49, 7200, 0, 49),
+        (50, 7200, 1, 50),
+        (50, 7199, 0, 50),
+        (50, 86399, 0, 0),
+    ],
+)
+def test_many_empty_connections_are_unanswered_if_nobody_came_again_for_hours(
+    count: int, seconds: int, again: int, answered: int
+) -> None:
+    start = START // (86400 * SECOND) * 86400 * SECOND
+    told = [
+        Told(start, "192.0.2.1", f"10.0.0.{number}", "tcp/22", outcome)
+        for number in range(1, count + 1)
+        for outcome in (*["attempt"] * (1 + (number <= again)), "empty")
+    ]
+    told.append(Told(start + seconds * SECOND, "192.0.2.9", "10.0.0.1", "tcp/22", "attempt"))
+    table = PairTable(Budget(1 << 16))
+    table.add(attempts_batch(told))
+    counts = close_window(WindowName("edge", start, start + 86400 * SECOND), table.pairs(), HOSTS, table.shed)
+    assert windows_of(told, 86400 * SECOND) == {start: window_of(counts)}
+    assert counts.rows.answered.tolist() == [answered, 0]
 
 
 def test_pings_and_arp_are_no_part_of_the_totals() -> None:

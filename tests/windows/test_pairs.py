@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.capture.batch import AttemptBatch
-from service.capture.services import parse_service
+from service.capture.services import means, parse_service
 from service.windows.budget import Budget
 from service.windows.counts import Shed
 from service.windows.kernels.sorting import MEANS_SHIFT, NOTE, NUMBER_SHIFT, by_target, grouped, numbered
@@ -20,7 +20,7 @@ from tests.windows.counting import attempts_batch
 
 SOURCES = [f"192.0.2.{i}" for i in range(1, 4)]
 TARGETS = [f"10.0.{i // 200}.{i % 200}" for i in range(700)] + ["239.255.255.255", "0.0.0.1"]
-SERVICES = ["tcp/0", "tcp/65535", "udp/0", "udp/53", "icmp/echo", "icmp6/echo", "arp/request"]
+SERVICES = ["tcp/0", "tcp/65535", "udp/0", "udp/53", "icmp/echo", "icmp6/echo", "arp/request", "sctp/9", "ip/255"]
 
 Key = tuple[int, int, int]
 
@@ -123,14 +123,15 @@ def test_values_are_numbered_as_numpy_does(values: list[int], times: int) -> Non
 def test_pairs_are_ordered_as_numpy_orders_them(values: list[int], random: Random, times: int) -> None:
     target = np.array(values * times, np.uint32)
     number = np.array([random.randrange(5) for _ in target], np.int64)
-    service = np.array([random.randrange(6) << 16 | random.randrange(1 << 16) for _ in target], np.int32)
+    service = np.array([random.randrange(7) << 16 | random.randrange(1 << 16) for _ in target], np.int32)
     note = np.array([random.randrange(4) for _ in target], np.uint8)
     words = by_target(number, target, service, note)
-    order = np.lexsort((target, service >> 17, number))
+    by = means(service)
+    order = np.lexsort((target, by, number))
     np.testing.assert_array_equal(words >> NUMBER_SHIFT, number[order])
-    np.testing.assert_array_equal(words >> MEANS_SHIFT & 3, service[order] >> 17)
+    np.testing.assert_array_equal(words >> MEANS_SHIFT & 3, by[order])
     np.testing.assert_array_equal(words >> 2 & 0xFFFFFFFF, target[order])
-    noted = Counter(zip(number, service >> 17, target, note, strict=True))
+    noted = Counter(zip(number, by, target, note, strict=True))
     found = zip(words >> NUMBER_SHIFT, words >> MEANS_SHIFT & 3, words >> 2 & 0xFFFFFFFF, words & NOTE, strict=True)
     assert Counter(found) == noted
 

@@ -26,15 +26,21 @@ _PACKET = 64  # two bits: packets while pending
 _PACKETS = 3 * _PACKET
 _TOOLS = 8  # from this bit on, six bits: the tools' marks of a pending one
 _MET = 1 << 14  # the end that began went on, or has hung up, after it was answered
+# Of one that a SYN began, which never waits, the same bits say:
+_SPOKE = 64  # the end that began sent data, or its leaving was told
+_LEFT = 128  # the other end was the first to close
+_BARE = 256  # the SYN offered nothing
 _STATE_BITS = 15
 _STATE = (1 << _STATE_BITS) - 1
 _FINGERPRINT = ~_STATE
 
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 _PAYLOAD, _GROUP, _MARKS = 1 << 8, 1 << 9, 10  # service.capture.kernels.headers
-_SHOWN = 1 << 5  # service.capture.tools.Marks
+_SHOWN, _ALONE, _TOOL_BITS = 1 << 5, 1 << 6, 31  # service.capture.tools.Marks
+_OFFERS_NOTHING = 1 << 15  # service.capture.kernels.headers.BARE
 _TCP, _UDP, _REQUEST, _REPLY, _UNREACHABLE = 0, 1, 2, 3, 4
-_ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW, _HUNG_UP_ROW = 0, 1, 2, 3, 4  # batch.Outcome
+_ATTEMPT_ROW, _ANSWERED_ROW, _REFUSED_ROW, _EXPIRED_ROW, _HUNG_UP_ROW, _EMPTY_ROW = 0, 1, 2, 3, 4, 5
+"""batch.Outcome"""
 
 _PENDING_PACKETS = 3  # retries of a bare ACK; more is an honest conversation seen from one side
 
@@ -45,6 +51,10 @@ DONE, ROTATE = 0, 1
 HEAD, WAITING, ASKED = 0, 1, 2
 """Fields of the cursor: of the ring of bare ACKs the oldest one, and how many there are; whether anyone has asked
 a group."""
+
+_BRIEF = 15_000_000_000
+"""ns within which a connection has to be over that says who answers, and no more."""
+_HTTP, _HTTPS = 80, 443
 _DHCP, _DHCP_CLIENT, _DHCP6, _DHCP6_CLIENT = 67, 68, 547, 546
 
 
@@ -117,6 +127,19 @@ def _begins(key: int, young: NDArray[np.int64], old: NDArray[np.int64]) -> bool:
         return False
     table[at, _KEY] = (table[at, _KEY] & ~_PENDING) | _PROBE
     return True
+
+
+@compiled
+def _is_web(protocol: int, port: int) -> bool:
+    """Tell a service to which browsers open more connections than they need."""
+    return protocol == _TCP and (port == _HTTP or port == _HTTPS)
+
+
+@compiled
+def _ends_empty(state: int, age: int) -> bool:
+    """Tell whether whoever closes a connection just now opened it, was answered, and never said a word."""
+    asked = state & (_ANSWERED | _REFUSED | _MET | _SPOKE | _LEFT | _SILENT | _PROBE | _PENDING)
+    return asked == _ANSWERED | _MET and age <= _BRIEF
 
 
 @compiled
@@ -233,7 +256,7 @@ def follow(
         key = keys[i - begin]
         at = _find(young, key)
         known = young[at, _KEY] != 0
-        tools = flag >> _MARKS | _SHOWN
+        tools = flag >> _MARKS & _TOOL_BITS | _SHOWN
         syn = kind == _TCP and flag & (_SYN | _ACK | _RST) == _SYN
         # A SYN begins anew whatever was before: it need not be looked for.
         if not known and not syn:
@@ -253,7 +276,9 @@ def follow(
         if kind == _TCP:
             if syn:
                 attempt = True
-                state = begin_state
+                if not known and flag & _OFFERS_NOTHING == 0:
+                    tools |= _ALONE
+                state = begin_state | (_BARE if flag & _OFFERS_NOTHING else 0)
             elif flag & _SYN and flag & _ACK and not flag & _RST:
                 if not known:  # the answer to an attempt that is not in the capture
                     state = _SILENT | (0 if low_sends else _LOW_BEGAN)
@@ -264,11 +289,18 @@ def follow(
             elif flag & _RST:
                 if known and not from_beginner:
                     result = _REFUSED_ROW
+                    if state & _PENDING == 0:
+                        state |= _LEFT
                 elif not known:
                     i += 1
                     continue
                 elif state & (_ANSWERED | _MET | _PROBE) == _ANSWERED:
-                    result = _HUNG_UP_ROW
+                    # A browser hangs up on the slower of two (RFC 8305), but its system's SYN says more.
+                    if state & _BARE or not _is_web(np.int64(protocol[i]), np.int64(target_port[i])):
+                        result = _HUNG_UP_ROW
+                elif _ends_empty(state, time[i] - young[at, _BEGAN]):
+                    if not _is_web(np.int64(protocol[i]), np.int64(target_port[i])):
+                        result = _EMPTY_ROW
             elif not known:
                 if flag & (_ACK | _SYN) == 0 and (flag & _FIN or flag & 0x3F == 0) and not flag & _PAYLOAD:
                     attempt = True
@@ -287,12 +319,19 @@ def follow(
                     state &= ~(_ANSWERED | _REFUSED)
                 elif flag & _ACK and state & (_SILENT | _PROBE) == 0:
                     state |= _MET
+                    if flag & _PAYLOAD:
+                        state |= _SPOKE
                     if state & _REFUSED == 0:
                         result = _ANSWERED_ROW  # who acknowledges was answered, seen or not
+                    if flag & _FIN and _ends_empty(state, time[i] - young[at, _BEGAN]):
+                        if not _is_web(np.int64(protocol[i]), np.int64(target_port[i])):
+                            result = _EMPTY_ROW
             elif state & _PENDING:
                 state = (state & ~_PENDING) | _SILENT
             else:
                 result = _ANSWERED_ROW
+                if flag & _FIN:
+                    state |= _LEFT
         elif kind == _UDP:
             if known:
                 if not from_beginner:
@@ -302,7 +341,8 @@ def follow(
                     state &= ~_REFUSED
             else:
                 a, b = source_port[i], target_port[i]
-                if (
+                # No server's answer is empty: those that seem to be try which ports let DNS's answers through.
+                if (a >= 1024 or flag & _OFFERS_NOTHING == 0) and (
                     (a < 1024 and b >= 1024)
                     or (serves[a] and not serves[b] and b >= 1024)
                     or (a == _DHCP and b == _DHCP_CLIENT)
@@ -353,8 +393,9 @@ def follow(
             cursor[WAITING] += 1
         elif result >= 0 and state & _SILENT == 0:
             mark = _ANSWERED if result == _ANSWERED_ROW else _REFUSED
-            if result == _HUNG_UP_ROW:
-                mark = _MET
+            told = result == _HUNG_UP_ROW or result == _EMPTY_ROW
+            if told:
+                mark = _MET | _SPOKE
             if (kind == _TCP and not from_beginner) or kind == _UDP or kind == _REPLY:
                 asker, asked, port = target[i], source[i], source_port[i]
             else:
@@ -369,7 +410,7 @@ def follow(
                 out_outcome[rows] = _ATTEMPT_ROW
                 out_tools[rows] = state >> _TOOLS
                 rows += 1
-            if state & (_ANSWERED | mark) == 0 or mark == _MET:
+            if state & (_ANSWERED | mark) == 0 or told:
                 state |= mark
                 out_time[rows] = young[at, _BEGAN]
                 out_source[rows] = asker

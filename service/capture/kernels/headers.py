@@ -39,6 +39,9 @@ GROUP = 1 << 9
 MARKS = 10
 """From this bit of `flags` on: what scanners leave in their probes, see `service.capture.tools`."""
 ZMAP, MASSCAN, MIRAI, NMAP, UNICORNSCAN = (1 << MARKS + mark for mark in range(5))
+BARE = 1 << 15
+"""Bit of `flags`: a SYN that names a maximum segment size at most, where systems that connect offer more, since
+window scaling and selective acknowledgement (RFC 7323, RFC 2018) became usual; or a datagram that holds nothing."""
 
 RECENT = 256
 """Rows of `recent`: what the latest probe of a source showed, as it takes two to know nmap or unicornscan. Of four
@@ -56,6 +59,10 @@ ETHERNET, RAW_BSD, RAW_OPENBSD, RAW, NULL, LOOP, COOKED, COOKED2, RAW4, RAW6 = (
     228,
     229,
 )
+
+# SCTP's chunks (RFC 9260, 3.2) as TCP's flags. A COOKIE-ECHO without an INIT before it begins nothing honest.
+_INIT, _INIT_ACK, _ABORT, _SHUTDOWN, _COOKIE_ECHO = 1, 2, 6, 7, 10
+_NO_NEXT = 59  # IPv6's bubbles hold nothing, and ask nothing (RFC 8200, 4.7)
 
 _TAGS = 4  # more VLAN tags than this are no honest packet
 _EXTENSIONS = 8
@@ -291,6 +298,8 @@ def decode_plain(
                 return i, count
             followed = 1
             event = UDP
+            if whole == at + 8:
+                flags |= BARE
         elif protocol == -1:
             followed = 4
             if operation == 1:
@@ -336,6 +345,7 @@ def decode_plain(
                         tally[TRUNCATED] += 1
                         continue
                     quoted = np.int64(data[at + 9])
+                    quoted_empty = u16(data, at + 2) == (data[at] & 15) * 4
                     source_low, target_low = u32(data, at + 12), u32(data, at + 16)
                     at += (data[at] & 15) * 4
                 else:
@@ -343,16 +353,19 @@ def decode_plain(
                         tally[TRUNCATED] += 1
                         continue
                     quoted = np.int64(data[at + 6])
+                    quoted_empty = u16(data, at + 4) == 0
                     source_high = u32(data, at + 8) << 32 | u32(data, at + 12)
                     source_low = u32(data, at + 16) << 32 | u32(data, at + 20)
                     target_high = u32(data, at + 24) << 32 | u32(data, at + 28)
                     target_low = u32(data, at + 32) << 32 | u32(data, at + 36)
                     at += 40
-                if at + 4 > end:
+                if quoted_empty and quoted != 6 and quoted != 17:
+                    followed, target_port = 6, quoted
+                elif at + 4 > end:
                     tally[TRUNCATED] += 1
                     continue
-                if quoted == 6 or quoted == 17:
-                    followed = 0 if quoted == 6 else 1
+                elif quoted == 6 or quoted == 17 or quoted == 132:
+                    followed = 0 if quoted == 6 else 1 if quoted == 17 else 5
                     source_port, target_port = u16(data, at), u16(data, at + 2)
                 elif quoted == 1:
                     target_port = np.int64(data[at])
@@ -361,9 +374,32 @@ def decode_plain(
                 else:
                     tally[(ICMP_TYPE if version == 4 else ICMP6_TYPE) + message] += 1
                     continue
+        elif protocol == 132:
+            if at + 13 > end:
+                tally[TRUNCATED] += 1
+                continue
+            source_port, target_port = u16(data, at), u16(data, at + 2)
+            followed = 5
+            event = TCP
+            chunk = data[at + 12]
+            if chunk == _INIT:
+                flags |= 0x02
+            elif chunk == _INIT_ACK:
+                flags |= 0x12
+            elif chunk == _ABORT:
+                flags |= 0x04
+            elif chunk == _SHUTDOWN:
+                flags |= 0x11
+            elif chunk == _COOKIE_ECHO:
+                flags |= 0x01
+            else:
+                flags |= 0x10 | PAYLOAD
         elif kind < ETHER and (protocol == 4 or protocol == 41 or protocol == 47):
             layer[AT], layer[END], layer[FORM] = network, end, ETHER + ether
             return i, count
+        elif whole == at and split == 0 and protocol != _NO_NEXT:
+            followed = 6
+            event, target_port = REQUEST, protocol
         else:
             tally[PROTOCOL + (protocol & 0xFF)] += 1
             continue
@@ -391,8 +427,10 @@ def decode_plain(
             continue
 
         # What scanners leave in their probes; see `service.capture.tools`.
-        if event == TCP:
+        if event == TCP and followed == 0:
             low = flags & 0x3F
+            if low == 2 and at + 14 <= end and data[at + 12] >> 4 <= 6:
+                flags |= BARE
             if low == 2 and version == 4:
                 place = (source * 0x9E3779B1 >> 16) & (RECENT - 1)
                 number, sequence, both = u16(data, network + 4), u32(data, at + 4), u32(data, at)

@@ -15,7 +15,7 @@ from service.capture.kernels.headers import decode_plain
 from service.capture.kernels.tunnels import unwrap
 from service.compiled import compiled
 
-BUILT_ON = "13ca38a469eb9552"
+BUILT_ON = "b863535a42271526"
 
 
 @compiled

@@ -10,9 +10,18 @@ from numpy.typing import NDArray
 
 from service.capture.kernels.hashing import mix64
 from service.compiled import compiled
-from service.windows.kernels.sorting import MEANS_SHIFT, NOTE, NUMBER_SHIFT, PLACE, by_target, grouped, sort
+from service.windows.kernels.sorting import (
+    MEANS_SHIFT,
+    NOTE,
+    NUMBER_SHIFT,
+    PLACE,
+    by_target,
+    grouped,
+    means_of,
+    sort,
+)
 
-BUILT_ON = "60af9047a639e325"
+BUILT_ON = "33626783bc7210de"
 
 ATTEMPTS, TARGETS, ANSWERED, PROBED, DARK, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
 """Rows of the sums of `sum_services`."""
@@ -23,7 +32,7 @@ TRACEROUTE_FIRST, TRACEROUTE_LAST = 1 << 16 | 33434, 1 << 16 | 33534
 _SILENT, _TRACED = 1, 2  # notes of pairs
 _MEANS = 3  # service.capture.services.Means
 _PORTS = 0
-_SHOWN = 32  # service.capture.tools.Marks
+_SHOWN, _TOOLS = 32, 31  # service.capture.tools.Marks
 _TCP, _ARP = 0, 4  # service.capture.services.Protocol
 _HTTPS, _QUIC = 443, 1 << 16 | 443
 _V4 = 0xFFFF << 32  # service.capture.address.V4_PREFIX
@@ -69,12 +78,16 @@ def over_tcp(
 
 @compiled
 def _notes(
-    service: NDArray[np.int32], answered: NDArray[np.bool_], expired: NDArray[np.bool_]
+    service: NDArray[np.int32],
+    tries: NDArray[np.int64],
+    answered: NDArray[np.bool_],
+    expired: NDArray[np.bool_],
+    many: int,
 ) -> NDArray[np.uint8]:
-    """Tell of each pair whether it was in vain, and whether that was one of traceroute's."""
+    """Tell of each pair whether it was in vain, not `many` times, and whether that was one of traceroute's."""
     note = np.empty(len(service), np.uint8)
     for i in range(len(service)):
-        if answered[i] or expired[i]:
+        if answered[i] or expired[i] or tries[i] >= many:
             note[i] = 0
         else:
             note[i] = _TRACED if TRACEROUTE_FIRST <= service[i] <= TRACEROUTE_LAST else _SILENT
@@ -86,18 +99,20 @@ def sum_targets(
     number: NDArray[np.int64],
     target: NDArray[np.uint32],
     service: NDArray[np.int32],
+    tries: NDArray[np.int64],
     answered: NDArray[np.bool_],
     expired: NDArray[np.bool_],
+    many: int,
     targets: NDArray[np.int64],
     most_services: NDArray[np.int64],
     most_unanswered: NDArray[np.int64],
 ) -> NDArray[np.uint32]:
     """Count what sources do by target; the last three arrays are zeros.
 
-    `targets`, of each source and means, the others of each source. Traceroute's ports are one service. Returns the
-    targets of all sources and means.
+    `targets`, of each source and means, the others of each source. Traceroute's ports are one service, and what was
+    tried `many` times or more is a stream, not tried in vain. Returns the targets of all sources and means.
     """
-    words = by_target(number, target, service, _notes(service, answered, expired))
+    words = by_target(number, target, service, _notes(service, tries, answered, expired, many))
     distinct = np.empty(len(words), np.uint32)
     count = 0
     i = 0
@@ -154,7 +169,7 @@ def sum_services(
     for row in range(len(sources)):
         for column in range(7):
             sums[column, row] = added[row, column]
-        if services[row] >> 17 == _PORTS:
+        if means_of(np.int64(services[row])) == _PORTS:
             most_targets[sources[row]] = max(most_targets[sources[row]], added[row, TARGETS])
     return sources, services, sums
 
@@ -338,6 +353,6 @@ def count_tools(
         protocol = service[i] >> 16
         if shown & _SHOWN and protocol < _ARP:
             out[0 if protocol == _TCP else 1, source[i]] += 1
-        if shown != _SHOWN:
+        if shown & _TOOLS:
             for mark in range(5):
                 out[2 + mark, source[i]] += shown >> mark & 1

@@ -19,8 +19,16 @@ MEANS_SHIFT, NUMBER_SHIFT = 34, 36
 """Where the means and the number of a pair stand in the words of `by_target`; the target stands above `NOTE`."""
 NOTE = 3
 
+_ARP_LAST = 4 << 16 | 0xFFFF  # what came later (service.capture.services.Protocol) is of the first means
+
 _FEW = 1 << 10
 """Words up to which digits are short: 256 counters are sooner cleared than 2048."""
+
+
+@compiled
+def means_of(service: int) -> int:
+    """Return the means of a service, see `service.capture.services.means`."""
+    return 0 if service > _ARP_LAST else service >> 17
 
 
 @compiled
@@ -170,6 +178,6 @@ def by_target(
     most = np.int64(0)
     for i in range(n):
         most = max(most, number[i])
-        means = np.int64(service[i] >> 17)  # see service.capture.services.means
+        means = means_of(np.int64(service[i]))
         words[i] = number[i] << NUMBER_SHIFT | means << MEANS_SHIFT | np.int64(target[i]) << 2 | note[i]
     return sort(words, np.empty(n, np.int64), 2, NUMBER_SHIFT - 2 + _bits(most))[0]

@@ -17,12 +17,12 @@ from service.compiled import compiled
 
 ENDS, COUNTS, FIRST, LAST = 0, 1, 2, 3
 
-# COUNTS: 20 bits of service, 32 bits of tries, 12 bits of marks; of those the middle 6 are
+# COUNTS: 20 bits of service, 31 bits of tries, 13 bits of marks; of those the middle 7 are
 # `service.capture.tools.Marks`.
-SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 12, 4
-TRIES_MASK = (1 << 32) - 1
-USED, ANSWERED, EXPIRED, REFUSED, HUNG_UP = 1, 2, 4, 8, 1 << 10
-TOOLS_MASK = 63
+SERVICE_SHIFT, TRIES_SHIFT, TOOLS_SHIFT = 44, 13, 4
+TRIES_MASK = (1 << 31) - 1
+USED, ANSWERED, EXPIRED, REFUSED, HUNG_UP, EMPTY = 1, 2, 4, 8, 1 << 11, 1 << 12
+TOOLS_MASK = 127
 
 ROW = (1 << 32) - 1
 """The half of a place that tells its row."""
@@ -30,8 +30,9 @@ _TAG = ~ROW
 
 _AHEAD = 128
 
-_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED, _HUNG_UP = 0, 1, 2, 3, 4  # service.capture.batch.Outcome
-
+_ATTEMPT, _ANSWERED, _REFUSED, _EXPIRED, _HUNG_UP, _EMPTY = 0, 1, 2, 3, 4, 5  # service.capture.batch.Outcome
+_ALONE = 64  # service.capture.tools.Marks
+_INTERNED = 0xF0000000  # service.capture.hosts: IPv6 from here on
 _HTTP, _HTTPS = 80, 443  # over TCP
 
 
@@ -212,6 +213,8 @@ def count(
             rows[row, COUNTS] |= EXPIRED
         elif outcome[i] == _HUNG_UP:
             rows[row, COUNTS] |= HUNG_UP
+        elif outcome[i] == _EMPTY:
+            rows[row, COUNTS] |= ANSWERED | EMPTY
     return len(time), used, sampled, strayed
 
 
@@ -263,7 +266,7 @@ def merge(
         row = (places[at] & ROW) - 1
         held = rows[row, COUNTS]
         tries = min(tries + (held >> TRIES_SHIFT & TRIES_MASK), TRIES_MASK)
-        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED | HUNG_UP)
+        marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED | HUNG_UP | EMPTY)
         marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
         rows[row, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
         rows[row, FIRST] = min(rows[row, FIRST], others[other, FIRST])
@@ -294,13 +297,20 @@ def listed(rows: NDArray[np.int64], places: NDArray[np.int64]) -> None:
 def _answers(held: int) -> bool:
     """Tell whether a pair came to an answer: not if its only try was agreed to and then reset.
 
-    Who checks half-open connections comes again, and a browser hangs up on the slower of two (RFC 8305).
+    Who checks half-open connections comes again.
     """
-    if held & ANSWERED == 0:
-        return False
+    return held & ANSWERED != 0 and (held & HUNG_UP == 0 or held >> TRIES_SHIFT & TRIES_MASK > 1)
+
+
+@compiled
+def _given_up(held: int, target: int) -> bool:
+    """Tell whether connections to a web server over IPv6 were given up before a second SYN.
+
+    Where IPv6 is broken, browsers go over to IPv4 within a quarter of a second (RFC 8305, section 5).
+    """
     service = held >> SERVICE_SHIFT
-    again = held >> TRIES_SHIFT & TRIES_MASK > 1
-    return held & HUNG_UP == 0 or again or service == _HTTP or service == _HTTPS
+    web = service == _HTTP or service == _HTTPS
+    return web and target >= _INTERNED and held >> TOOLS_SHIFT & _ALONE != 0 and held & (ANSWERED | REFUSED) == 0
 
 
 @compiled
@@ -315,6 +325,7 @@ def columns(
     first: NDArray[np.int64],
     last: NDArray[np.int64],
     tools: NDArray[np.uint8],
+    empty: NDArray[np.bool_],
 ) -> None:
     """Write rows as the columns of `service.windows.pairs.Pairs`."""
     for i in range(len(rows)):
@@ -323,8 +334,9 @@ def columns(
         target[i] = ends & 0xFFFFFFFF
         service[i] = held >> SERVICE_SHIFT
         tries[i] = held >> TRIES_SHIFT & TRIES_MASK
-        answered[i] = _answers(held)
+        answered[i] = _answers(held) or _given_up(held, np.int64(target[i]))
         expired[i] = held & EXPIRED != 0
         first[i] = rows[i, FIRST]
         last[i] = rows[i, LAST]
         tools[i] = held >> TOOLS_SHIFT & TOOLS_MASK
+        empty[i] = held & EMPTY != 0 and held >> TRIES_SHIFT & TRIES_MASK == 1
