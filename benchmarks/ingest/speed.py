@@ -3,8 +3,8 @@
 Every contender reads the same file from the page cache in a process of its own, in turn with the others. Its CPU
 time, user and system, is told in two parts. The start is paid once, whatever is read: Python, imports, and for
 compiled loops that all of them are loaded from their cache, which takes reading the example capture twice, once
-with next to no room. The reading is what the file takes after that. Commands start anew for each file: their start
-is what a file without packets takes, and that of `yocho scan` what the example capture takes. Slow ones read a part
+with next to no room. The reading is what the file takes after that. tshark starts anew for each file: its start is
+what a file without packets takes. `yocho scan` is told as a whole, its start among the rest. Slow ones read a part
 of the file. scapy dissects, dpkt parses, tshark prints the fields that are needed; they stop there, while
 `whole way` goes on to directions, distinct targets and windows, and `yocho scan` to patterns and alerts.
 """
@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -124,18 +125,18 @@ class Contender:
     packets: int
     load: Callable[[], None] = lambda: None
     """What has to be loaded besides what reading a file without packets loads."""
-    first: Path | None = None
-    """Of a command, what it takes to read this is its start; None: a file without packets."""
-    command: bool = False
+    anew: bool = False
     """Whether it starts anew for each file."""
+    apart: bool = True
+    """Whether its start is told apart."""
 
 
 CONTENDERS = (
     Contender("page cache, read only", read_only, 10**9),
     Contender("decode and count", decode_and_count, 10**9, load_decoder),
     Contender("whole way", whole_way, 10**9, load_all),
-    Contender("yocho scan", by_yocho, 10**9, first=EXAMPLE, command=True),
-    Contender("tshark -T fields", by_tshark, 200_000, command=True),
+    Contender("yocho scan", by_yocho, 10**9, anew=True, apart=False),
+    Contender("tshark -T fields", by_tshark, 200_000, anew=True),
     Contender("dpkt", by_dpkt, 300_000),
     Contender("scapy", by_scapy, 20_000),
 )
@@ -147,7 +148,7 @@ class Cost:
     """What one process took; CPU seconds, user and system."""
 
     start: float
-    """Before it could read packets."""
+    """Before it could read packets; 0 where that is not told apart."""
     reading: float
     peak: float
     """MB of 10⁶ bytes"""
@@ -176,25 +177,33 @@ class Row:
         """What was measured, as it is shown."""
         whole = self.packets / (self.start + self.seconds)
         nanoseconds = 1e9 * self.seconds / self.packets
-        return (f"{self.start:.2f}", f"{nanoseconds:,.0f}", f"{self.speed:,.0f}", f"{whole:,.0f}")
+        return (
+            f"{self.start:.2f}" if self.start else "–",
+            f"{nanoseconds:,.0f}",
+            f"{self.speed:,.0f}",
+            f"{whole:,.0f}",
+        )
 
 
 def cpu_seconds() -> float:
     """Return the CPU time of this process and of those it waited for."""
-    return sum(os.times()[:4])
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def measured(contender: Contender, path: Path, empty: Path) -> Cost:
     """Let a contender read a file in this process, which does nothing else."""
     contender.load()
-    contender.read(contender.first or empty)
+    contender.read(empty)
     loaded = cpu_seconds()
-    if contender.command:
-        contender.read(contender.first or empty)
+    if contender.anew:
+        contender.read(empty)
     begun = cpu_seconds()
     contender.read(path)
-    start = begun - loaded if contender.command else begun
-    reading = cpu_seconds() - begun - (start if contender.command else 0)
+    start = begun - loaded if contender.anew else begun
+    reading = cpu_seconds() - begun - (start if contender.anew else 0)
+    if not contender.apart:
+        start, reading = 0.0, start + reading
     # Not getrusage for oneself: it counts the parent's memory, which a child has until it runs a program.
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     kilobytes = max(int(peak.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
