@@ -199,6 +199,8 @@ class AccessMiddleware:
         visitor = await self._visitor(request, hashed)
         refusal = visitor if not isinstance(visitor, Visitor) else self._refused(request, visitor)
         if refusal is not None:
+            if isinstance(visitor, Visitor) and refusal.status is HTTPStatus.FORBIDDEN:
+                await self._record(request, visitor, refusal.status)
             await refuse(request, refusal.status, refusal.detail, refusal.headers)(scope, receive, send)
             return
         assert isinstance(visitor, Visitor)  # noqa: S101  (anything else was refused)
@@ -215,8 +217,12 @@ class AccessMiddleware:
         try:
             await self._app(scope, receive, noted)
         finally:
-            if needed(request.method, request.url.path) is Scope.ADMIN and request.method not in _READS:
-                await run_in_threadpool(self._gate.record, _change(request, visitor, status, self._gate.now()))
+            await self._record(request, visitor, status)
+
+    async def _record(self, request: Request, visitor: Visitor, status: int) -> None:
+        """Keep a request that changed something, or was to, in the audit log."""
+        if needed(request.method, request.url.path) is Scope.ADMIN and request.method not in _READS:
+            await run_in_threadpool(self._gate.record, _change(request, visitor, status, self._gate.now()))
 
     async def _visitor(self, request: Request, hashed: bytes | None) -> Visitor | _Refusal:
         if request.url.path in _FREE:
@@ -239,13 +245,13 @@ class AccessMiddleware:
     def _refused(self, request: Request, visitor: Visitor) -> _Refusal | None:
         if request.url.path in _FREE:
             return None
+        seconds = self._gate.wait(visitor, request.client.host if request.client else "")
+        if seconds:  # before anything that would be written down
+            retry = {"Retry-After": str(max(1, round(seconds + 0.5)))}
+            return _Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; wait as Retry-After says", retry)
         scope = needed(request.method, request.url.path)
         if not visitor.may(scope):
             return _Refusal(HTTPStatus.FORBIDDEN, f"token {visitor.name!r} lacks the scope {scope}", {})
-        seconds = self._gate.wait(visitor, request.client.host if request.client else "")
-        if seconds:
-            retry = {"Retry-After": str(max(1, round(seconds + 0.5)))}
-            return _Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; wait as Retry-After says", retry)
         return None
 
 

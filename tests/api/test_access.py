@@ -223,6 +223,18 @@ def test_writes_are_in_the_audit_log(house: House, caplog: pytest.LogCaptureFixt
     assert secret not in caplog.text
 
 
+def test_writes_that_a_token_may_not_do_are_in_the_audit_log(house: House) -> None:
+    house.spec = AccessSpec(rates=RateSpec(per_second=0.5, burst=2))
+    client = house.client(house.admit(Scope.READ, Scope.INGEST))
+    assert [client.patch("/v1/patterns/p1", json=JUDGED).status_code for _ in range(4)] == [403, 403, 429, 429]
+    house.client().patch("/v1/patterns/p1", json=JUDGED)
+    with house.store.read() as reader:
+        changes = reader.audit.page(AuditQuery(10))[0]
+    assert [(change.action, change.target, change.status) for change in changes] == [
+        ("PATCH", "/v1/patterns/p1", 403)
+    ] * 2
+
+
 def test_a_store_that_is_away_lets_nobody_in_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = house.admit(Scope.READ)
     client = house.client(secret)
