@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from service.selfcheck.check import Finding
     from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective, Settings
+    from service.store.repository import Store
     from service.store.retention import Retained
     from service.store.schema import Schema
     from service.store.sql import SqlStore
@@ -108,10 +109,8 @@ class Yocho:
     ) -> Report:
         """See `service.commands.parts.Parts`."""
         from service.scan import scan_captures
-        from service.store.memory import MemoryStore
-        from service.store.sql import SqlStore
 
-        store = SqlStore(database_url(database)) if database else MemoryStore(most_windows=1)
+        store = self._kept_in(database)
         try:
             return scan_captures(
                 paths, "local", pipeline_spec(self._settings, window), store, progress, tunnels, kind
@@ -131,19 +130,26 @@ class Yocho:
         tell_drops: Callable[[int], None],
     ) -> Summary:
         """See `service.commands.parts.Parts`."""
-        from service.store.memory import MemoryStore
-        from service.store.sql import SqlStore
         from service.watch import watch_interface
 
         capture = self._capture(interface, bpf, user)
         ready()
-        store = SqlStore(database_url(database)) if database else MemoryStore(most_windows=1)
+        store = self._kept_in(database)
         try:
             return watch_interface(
                 capture, interface, pipeline_spec(self._settings, window), store, tell, tell_drops
             )
         finally:
             store.close()
+
+    def _kept_in(self, database: str | None) -> Store:
+        """Return a store in a file, or one that lasts as long as the process: without SQL, which takes 18 MB."""
+        if database:
+            return self._store(database)
+
+        from service.store.memory import MemoryStore
+
+        return MemoryStore(most_windows=0)
 
     def forward(
         self,

@@ -21,7 +21,7 @@ from service.capture.hosts import HostTable
 from service.capture.inflation import InflationSpec
 from service.disk import is_full
 from service.errors import CaptureError, InputError
-from service.pipeline import Reading, read_windows
+from service.reading import Reading, read_windows
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
