@@ -12,15 +12,18 @@ COPY lnmf_core lnmf_core
 COPY service service
 COPY yocho yocho
 RUN python -m pip --python /opt/yocho/bin/python install --no-compile --no-deps --force-reinstall .
-# Nobody runs the dependencies' own tests here, and of scipy only arrays and functions are used: what follows would fail
-# if anything of ours needed the rest.
-RUN cd /opt/yocho/lib/python3.11/site-packages \
- && find . -type d \( -name tests -o -name labextension \) -prune -exec rm -rf {} + \
- && cd scipy && rm -rf cluster datasets differentiate fftpack integrate interpolate io misc ndimage odr optimize signal spatial stats
+# Nobody runs the dependencies' own tests or checks types here, of scipy only arrays and functions are used, of scapy no
+# protocol: what follows would fail if anything of ours needed the rest.
+WORKDIR /opt/yocho/lib/python3.11/site-packages
+RUN find . -type d \( -name tests -o -name labextension \) -prune -exec rm -rf {} + \
+ && find . -name '*.pyi' -delete && rm -rf scapy/contrib
+WORKDIR /opt/yocho/lib/python3.11/site-packages/scipy
+RUN rm -rf cluster datasets differentiate fftpack integrate interpolate io misc ndimage odr optimize signal spatial stats
 # Compile now, not at the first request: the packet loops, and of all that is installed the modules that are used.
 COPY examples/lab.pcap /tmp/lab.pcap
 ENV NUMBA_CACHE_DIR=/var/cache/yocho
-RUN cd /tmp && /opt/yocho/bin/yocho scan --format jsonl lab.pcap > /dev/null \
+WORKDIR /tmp
+RUN /opt/yocho/bin/yocho scan --format jsonl lab.pcap > /dev/null \
  && /opt/yocho/bin/yocho database upgrade --database built.db \
  && /opt/yocho/bin/python -c "import importlib, pkgutil, service; \
 [importlib.import_module(module.name) for module in pkgutil.walk_packages(service.__path__, 'service.') if 'migrations' not in module.name]"
@@ -40,7 +43,8 @@ COPY --from=build --chown=yocho:yocho /var/cache/yocho /var/cache/yocho
 RUN python -c "import os, shutil, struct, sys; \
 shutil.copy(os.path.realpath('/opt/yocho/bin/python'), '/opt/yocho/bin/python-sensor'); \
 os.setxattr('/opt/yocho/bin/python-sensor', 'security.capability', struct.pack('<5I', 0x02000001, 3 << 12, 0, 0, 0))"
-USER yocho
+# By number, so that whoever runs it can see that this is not root.
+USER 10001:10001
 # The SQLite file is here, unless YOCHO_DATABASE or YOCHO_DATABASE_FILE names another database.
 WORKDIR /data
 VOLUME /data

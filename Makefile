@@ -119,6 +119,8 @@ lab: install ## Record examples/lab.pcap again (root; see README)
 	examples/record_lab.sh examples
 
 deploy-check: ## Bring deploy/docker-compose.yml up, try it, take it down (needs a Docker daemon)
+	deploy/wheels.sh
+	deploy/grafana/check.sh
 	deploy/check.sh
 
 deploy-secrets: ## Make random secrets in deploy/secrets, for Kubernetes; compose makes its own

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# check.sh: bring docker-compose.yml up as a stranger would, try that it works, take it down. `make deploy-check` runs it.
+# check.sh: bring docker-compose.yml up as a stranger would, try that it works, take it down. `make deploy-check` runs it
+# after wheels.sh and grafana/check.sh.
 # Needs a Docker daemon, docker compose (or docker-compose), curl and python3. Images that can't be had are skipped with
-# a line; POSTGRES_IMAGE, PROMETHEUS_IMAGE and GRAFANA_IMAGE name others. SENSOR=0 leaves out the sensor.
+# a line; POSTGRES_IMAGE, PROMETHEUS_IMAGE and GRAFANA_IMAGE name others. SENSOR=0 leaves out the sensor, BUILD=0 takes the
+# image as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 project=yocho-check began=$SECONDS
@@ -35,9 +37,10 @@ for pair in prometheus="$PROMETHEUS_IMAGE" grafana="$GRAFANA_IMAGE"; do
   if had "${pair#*=}"; then services+=("${pair%%=*}"); else say "skipped: ${pair%%=*}, as ${pair#*=} can't be had"; fi
 done
 
-trap '"${compose[@]}" down -v --remove-orphans > /dev/null 2>&1' EXIT
+page=$(mktemp)
+trap 'rm -f "$page"; "${compose[@]}" down -v --remove-orphans > /dev/null 2>&1' EXIT
 "${compose[@]}" down -v --remove-orphans > /dev/null 2>&1 || true
-docker image inspect "$IMAGE" > /dev/null 2>&1 && [ "${BUILD:-1}" = 0 ] || "${compose[@]}" build --quiet api > /dev/null
+if [ "${BUILD:-1}" != 0 ] || ! docker image inspect "$IMAGE" > /dev/null 2>&1; then "${compose[@]}" build --quiet api > /dev/null; fi
 say "image $IMAGE: $(($(docker image inspect --format '{{.Size}}' "$IMAGE") / 1000000)) MB"
 docker run --rm --entrypoint sh "$IMAGE" -c '! command -v gcc cc clang && ! python -c "import torch" 2> /dev/null' \
   || fail "the image has a compiler or torch"
@@ -65,11 +68,24 @@ found=$(asked "$api/v1/alerts?limit=200" | read_json 'len(document["items"])')
 say "$found alerts, as many as yocho scan finds"
 [[ $(asked "$api/metrics") == *'yocho_work_taken_total{kind="upload"} 1'* ]] || fail "/metrics does not count the upload"
 say "/metrics counts the upload"
+asked "$api/metrics" > "$page"
+for name in $(grep -hoE '\byocho_[a-z_]+' deploy/prometheus/alerts.yml deploy/grafana/dashboards/yocho.json | sort -u); do
+  family=${name%_bucket} family=${family%_sum}
+  grep -Eq "^# TYPE ($family|${family%_count}) " "$page" || fail "/metrics has no $name"
+done
+say "it has all that rules and dashboard ask for: $(grep -c '^# TYPE yocho_' "$page") metrics"
+selfcheck() { "${compose[@]}" exec -T api yocho selfcheck --url http://127.0.0.1:8000 --token-file /run/secrets/admin_token; }
+selfcheck > "$page" || fail "selfcheck: $(cat "$page")"
+say "yocho selfcheck: $(tail -1 "$page")"
 
 prometheus=http://127.0.0.1:$PROMETHEUS_PORT
 scraped() { [ "$(curl -fsS -m 5 "$prometheus/api/v1/query?query=up%7Bjob%3D~%22yocho-.%2A%22%7D" | read_json 'sorted(row["value"][1] for row in document["data"]["result"])')" = "['1', '1']" ]; }
 rules() { [ "$(curl -fsS -m 5 "$prometheus/api/v1/rules" | read_json '{rule["health"] for group in document["data"]["groups"] for rule in group["rules"]}')" = "{'ok'}" ]; }
 if [[ " ${services[*]} " == *" prometheus "* ]]; then
+  promtool() { "${compose[@]}" exec -T prometheus promtool "$@"; }
+  promtool check config /etc/prometheus/prometheus.yml > /dev/null || fail "promtool check config"
+  asked "$api/metrics" | promtool check metrics || fail "promtool check metrics"
+  say "promtool takes its configuration, the rules, and /metrics"
   await 90 "Prometheus reads api and worker" scraped
   await 60 "Prometheus finds its alert rules good" rules
 fi

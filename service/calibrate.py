@@ -56,7 +56,7 @@ def calibrate(
     Raises as `scan_captures` does.
     """
     largest = replace(spec.coordination, budget=replace(spec.coordination.budget, per_day=max(BUDGETS)))
-    store = MemoryStore(most_windows=1)
+    store = MemoryStore(most_windows=0)
     report = scan_captures(paths, "calibration", replace(spec, coordination=largest), store, progress)
     groups = [alert for alert in report.alerts if alert.kind is Kind.COORDINATED]
     alone = [alert for alert in report.alerts if alert.kind is not Kind.COORDINATED]

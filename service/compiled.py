@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 
+from service.loaded import hold_no_modules
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+hold_no_modules()
 
 
 def compiled(function: F) -> F:

@@ -36,6 +36,8 @@ class Cut(StrEnum):
     """It did not take its answer."""
     UNREADABLE = "unreadable"
     """What came is no HTTP."""
+    UNREAD = "unread"
+    """It went on sending after it was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ class Connection(Protocol):
         """Return why it has to end, if it does; called now and then with seconds of the loop's clock."""
         ...
 
-    def end(self, why: Cut) -> None:
-        """End it."""
+    def end(self, why: Cut) -> bool:
+        """End it, and return whether it stays a little, until it has heard why: it counts until it leaves."""
         ...
 
 
@@ -166,8 +168,8 @@ class Connections:
     def expel(self, connection: Connection, why: Cut) -> None:
         """End a connection."""
         self._observer.cut(why.value)
-        self.leave(connection)
-        connection.end(why)
+        if not connection.end(why):
+            self.leave(connection)
 
     def sweep(self, now: float) -> None:
         """End those that keep the service waiting; to be called about every second."""

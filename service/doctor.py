@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import socket
+import tempfile
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,8 @@ _UNSYNCHRONISED = 5
 _SECOND = 1_000_000_000
 _AHEAD = 60 * _SECOND
 """How much later than now a window may end."""
+_TRIED = 1 << 20
+"""Bytes of a file that is made."""
 _PLENTY = 4
 """Times the least free space that leave no worry."""
 
@@ -78,7 +81,8 @@ def diagnose(spec: DoctorSpec, clock: Callable[[], int] = time.time_ns) -> Itera
     yield _interface(spec.interface)
     yield from _store(spec.database, clock())
     yield _synchronised()
-    yield _disk(database_folder(spec.database), spec.min_free_bytes)
+    yield _disk("disk", database_folder(spec.database), spec.min_free_bytes)
+    yield _temporary_files(spec.min_free_bytes)
     yield _compiled_loops()
     yield _allow_list(spec.allow_list)
     yield _port(spec.host, spec.port)
@@ -198,16 +202,30 @@ def _synchronised() -> Check:
     return Check(name, Grade.OK, "the clock is synchronised" if state >= 0 else "the system does not say")
 
 
-def _disk(folder: Path, least: int) -> Check:
+def _disk(name: str, folder: Path, least: int) -> Check:
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Check("disk", Grade.FAIL, f"{folder}: {error.strerror}", "make the folder")
+        return Check(name, Grade.FAIL, f"{folder}: {error.strerror}", "make the folder")
     found = f"{free >> 20} MiB are free in {folder.absolute()}"
     if free >= _PLENTY * least:
-        return Check("disk", Grade.OK, found)
+        return Check(name, Grade.OK, found)
     grade = Grade.WARN if free >= least else Grade.FAIL
-    return Check("disk", grade, found, f"below {least >> 20} MiB the service is not ready; keep less, or add space")
+    return Check(name, grade, found, f"below {least >> 20} MiB the service is not ready; keep less, or add space")
+
+
+def _temporary_files(least: int) -> Check:
+    name = "temporary files"
+    advice = "uploads are read from there: make room, or name another folder with TMPDIR"
+    try:
+        with tempfile.TemporaryFile(prefix="yocho-", buffering=0) as file:
+            written = file.write(bytes(_TRIED))
+    except OSError as error:
+        return Check(name, Grade.FAIL, f"can't be written: {error.strerror or error}", advice)
+    folder = Path(tempfile.gettempdir())
+    if written < _TRIED:
+        return Check(name, Grade.FAIL, f"there is no room for {_TRIED >> 20} MiB in {folder}", advice)
+    return _disk(name, folder, least)
 
 
 def _compiled_loops() -> Check:

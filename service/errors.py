@@ -7,6 +7,7 @@ YochoError
 ├── BusyError           so much waits already that no more is taken; says when to come again
 ├── NotFoundError       an id or cursor that the store doesn't hold
 ├── StoreError          a database that can't be opened or is not ours
+│   └── FullError       a disk without room: nothing is lost, and all goes on when there is some
 ├── RemoteError         an installation that can't be reached, or refuses
 ├── DeliveryError       an output that did not take an event
 └── SettingsError       a setting that is unknown or wrong
@@ -61,6 +62,10 @@ class NotFoundError(YochoError):
 
 class StoreError(YochoError):
     """The database can't be opened, or is not a Yocho database."""
+
+
+class FullError(StoreError):
+    """There is no room on the disk for what was to be written; nothing of it was."""
 
 
 class RemoteError(YochoError):

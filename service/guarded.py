@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.connections import Cut, Pace
+from service.lingering import LingeringTransport
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from service.connections import Connections
 
 _UNREAD = 1 << 20
-"""Bytes of a body that may still come after it was answered: a client that sees its answer only then."""
+"""Bytes of a body that may still come after it was answered, and the connection be used again."""
 _HEAD = 1 << 14
 _DRAINED = 1 << 15
 """Bytes that have left at least when a transport asks for more: from its high-water mark to its low one."""
@@ -42,6 +43,8 @@ _ANSWERS = {
 
 class GuardedProtocol(H11Protocol):
     """A connection of a client, which `config.connections` may end."""
+
+    transport: LingeringTransport
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class GuardedProtocol(H11Protocol):
         self._received_before = 0
         self._sent = 0
         self._unsent = 0
+        self._expelled = False
 
     @property
     def address(self) -> str:
@@ -80,6 +84,7 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, if there is room."""
         super().connection_made(transport)
+        self.transport = LingeringTransport(transport, lambda: self._is_sending, self._linger)
         self._wait_anew()
         self._begin()
         self._crowd.admit(self)
@@ -92,6 +97,10 @@ class GuardedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._received += len(data)
+        if self.transport.lingers:
+            if not self.transport.pass_over(len(data)):
+                self._give_up()
+            return
         # The bound of a head is checked between pieces only.
         while len(data) > _HEAD and self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             super().data_received(data[:_HEAD])
@@ -100,7 +109,7 @@ class GuardedProtocol(H11Protocol):
             return
         super().data_received(data)
         if self._is_unread and self._received - self._received_before > _UNREAD:
-            self.transport.abort()
+            self.transport.close()
 
     def resume_writing(self) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -118,6 +127,10 @@ class GuardedProtocol(H11Protocol):
 
     def judge(self, now: float) -> Cut | None:
         """See `Connection`."""
+        if self.transport.lingers:
+            if now - self._since >= self._idle_seconds:
+                self._give_up()
+            return None
         if self._reads_slowly(now):
             return Cut.SLOW_READER
         if self.transport.is_closing():
@@ -130,12 +143,20 @@ class GuardedProtocol(H11Protocol):
             return None
         return Cut.SLOW_BODY if self._receiving.is_slow(now, self._received) else None
 
-    def end(self, why: Cut) -> None:
+    def end(self, why: Cut) -> bool:
         """See `Connection`."""
-        if why in _ANSWERS and not self.transport.is_closing():
-            self._refuse(*_ANSWERS[why])
-        else:
+        self._expelled = True
+        if why not in _ANSWERS or self.transport.is_closing():
             self.transport.abort()
+            return False
+        # Who is slow, or too many, is not waited for.
+        self._refuse(*_ANSWERS[why], kindly=why is Cut.UNREADABLE)
+        return self.transport.lingers
+
+    @property
+    def _is_sending(self) -> bool:
+        """Whether more may come of what nobody reads."""
+        return self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
 
     @property
     def _is_unread(self) -> bool:
@@ -147,6 +168,18 @@ class GuardedProtocol(H11Protocol):
         """Whether the client should be sending: not while it is held back, or waits to be asked for the body."""
         held = self.flow.read_paused or self.conn.they_are_waiting_for_100_continue
         return self.conn.their_state is h11.SEND_BODY and not held
+
+    def _linger(self) -> None:
+        self._since = self.loop.time()
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+
+    def _give_up(self) -> None:
+        """End a connection that goes on sending though it was answered."""
+        if self._expelled:  # and counted
+            self.transport.abort()
+        else:
+            self._crowd.expel(self, Cut.UNREAD)
 
     def _wait_anew(self) -> None:
         self._since = self.loop.time()
@@ -166,8 +199,8 @@ class GuardedProtocol(H11Protocol):
             return False
         return self._sending.is_slow(now, self._sent)
 
-    def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer in the application's place, if nothing was answered yet, and close."""
+    def _refuse(self, status: HTTPStatus, detail: str, *, kindly: bool) -> None:
+        """Answer in the application's place, if nothing was answered yet, and close, now unless `kindly`."""
         if not self.waits:
             # For the application, which answers at the same time, the client is gone.
             self.cycle.disconnected = True
@@ -178,8 +211,10 @@ class GuardedProtocol(H11Protocol):
         if self.transport.get_write_buffer_size():
             # Closing would wait until it is read, for as long as that may take.
             self.transport.abort()
-        else:
+        elif kindly:
             self.transport.close()
+        else:
+            self.transport.close_now()
 
     @property
     def _can_be_told(self) -> bool:

@@ -41,10 +41,11 @@ class Handshake:
         """See `Connection`."""
         return Cut.IDLE if now >= self._until else None
 
-    def end(self, _why: Cut) -> None:
+    def end(self, _why: Cut) -> bool:
         """See `Connection`."""
         if self._task is not None:
             self._task.cancel()
+        return False
 
 
 class Handshakes:

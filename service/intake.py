@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.errors import BusyError
+from service.errors import BusyError, StoreError
 from service.observe import SILENT, Observer
 from service.store.batch import Post, add_posts
 from service.store.group import GroupCommit, in_turn
@@ -75,6 +75,8 @@ class Intake:
         )
         self._others: Writes = GroupCommit(store, in_turn)
         """Of uploads and looks."""
+        self._left: list[str] = []
+        """Uploads that broke off while nothing could be written: their parts are still there."""
 
     def add_window(self, counts: WindowCounts) -> Added:
         """Accept a window, or a look at one that is still open.
@@ -100,22 +102,36 @@ class Intake:
         return added
 
     def seems_full(self) -> bool:
-        """Tell whether nothing would be accepted by what was last counted: quickly, and not for sure."""
-        return self._room.seems_full()
+        """Tell whether `check_room` has anything to refuse, by what was last counted, or to tidy up: quickly."""
+        return bool(self._left) or self._room.seems_full()
 
     def check_room(self) -> None:
         """Raise BusyError if nothing would be accepted now: a refusal should cost less than reading a request."""
         self._room.check(JobKind.UPLOAD, 0)
+        left, self._left = self._left, []
+        try:
+            while left:
+                self._drop(left.pop())
+        finally:
+            self._left += left
 
     def upload(self, sensor: str) -> Upload:
         """Begin to accept a capture or a log; raises BusyError if too much waits."""
         self.check_room()
-        return Upload(sensor, self._others, self._clock, self._room.hold(), self._add)
+        return Upload(sensor, self._others, self._clock, self._room.hold(), self._add, self._drop)
 
     def job(self, job_id: str) -> Job | None:
         """Return a job that was accepted, or None; raises StoreError."""
         with self._store.read() as reader:
             return reader.jobs.job(job_id)
+
+    def _drop(self, job_id: str) -> None:
+        """Forget the parts of an upload: later, if that can't be done now."""
+        try:
+            self._others.write(lambda unit: unit.jobs.drop_parts(job_id))
+        except StoreError:
+            self._left.append(job_id)
+            raise
 
     def _add(self, job: NewJob, payload: bytes | None = None, held: Held | None = None) -> Added:
         asked = False
@@ -158,12 +174,14 @@ class Upload:
         clock: Callable[[], int],
         room: Held,
         add: Callable[[NewJob, bytes | None, Held], Added],
+        drop: Callable[[str], None],
     ) -> None:
         self._sensor = sensor
         self._commit = commit
         self._clock = clock
         self._room = room
         self._add = add
+        self._drop = drop
         self._id = _new_id()
         self._digest = hashlib.sha256()
         self._held = bytearray()
@@ -193,7 +211,7 @@ class Upload:
         """Forget what was written; raises StoreError."""
         self._room.give_back()
         if self._parts:
-            self._commit.write(lambda unit: unit.jobs.drop_parts(self._id))
+            self._drop(self._id)
 
     def _keep(self, part: bytes) -> None:
         number, at = self._parts, self._clock()

@@ -157,6 +157,9 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self._held = Gauge(
+            "yocho_body_bytes", "Bytes of bodies in memory, as they came or were unpacked", registry=registry
+        )
         self._connections = Gauge("yocho_connections", "Connections of clients that are open", registry=registry)
         self._cuts = Counter(
             "yocho_connections_cut",
@@ -241,6 +244,10 @@ class Metrics:
     def cut(self, why: str, /) -> None:
         """See `Observer`."""
         self._cuts.labels(why).inc()
+
+    def holding(self, size: int, /) -> None:
+        """See `Observer`."""
+        self._held.set(size)
 
     @contextmanager
     def _timed(self, histogram: Histogram) -> Iterator[None]:

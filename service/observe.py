@@ -113,6 +113,10 @@ class Observer(Protocol):
         """Hear of a client's connection that we ended, for one of the reasons in `service.connections.Cut`."""
         ...
 
+    def holding(self, size: int, /) -> None:
+        """Hear how many bytes of bodies are in memory."""
+        ...
+
 
 class Silent:
     """Tells nobody."""
@@ -155,6 +159,9 @@ class Silent:
         """See `Observer`."""
 
     def cut(self, _why: str, /) -> None:
+        """See `Observer`."""
+
+    def holding(self, _size: int, /) -> None:
         """See `Observer`."""
 
 
@@ -222,6 +229,11 @@ class Observers:
         """See `Observer`."""
         for each in self._observers:
             each.cut(why)
+
+    def holding(self, size: int, /) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.holding(size)
 
 
 @contextmanager

@@ -38,27 +38,37 @@ class MeasuredStore(Protocol):
         """Open a transaction that only reads."""
         ...
 
+    def was_full(self) -> bool:
+        """Return whether there was no room for what was written last."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ReadinessSpec:
     """When the service is not ready."""
 
-    folder: Path = Path()
-    """On the disk that must not be full."""
+    folders: tuple[Path, ...] = (Path(),)
+    """On the disks that must not be full."""
     min_free_bytes: int = 256 << 20
     stuck_seconds: int = 300
     """Age of the oldest waiting job at which nothing moves, if none was done for as long."""
 
 
 class Readiness:
-    """Asks the store and the disk; `clock` gives ns since the epoch."""
+    """Asks the store, the disk, and whether the worker beside it `works`; `clock` gives ns since the epoch."""
 
-    def __init__(self, spec: ReadinessSpec, store: MeasuredStore, clock: Callable[[], int] = time.time_ns) -> None:
-        self._spec, self._store, self._clock = spec, store, clock
+    def __init__(
+        self,
+        spec: ReadinessSpec,
+        store: MeasuredStore,
+        clock: Callable[[], int] = time.time_ns,
+        works: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._spec, self._store, self._clock, self._works = spec, store, clock, works
 
     def failures(self) -> list[str]:
         """Return what is wrong, a sentence each; nothing if the service can do its work."""
-        found = []
+        found = [] if self._works() else ["the worker gets ready, which takes a minute or two the first time"]
         try:
             with self._store.read() as reader:
                 gauges = reader.gauges.read()
@@ -67,12 +77,21 @@ class Readiness:
         else:
             if self._stuck(gauges):
                 found.append(f"{gauges.waiting} jobs wait, and none was done for {self._spec.stuck_seconds} s")
-        free = shutil.disk_usage(self._spec.folder).free
-        if free < self._spec.min_free_bytes:
-            found.append(
-                f"the disk is full but for {free >> 20} MiB; {self._spec.min_free_bytes >> 20} MiB are wanted"
-            )
-        return found
+        if self._store.was_full():
+            found.append("the store has no room left on its disk")
+        return [*found, *self._full_disks()]
+
+    def _full_disks(self) -> Iterator[str]:
+        wanted, seen = self._spec.min_free_bytes, set[int]()
+        for folder in self._spec.folders:
+            try:
+                disk, free = folder.stat().st_dev, shutil.disk_usage(folder).free
+            except OSError as error:
+                yield f"a folder can't be looked at: {error.strerror}"
+                continue
+            if free < wanted and disk not in seen:
+                yield f"the disk is full but for {free >> 20} MiB; {wanted >> 20} MiB are wanted"
+            seen.add(disk)
 
     def _stuck(self, gauges: Gauges) -> bool:
         if gauges.oldest_waiting is None:

@@ -6,6 +6,7 @@ and is switched on by the environment before the first import. Here registries s
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
+
+_log = logging.getLogger(__name__)
 
 _SUFFIX = ".prom"
 _MOST_BYTES = 1 << 20
@@ -100,5 +103,12 @@ class Writer:
         write_to_textfile(str(self._file), self._registry)
 
     def _run(self) -> None:
+        failing = False
         while not self._stop.wait(self._seconds):
-            self.write()
+            try:
+                self.write()
+                failing = False
+            except OSError as error:  # a full disk, say: the next time may go better
+                if not failing:
+                    _log.warning("the metrics can't be written", extra={"reason": error.strerror})
+                failing = True

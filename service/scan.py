@@ -12,7 +12,8 @@ from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.capture.tunnels import Tunnels
 from service.errors import CaptureError
-from service.pipeline import Pipeline, Reading, read_windows
+from service.pipeline import Pipeline
+from service.reading import Reading, read_windows
 from service.windows.cardinality import Cardinality
 from service.windows.close import hash_addresses
 from service.windows.counts import Shed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from service.capture.source import BadLines, Damage, TrafficFile
     from service.patterns.pattern import Pattern
     from service.pipeline import PipelineSpec
+    from service.receipts import Receipt
     from service.store.repository import Store
     from service.windows.counts import WindowCounts
 
@@ -154,9 +156,13 @@ def scan_captures(
     pipeline, reading, figures = Pipeline(spec, store), Reading(), Figures(spec.windows.length)
     alerts: dict[str, None] = {}
     patterns: dict[str, None] = {}
-    for counts in read_windows(sources, sensor, spec, reading, progress):
+
+    def take(counts: WindowCounts) -> Receipt:
         figures.add(counts)
-        receipt = pipeline.accept(counts)
+        return pipeline.accept(counts)
+
+    # Mapped: a window, megabytes, is let go of before the next one is made.
+    for receipt in map(take, read_windows(sources, sensor, spec, reading, progress)):
         alerts.update(dict.fromkeys(receipt.alerts))
         patterns.update(dict.fromkeys(receipt.patterns))
     with store.read() as unit:

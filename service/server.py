@@ -29,9 +29,13 @@ def server_config(app: FastAPI, connections: Connections, certificate: str, key:
 
     Raises SettingsError for a certificate or key that can't be used.
     """
+    if key and not certificate:
+        raise SettingsError("YOCHO_TLS_KEY: is a key without a certificate; set YOCHO_TLS_CERTIFICATE, too")
     if certificate:
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key or None)
+            # A password, so that nobody is asked for one: a key that needs it is refused.
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate, key or None, password="")
         except OSError as error:  # ssl.SSLError is one
             why = error.strerror or str(error)
             raise SettingsError(f"YOCHO_TLS_CERTIFICATE: {why}; name PEM files of a chain and its key") from None

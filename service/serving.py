@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from service.api.access import AccessSpec, Gate
 from service.api.app import create_app
 from service.api.seen import Outside
 from service.api.spec import ApiSpec
+from service.disk import temporary_folder
 from service.doctor import database_folder
 from service.errors import SettingsError
 from service.intake import Intake, IntakeSpec
@@ -24,12 +24,13 @@ from service.settings import PREFIX
 from service.specs import read_allow_list_file
 from service.store.issue import admit_setting
 from service.store.sql import SqlStore
+from service.web.days import day_routes
 from service.web.docs import docs_routes
 from service.web.page import page_routes
 from service.work.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -39,22 +40,31 @@ if TYPE_CHECKING:
 
 
 def web_application(
-    settings: Settings, url: str, instruments: Instruments, host: str, figures: Path | None
+    settings: Settings,
+    url: str,
+    instruments: Instruments,
+    host: str,
+    figures: Path | None,
+    works: Callable[[], bool] = lambda: True,
 ) -> FastAPI:
     """Return the web application: the API and the page, for an address that is to be listened on.
 
-    `url` is the database's. In the folder `figures` other processes write their metrics. Raises SettingsError if
-    all the network could come in.
+    `url` is the database's. In the folder `figures` other processes write their metrics; `works` tells whether the
+    worker beside it can do its work. Raises SettingsError if all the network could come in.
     """
     store = SqlStore(url, observer=instruments.observer)
-    ready = ReadinessSpec(database_folder(url), settings.min_free_bytes, settings.stuck_seconds)
+    folders = (database_folder(url), *temporary_folder())
+    ready = ReadinessSpec(folders, settings.min_free_bytes, settings.stuck_seconds)
     instruments.registry.register(StoreGauges(store))
     outside = Outside(
-        instruments.observer, Readiness(ready, store).failures, Exposition(instruments.registry, figures).page
+        instruments.observer,
+        Readiness(ready, store, works=works).failures,
+        Exposition(instruments.registry, figures).page,
     )
     spec = ApiSpec(
         max_json_bytes=settings.max_json_bytes,
         max_capture_bytes=settings.max_capture_bytes,
+        max_body_bytes=settings.max_body_bytes,
         max_rows=settings.max_rows,
         false_alarms=settings.false_alarms,
         allow_rules=tuple(rule.text for rule in read_allow_list_file(settings.allow_list).rules),
@@ -63,27 +73,22 @@ def web_application(
     intake = Intake(queue, store, observer=instruments.observer)
     app = create_app(spec, intake, store, version("yocho"), outside, _gate(settings, store, host))
     app.include_router(page_routes(store, version("yocho")))
+    app.include_router(day_routes(store, version("yocho")))
     app.include_router(docs_routes())
     return app
 
 
-@contextmanager
-def worker_beside(settings: Settings, database: str | None, figures: Path) -> Iterator[None]:
-    """Keep a worker running on the same database, which writes its metrics into a folder."""
+def worker_beside(settings: Settings, database: str | None, figures: Path) -> Supervisor:
+    """Return what keeps a worker running on the same database, which writes its metrics into a folder."""
     code = "from service.wiring import main; main()"
     command = [sys.executable, "-c", code, "worker", "--with-parent"]
     # All that is set, by flag, file or variable, as variables: it gets no other ones of ours.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = settings.model_copy(update={"metrics": f"file:{figures}/worker.prom", "admin_token": ""})
-    supervisor = Supervisor(
+    return Supervisor(
         command + (["--database", database] if database else []),
         inherited | given.as_environment(),
     )
-    supervisor.start()
-    try:
-        yield
-    finally:
-        supervisor.stop()
 
 
 def _gate(settings: Settings, store: SqlStore, host: str) -> Gate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -85,6 +86,9 @@ class Settings(BaseModel):
     allow_list: str = Field("", description="file of sources that may scan")
     max_json_bytes: int = Field(16 << 20, ge=1, description="largest JSON body accepted")
     max_capture_bytes: int = Field(256 << 20, ge=1, description="largest capture file accepted over HTTP")
+    max_body_bytes: int = Field(
+        128 << 20, ge=1, description="most bytes of bodies in memory at once, half of them of one sender"
+    )
     max_rows: int = Field(200_000, ge=1, description="most rows in a posted window")
     outputs: str = Field(
         "", description="TOML file of outputs of alerts; without it, alerts go nowhere by themselves"
@@ -132,6 +136,20 @@ class Settings(BaseModel):
     def _has_room(cls, value: int) -> int:
         if 0 < value < 1 << 20:
             raise ValueError("an empty database takes more; 0 means any size")
+        return value
+
+    @field_validator("metrics")
+    @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        if value and not re.fullmatch(r"file:.+|.+:[0-9]{1,5}", value):
+            raise ValueError("neither HOST:PORT nor file:PATH, such as 127.0.0.1:9100")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/\s]\S*", value):
+            raise ValueError("no URL of http:// or https://")
         return value
 
     @classmethod
@@ -258,7 +276,8 @@ def _checked(given: Mapping[str, _Given]) -> Settings:
         name = str(first["loc"][0]) if first["loc"] else ""
         where = given[name].where if name in given else "settings"
         what = Settings.model_fields[name].description if name in Settings.model_fields else "they contradict"
-        raise SettingsError(f"{where}: {first['msg'].lower()} ({what})") from None
+        why = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"].lower()
+        raise SettingsError(f"{where}: {why} ({what})") from None
 
 
 def _read(file: Path, where: str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from service.alerts.allow import AllowList
+    from service.capture.inflation import InflationSpec
     from service.connections import ConnectionSpec
     from service.pipeline import PipelineSpec
     from service.settings import Settings
@@ -52,6 +53,13 @@ def retention_spec(settings: Settings) -> RetentionSpec:
         patterns=settings.keep_patterns_days,
         most_bytes=settings.keep_bytes,
     )
+
+
+def inflation_spec(settings: Settings) -> InflationSpec:
+    """Return how much may come out of an upload that is packed."""
+    from service.capture.inflation import InflationSpec
+
+    return InflationSpec(bytes=16 * settings.max_capture_bytes)
 
 
 def connection_spec(settings: Settings) -> ConnectionSpec:

@@ -10,7 +10,7 @@ from opentelemetry.propagate import extract
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
 
 from service.observe import Silent, current_ids
 
@@ -58,7 +58,10 @@ class Traces(Silent):
 
     @contextmanager
     def transaction(self, kind: str, /) -> Iterator[None]:
-        """See `Observer`."""
+        """See `Observer`; those of nothing else are left out: many a second look whether there is work."""
+        if not get_current_span().get_span_context().is_valid:
+            yield
+            return
         with self._tracer.start_as_current_span(f"transaction {kind}"):
             yield
 

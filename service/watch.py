@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from service.pipeline import Pipeline, Reading, read_live
+from service.pipeline import Pipeline
+from service.reading import Reading, read_live
 from service.scan import Figures
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from service.settings import effective_settings, load_settings, sudo_caller
 from service.specs import (
     connection_spec,
     database_url,
+    inflation_spec,
     pipeline_spec,
     retention_spec,
     sensor_names,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from service.selfcheck.check import Finding
     from service.sensor.run import SensorSpec, Sent
     from service.settings import Effective, Settings
+    from service.store.repository import Store
     from service.store.retention import Retained
     from service.store.schema import Schema
     from service.store.sql import SqlStore
@@ -107,10 +109,8 @@ class Yocho:
     ) -> Report:
         """See `service.commands.parts.Parts`."""
         from service.scan import scan_captures
-        from service.store.memory import MemoryStore
-        from service.store.sql import SqlStore
 
-        store = SqlStore(database_url(database)) if database else MemoryStore(most_windows=1)
+        store = self._kept_in(database)
         try:
             return scan_captures(
                 paths, "local", pipeline_spec(self._settings, window), store, progress, tunnels, kind
@@ -130,19 +130,26 @@ class Yocho:
         tell_drops: Callable[[int], None],
     ) -> Summary:
         """See `service.commands.parts.Parts`."""
-        from service.store.memory import MemoryStore
-        from service.store.sql import SqlStore
         from service.watch import watch_interface
 
         capture = self._capture(interface, bpf, user)
         ready()
-        store = SqlStore(database_url(database)) if database else MemoryStore(most_windows=1)
+        store = self._kept_in(database)
         try:
             return watch_interface(
                 capture, interface, pipeline_spec(self._settings, window), store, tell, tell_drops
             )
         finally:
             store.close()
+
+    def _kept_in(self, database: str | None) -> Store:
+        """Return a store in a file, or one that lasts as long as the process: without SQL, which takes 18 MB."""
+        if database:
+            return self._store(database)
+
+        from service.store.memory import MemoryStore
+
+        return MemoryStore(most_windows=0)
 
     def forward(
         self,
@@ -202,15 +209,17 @@ class Yocho:
         instruments = self._instruments()
         host = host or self._settings.host
         with TemporaryDirectory(prefix="yocho-metrics-") as figures, ExitStack() as stack:
-            app = self.app(database, instruments, host, Path(figures))
+            beside = worker_beside(self._settings, database, Path(figures)) if worker else None
+            works = beside.ready.is_set if beside else lambda: True
+            app = self.app(database, instruments, host, Path(figures), works)
             connections = Connections(connection_spec(self._settings).that_fit(), instruments.observer)
             config = server_config(app, connections, self._settings.tls_certificate, self._settings.tls_key)
             # What is loaded now stays: looking at it again and again would take most of the time of a request.
             gc.freeze()
             listener = stack.enter_context(listen(host, self._settings.port if port is None else port))
-            if worker:
-                stack.enter_context(worker_beside(self._settings, database, Path(figures)))
-
+            if beside:
+                beside.start()
+                stack.callback(beside.stop)
             try:
                 run_server(config, listener, ready, app.state.streams.close)
             finally:
@@ -225,18 +234,27 @@ class Yocho:
         from service.keeper import KeeperSpec
         from service.work.parser import Parser
         from service.work.parsing import Limits
+        from service.work.supervisor import READY
+        from service.work.warm import warm_up_apart
         from service.work.worker import Worker, WorkSpec
 
         share_heap()
+        self._log_to_stderr()
+        spec = pipeline_spec(self._settings)
+        # Before there are threads, and signals that would have to wait for it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        warm_up_apart(spec)
         stop = stop_signals()
         if with_parent:
+            sys.stdout.buffer.write(READY + b"\n")
+            sys.stdout.flush()
             threading.Thread(target=stop_with_input, args=(stop,), daemon=True).start()
-        self._log_to_stderr()
         instruments = self._instruments()
-        spec, observer = pipeline_spec(self._settings), instruments.observer
+        observer = instruments.observer
         store = self._store(database, observer)
         work = WorkSpec(keeping=KeeperSpec(retention_spec(self._settings)))
-        worker = Worker(work, store, Analyst(spec, observer), Parser(spec, Limits()), observer)
+        parser = Parser(spec, Limits(inflation=inflation_spec(self._settings)))
+        worker = Worker(work, store, Analyst(spec, observer), parser, observer)
         # Whoever posts on the same machine waits for an answer: the API goes first.
         os.nice(5)
         # Windows make many small objects and no cycles: looking for those took a fifteenth of the work.
@@ -415,12 +433,13 @@ class Yocho:
         instruments: Instruments | None = None,
         host: str = "127.0.0.1",
         figures: Path | None = None,
+        works: Callable[[], bool] = lambda: True,
     ) -> FastAPI:
         """Return the web application, see `service.serving.web_application`."""
         from service.serving import web_application
 
         url = database_url(database or self._settings.database)
-        return web_application(self._settings, url, instruments or self._instruments(), host, figures)
+        return web_application(self._settings, url, instruments or self._instruments(), host, figures, works)
 
     def _outlets(self) -> Sequence[Outlet]:
         from service.outputs.configuration import read_outlets

@@ -17,8 +17,9 @@ class Fake:
     def judge(self, now: float) -> Cut | None:
         return self._late
 
-    def end(self, why: Cut) -> None:
+    def end(self, why: Cut) -> bool:
         self.ended = why
+        return why is Cut.UNREADABLE
 
 
 class Heard(Silent):
@@ -92,6 +93,17 @@ def test_who_leaves_makes_room_and_may_leave_twice() -> None:
     crowd.leave(first)
     assert heard.open == 0
     assert crowd.admit(second)
+
+
+def test_who_is_told_why_counts_until_it_leaves() -> None:
+    crowd, heard = connections(most=1)
+    told = Fake()
+    crowd.admit(told)
+    crowd.expel(told, Cut.UNREADABLE)
+    assert (len(crowd), heard.cuts) == (1, {"unreadable": 1})
+    # It waits for nothing else: others may have its place.
+    assert crowd.admit(Fake("192.0.2.9"))
+    assert (told.ended, len(crowd)) == (Cut.CROWDED, 1)
 
 
 def test_a_sweep_ends_who_is_late() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from service.doctor import Check, DoctorSpec, Grade, database_folder, diagnose
 from service.store.repository import MemoryKey, Part, WindowRecord
 from service.store.sql import SqlStore
 from tests.builders import MINUTE, START, a_window
+from tests.disks import small_files
 
 
 @pytest.fixture
@@ -41,6 +43,7 @@ def test_where_nothing_is_yet_nothing_fails_and_nothing_is_made(spec: DoctorSpec
         "store",
         "clock source",
         "disk",
+        "temporary files",
         "compiled loops",
         "allow-list",
         "port",
@@ -118,3 +121,19 @@ def test_traces_need_what_sends_them(spec: DoctorSpec) -> None:
 def test_the_folder_of_a_database_is_that_of_its_file() -> None:
     assert database_folder("sqlite:////data/yocho.db") == Path("/data")
     assert database_folder("postgresql://db/yocho") == database_folder("nonsense") == Path()
+
+
+def test_where_no_temporary_file_can_be_made_uploads_can_not_be_read(
+    spec: DoctorSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    check = found(spec)["temporary files"]
+    assert (check.grade, check.found) == (Grade.FAIL, "can't be written: No such file or directory")
+    assert "TMPDIR" in check.advice
+
+
+def test_a_full_disk_of_temporary_files_fails(spec: DoctorSpec) -> None:
+    with small_files(1 << 16):
+        check = found(spec)["temporary files"]
+    assert check.grade is Grade.FAIL
+    assert check.found.startswith("there is no room for 1 MiB in ")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,3 +191,22 @@ def test_the_receipt_of_a_log_tells_of_flows(pipeline: Pipeline, tmp_path: Path)
     receipt = pipeline.accept_capture(path, "edge")
     assert (receipt.packets, receipt.flows, receipt.attempts) == (0, len(FLOWS), len(FLOWS))
     assert receipt.tunnelled == {}
+
+
+def test_of_many_windows_taken_at_once_only_the_latest_is_in_memory(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 'kept.db'}")
+    held: list[weakref.ref[object]] = []
+
+    def windows() -> Iterator[WindowCounts]:
+        for i in range(4):
+            counts = window(ports("10.0.0.66", "10.0.0.1", 100), start=START + i * MINUTE)
+            held.append(weakref.ref(counts.rows.attempts))
+            yield counts
+            del counts
+            gc.collect()
+            assert [ref() is None for ref in held] == [True] * (i + 1)
+
+    try:
+        assert len(Pipeline(PipelineSpec(), store).accept_all(windows())) == 4
+    finally:
+        store.close()

@@ -46,8 +46,11 @@ class FakeMeasured:
 
 
 class FakeStore:
-    def __init__(self, gauges: Gauges | None, *outputs: Standing) -> None:
-        self._gauges, self._outputs = gauges, outputs
+    def __init__(self, gauges: Gauges | None, *outputs: Standing, full: bool = False) -> None:
+        self._gauges, self._outputs, self._full = gauges, outputs, full
+
+    def was_full(self) -> bool:
+        return self._full
 
     @contextmanager
     def read(self) -> Iterator[Measured]:
@@ -59,7 +62,7 @@ class FakeStore:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> ReadinessSpec:
-    return ReadinessSpec(tmp_path, min_free_bytes=0, stuck_seconds=60)
+    return ReadinessSpec((tmp_path,), min_free_bytes=0, stuck_seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +96,25 @@ def test_a_store_that_can_t_be_read_is_said_without_its_name(spec: ReadinessSpec
 
 def test_a_full_disk_is_said(spec: ReadinessSpec, tmp_path: Path) -> None:
     wanted = shutil.disk_usage(tmp_path).total * 2
-    (failure,) = Readiness(replace(spec, min_free_bytes=wanted), FakeStore(QUIET)).failures()
+    # Two folders of one disk are one disk.
+    folders = (tmp_path, tmp_path / "..")
+    (failure,) = Readiness(replace(spec, folders=folders, min_free_bytes=wanted), FakeStore(QUIET)).failures()
     assert failure.startswith("the disk is full but for ")
     assert failure.endswith(f"; {wanted >> 20} MiB are wanted")
+
+
+def test_a_store_without_room_is_said_whose_disk_is_elsewhere(spec: ReadinessSpec) -> None:
+    assert Readiness(spec, FakeStore(QUIET, full=True)).failures() == ["the store has no room left on its disk"]
+
+
+def test_a_worker_that_gets_ready_is_waited_for(spec: ReadinessSpec) -> None:
+    (failure,) = Readiness(spec, FakeStore(QUIET), works=lambda: False).failures()
+    assert failure.startswith("the worker gets ready")
+
+
+def test_a_folder_that_is_gone_is_said(spec: ReadinessSpec, tmp_path: Path) -> None:
+    (failure,) = Readiness(replace(spec, folders=(tmp_path / "gone",)), FakeStore(QUIET)).failures()
+    assert failure == "a folder can't be looked at: No such file or directory"
 
 
 def test_a_real_store_is_ready_until_its_tables_are_gone(spec: ReadinessSpec, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,21 @@ def test_a_process_that_ended_is_left_out(
     writer.stop()
     assert list(tmp_path.iterdir()) == []
     assert samples(Exposition(mine, tmp_path).page())["yocho_dropped_packets_total", ()] == 0
+
+
+def test_a_disk_that_was_full_for_a_while_ends_nothing(
+    tmp_path: Path, registries: tuple[CollectorRegistry, CollectorRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "here" / "worker.prom"
+    file.parent.mkdir()
+    writer = Writer(registries[0], file, seconds=0.001)
+    writer.start()
+    file.unlink()
+    file.parent.rename(tmp_path / "there")
+    while not caplog.records:
+        threading.Event().wait(0.001)
+    (tmp_path / "there").rename(file.parent)
+    while not file.exists():
+        threading.Event().wait(0.001)
+    writer.stop()
+    assert [record.message for record in caplog.records] == ["the metrics can't be written"]

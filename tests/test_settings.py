@@ -76,6 +76,27 @@ def test_every_secret_can_come_from_a_file_and_none_is_named_like_another() -> N
         ({"YOCHO_PORTS": "1"}, "", [], "YOCHO_PORTS: no such setting; is port meant? `yocho settings` lists all"),
         ({"YOCHO_XYZZY": "1"}, "", [], "YOCHO_XYZZY: no such setting; `yocho settings` lists all"),
         (
+            {},
+            "",
+            ["keep_bytes=5"],
+            "--set keep_bytes: an empty database takes more; 0 means any size (size of the database above which "
+            "the oldest goes earlier, 1 MiB or more; 0: any size)",
+        ),
+        (
+            {"YOCHO_METRICS": "nowhere"},
+            "",
+            [],
+            "YOCHO_METRICS: neither HOST:PORT nor file:PATH, such as 127.0.0.1:9100 (where a worker shows its "
+            "metrics: HOST:PORT, or file:PATH; without it, nowhere)",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
+            "",
+            [],
+            "OTEL_EXPORTER_OTLP_ENDPOINT: no URL of http:// or https:// (collector of OpenTelemetry traces, such "
+            "as http://127.0.0.1:4318; without it, no traces. Also OTEL_EXPORTER_OTLP_ENDPOINT)",
+        ),
+        (
             {"YOCHO_PORT": "99999"},
             "",
             [],

@@ -82,6 +82,18 @@ def test_a_request_goes_on_with_its_caller_s_trace_down_to_the_stages_of_its_win
         assert str((found[stage].attributes or {})["yocho.window"]).startswith("w")
 
 
+def test_transactions_that_belong_to_nothing_are_left_out(
+    traces: Traces, spans: Callable[[], dict[str, ReadableSpan]]
+) -> None:
+    with traces.transaction("read"):
+        pass
+    assert spans() == {}
+    with traces.stage("patterns"), traces.transaction("write"):
+        pass
+    made = spans()
+    assert parent_of(made["transaction write"]) == made["patterns"].context.span_id
+
+
 def test_a_defect_is_an_error_of_its_span(
     traces: Traces, spans: Callable[[], dict[str, ReadableSpan]], store: SqlStore
 ) -> None:

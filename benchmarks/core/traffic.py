@@ -11,7 +11,8 @@ import lnmf_core
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.patterns.factorize import FactorizationSpec
-from service.pipeline import PipelineSpec, Reading, read_windows
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_windows
 from service.windows.assign import SECOND, WindowSpec
 from service.windows.matrix import count_matrix
 from service.windows.scales import Scale

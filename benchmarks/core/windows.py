@@ -24,7 +24,8 @@ import lnmf_core
 from benchmarks.core import results
 from service.capture.file import CaptureFile
 from service.patterns.factorize import Components, FactorizationSpec
-from service.pipeline import PipelineSpec, Reading, read_windows
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_windows
 from service.windows.matrix import CountMatrix, count_matrix
 
 if TYPE_CHECKING:

@@ -40,7 +40,8 @@ from service.export.document import format_time
 from service.patterns.catalogue import Catalogue, Update
 from service.patterns.factorize import PatternFinder
 from service.patterns.forms import cosines, named_form
-from service.pipeline import PipelineSpec, Reading, read_windows
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_windows
 from service.windows.assign import WindowSpec
 from service.windows.matrix import count_matrix
 

@@ -28,7 +28,8 @@ from service.capture.address import format_address
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
 from service.errors import CaptureError
-from service.pipeline import PipelineSpec, Reading, read_windows
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_windows
 from service.scan import scan_captures
 from service.store.memory import MemoryStore
 from service.windows.assign import SECOND, WindowSpec

@@ -74,7 +74,8 @@ def receive() -> None:
     """Listen until interrupted; print what was received."""
     from service.capture.hosts import HostTable
     from service.capture.live import LiveCapture, listen
-    from service.pipeline import PipelineSpec, Reading, read_live
+    from service.pipeline import PipelineSpec
+    from service.reading import Reading, read_live
     from service.windows.assign import WindowSpec
 
     capture = LiveCapture(listen(RECEIVE, "tcp"), HostTable())

@@ -171,8 +171,11 @@ class Gate:
         if token is None or not token.valid_at(now):
             self._known.pop(hashed, None)
             return None
-        with self._store.begin() as unit:
-            unit.tokens.touch(token, now)
+        try:
+            with self._store.begin() as unit:
+                unit.tokens.touch(token, now)
+        except StoreError as error:  # a full disk, say: who may read still may
+            _log.warning("the use of a token is not noted", extra={"reason": str(error)})
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[hashed] = token, self._timer() + self._spec.remembered
@@ -199,6 +202,8 @@ class AccessMiddleware:
         visitor = await self._visitor(request, hashed)
         refusal = visitor if not isinstance(visitor, Visitor) else self._refused(request, visitor)
         if refusal is not None:
+            if isinstance(visitor, Visitor) and refusal.status is HTTPStatus.FORBIDDEN:
+                await self._record(request, visitor, refusal.status)
             await refuse(request, refusal.status, refusal.detail, refusal.headers)(scope, receive, send)
             return
         assert isinstance(visitor, Visitor)  # noqa: S101  (anything else was refused)
@@ -215,8 +220,12 @@ class AccessMiddleware:
         try:
             await self._app(scope, receive, noted)
         finally:
-            if needed(request.method, _path(request)) is Scope.ADMIN and request.method not in _READS:
-                await run_in_threadpool(self._gate.record, _change(request, visitor, status, self._gate.now()))
+            await self._record(request, visitor, status)
+
+    async def _record(self, request: Request, visitor: Visitor, status: int) -> None:
+        """Keep a request that changed something, or was to, in the audit log."""
+        if needed(request.method, _path(request)) is Scope.ADMIN and request.method not in _READS:
+            await run_in_threadpool(self._gate.record, _change(request, visitor, status, self._gate.now()))
 
     async def _visitor(self, request: Request, hashed: bytes | None) -> Visitor | _Refusal:
         if _path(request) in _FREE:
@@ -239,13 +248,13 @@ class AccessMiddleware:
     def _refused(self, request: Request, visitor: Visitor) -> _Refusal | None:
         if _path(request) in _FREE:
             return None
+        seconds = self._gate.wait(visitor, request.client.host if request.client else "")
+        if seconds:  # before anything that would be written down
+            retry = {"Retry-After": str(max(1, round(seconds + 0.5)))}
+            return _Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; wait as Retry-After says", retry)
         scope = needed(request.method, _path(request))
         if not visitor.may(scope):
             return _Refusal(HTTPStatus.FORBIDDEN, f"token {visitor.name!r} lacks the scope {scope}", {})
-        seconds = self._gate.wait(visitor, request.client.host if request.client else "")
-        if seconds:
-            retry = {"Retry-After": str(max(1, round(seconds + 0.5)))}
-            return _Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; wait as Retry-After says", retry)
         return None
 
 
@@ -254,6 +263,18 @@ class _Refusal:
     status: HTTPStatus
     detail: str
     headers: dict[str, str]
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who asks: anybody, where nobody is asked for a token."""
+    visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
+    return visitor
+
+
+def sender_of(request: Request) -> str:
+    """Return whose requests are counted together: those of a token or, without one, of an address."""
+    token = visitor_of(request).token
+    return token.id if token is not None else request.client.host if request.client else ""
 
 
 def needed(method: str, path: str) -> Scope:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from service.api import answers, job_answers, problems, resources
 from service.api.access import AccessMiddleware
+from service.api.body_room import BodyRoom
 from service.api.headers import HeadersMiddleware
 from service.api.routes.alert_stream import AlertStreamRoutes
 from service.api.routes.alerts import AlertRoutes
@@ -90,7 +91,8 @@ def create_app(
     if gate is not None:
         app.add_middleware(AccessMiddleware, gate=gate)
     app.add_middleware(HeadersMiddleware)
-    app.include_router(WindowRoutes(spec, ingest, store).router())
+    bodies = BodyRoom(spec.max_body_bytes, outside.observer)
+    app.include_router(WindowRoutes(spec, ingest, store, bodies).router())
     app.include_router(JobRoutes(ingest).router())
     streams = AlertStreams(store, spec.streams)
     app.state.streams = streams

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from service.api.body_room import Portion
+
+
+_LONGEST_LENGTH = 18
+"""Digits: more than any length that could be allowed, and that Python likes to convert."""
+_OVERLOOKED = 16 << 20
+"""Unpacked bytes up to which it does not matter how much packed ones hold."""
+_MOST_RATIO = 100
+"""Unpacked bytes for each packed one. Logs and windows have some 20; so bodies that are bombs are not stored."""
 
 CODING: dict[str, Any] = {
     "name": "Content-Encoding",
@@ -64,19 +74,27 @@ def coding(request: Request) -> str | None:
     )
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the unpacked body; raises as `pieces` does."""
-    return await joined(pieces(request, limit), limit)
+async def read_body(request: Request, limit: int, portion: Portion | None = None) -> bytes:
+    """Return the unpacked body; raises as `pieces` does, and BusyError if there is no room for it."""
+    if portion is not None and (declared := _declared(request)) <= limit:
+        # What the header says is a hint: enough to refuse a body that would not be read to its end.
+        portion.check(declared)
+    return await joined(pieces(request, limit), limit, portion)
 
 
-async def joined(body: AsyncIterator[bytes], limit: int) -> bytes:
-    """Return all of a body; raises HTTPException 413 as soon as it has more than `limit` bytes."""
+async def joined(body: AsyncIterator[bytes], limit: int, portion: Portion | None = None) -> bytes:
+    """Return all of a body, which takes a portion of the room that bodies have.
+
+    Raises HTTPException 413 as soon as it has more than `limit` bytes, and BusyError if there is no room for it.
+    """
     found, size = [], 0
     async for piece in body:
-        found.append(piece)
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
+        if portion is not None:
+            portion.more(len(piece))
+        found.append(piece)
     return b"".join(found)
 
 
@@ -108,15 +126,14 @@ async def _unpacked(arriving: AsyncIterator[bytes], packed: str, limit: int) -> 
             size += len(piece)
             if size > limit:
                 raise _too_large(limit, "unpacked ")
+            if size > _OVERLOOKED and size > _MOST_RATIO * unpacker.seen:
+                raise _too_packed()
             yield piece
     unpacker.finish()
 
 
 async def _arriving(request: Request, limit: int) -> AsyncIterator[bytes]:
-    declared = request.headers.get("content-length", "")
-    # Longer than any length that could be allowed, and than Python likes to convert.
-    absurd = len(declared) > 19
-    if absurd or (declared.isascii() and declared.isdigit() and int(declared) > limit):
+    if _declared(request) > limit:
         raise _too_large(limit)
     size = 0
     # What the header says is a hint; what arrives counts.
@@ -125,6 +142,22 @@ async def _arriving(request: Request, limit: int) -> AsyncIterator[bytes]:
         if size > limit:
             raise _too_large(limit)
         yield piece
+
+
+def _too_packed() -> HTTPException:
+    return HTTPException(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body unpacks to more than {_MOST_RATIO} times its size; send it as it is, or less packed",
+        {"Connection": "close"},
+    )
+
+
+def _declared(request: Request) -> int:
+    """Return how long the body is to be, as its head says; 0 if it does not."""
+    declared = request.headers.get("content-length", "")
+    if len(declared) > _LONGEST_LENGTH:
+        return sys.maxsize
+    return int(declared) if declared.isascii() and declared.isdigit() else 0
 
 
 def _too_large(limit: int, which: str = "") -> HTTPException:

@@ -112,7 +112,8 @@ class Unpacker:
         self._members = 0
         self._waiting = memoryview(b"")
         self._rest = b""
-        self._seen = 0
+        self.seen = 0
+        """Packed bytes that were looked at."""
 
     def feed(self, data: bytes) -> None:
         """Take packed bytes; what was fed before has been taken out."""
@@ -136,7 +137,7 @@ class Unpacker:
         """Raise HTTPException 400 if the stream is cut off, or there was none."""
         if self._member is not None or not self._members:
             raise _damaged(
-                f"the body ends at byte {self._seen}, before its {self._coding} data does; send all of it"
+                f"the body ends at byte {self.seen}, before its {self._coding} data does; send all of it"
             )
 
     def _next(self) -> bytes:
@@ -145,7 +146,7 @@ class Unpacker:
             self._rest = b""
         else:
             data, self._waiting = bytes(self._waiting[:_SLICE]), self._waiting[_SLICE:]
-        self._seen += len(data)
+        self.seen += len(data)
         return data
 
     def _begin(self) -> Decompressor:
@@ -160,11 +161,11 @@ class Unpacker:
             found = member.decompress(data, PIECE)
         except _DAMAGE as error:
             raise _damaged(
-                f"the body is no {self._coding} data, or damaged, at byte {self._seen} or before: {error}"
+                f"the body is no {self._coding} data, or damaged, at byte {self.seen} or before: {error}"
             ) from None
         if member.eof:
             self._rest, self._member = member.unused_data, None
-            self._seen -= len(self._rest)
+            self.seen -= len(self._rest)
         return found
 
 

@@ -14,7 +14,15 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
-from service.errors import BusyError, CaptureError, InputError, NotFoundError, StoreError, WindowConflictError
+from service.errors import (
+    BusyError,
+    CaptureError,
+    FullError,
+    InputError,
+    NotFoundError,
+    StoreError,
+    WindowConflictError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +37,7 @@ MAX_ERRORS = 20
 
 _LONGEST_FIELD = 200
 
-_STORE_RETRY = "5"
+_STORE_RETRY, _FULL_RETRY = "5", "30"
 """Seconds."""
 
 _log = logging.getLogger(__name__)
@@ -195,9 +203,13 @@ def _on_conflict(request: Request, error: WindowConflictError) -> Response:
 
 def _on_store(request: Request, error: StoreError) -> Response:
     # The message may name files of this machine; it is for the log.
-    _record(request, HTTPStatus.SERVICE_UNAVAILABLE, error)
-    detail = "the store can't be used now; try again later"
-    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": _STORE_RETRY})
+    if isinstance(error, FullError):
+        _log.warning("request refused", extra={"reason": str(error)})
+        detail, retry = "no room is left on a disk of the service; nothing was stored; try again later", _FULL_RETRY
+    else:
+        _record(request, HTTPStatus.SERVICE_UNAVAILABLE, error)
+        detail, retry = "the store can't be used now; try again later", _STORE_RETRY
+    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": retry})
 
 
 def _on_busy(request: Request, error: BusyError) -> Response:

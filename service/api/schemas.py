@@ -111,9 +111,11 @@ def _number(value: object) -> object:
 
 
 def _whole(value: object) -> int:
+    time = parse_time(value)
+    # Looked at afterwards: the remainder of a number without bounds can't be taken.
     if isinstance(value, Decimal) and value % 1:
         raise ValueError("has decimals; write whole seconds since 1970, or RFC 3339")
-    return parse_time(value)
+    return time
 
 
 WholeTime = Annotated[int, BeforeValidator(_whole), WithJsonSchema(_WHOLE_TIME_FORMS)]

@@ -13,6 +13,8 @@ class ApiSpec:
 
     max_json_bytes: int = 32 << 20
     max_capture_bytes: int = 1 << 30
+    max_body_bytes: int = 128 << 20
+    """Of all JSON bodies, and parts of captures, that are in memory at the same time."""
     max_rows: int = 100_000
     """Rows of a posted window, and sources with totals."""
 

@@ -10,9 +10,10 @@ import asyncio
 import json
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ class StreamSpec:
 
     most: int = 64
     """Open streams."""
+    most_of_sender: int = 48
+    """Of one token or, without one, of one address: nobody takes them all."""
     kept: int = 1000
     """Events at hand: what a stream may lag, ..."""
     kept_bytes: int = 16 << 20
@@ -119,6 +122,7 @@ class AlertStreams:
         self._store = store
         self._spec = spec
         self._open = 0
+        self._of: Counter[str] = Counter()
         self._closed = False
         self._reader: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -133,32 +137,37 @@ class AlertStreams:
         return self._open
 
     async def stream(
-        self, wanted: Wanted, after: int | None, admitted: Callable[[], bool] = lambda: True
+        self, wanted: Wanted, after: int | None, admitted: Callable[[], bool] = lambda: True, sender: str = ""
     ) -> StreamingResponse:
         """Return a stream of what comes after an event, or from now on; it ends soon after `admitted` says no.
 
-        `admitted` may raise StoreError. Raises HTTPException 503 if there are too many streams already.
+        `admitted` may raise StoreError. Raises HTTPException 503 if there are too many already, in all or of
+        this sender.
         """
-        if self._open >= self._spec.most or self._closed:
+        if self._open >= self._spec.most or self._of[sender] >= self._spec.most_of_sender or self._closed:
             detail = f"{self._open} streams are open, which is the bound; close one, or try again later"
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "30"})
         self._open += 1
+        self._of[sender] += 1
+        release = partial(self._release, sender)
         try:
             await self._start()
             place = self._position if after is None else await self._place(after)
         except BaseException:
-            self._release()
+            release()
             raise
         admission = _Admission(admitted, self._spec.recheck)
-        return _EventResponse(self._frames(wanted, place, admission), self._release, self._spec.patience)
+        return _EventResponse(self._frames(wanted, place, admission), release, self._spec.patience)
 
     def close(self) -> None:
         """End all streams, and open none any more."""
         self._closed = True
         self._wake()
 
-    def _release(self) -> None:
+    def _release(self, sender: str) -> None:
         self._open -= 1
+        self._of[sender] -= 1
+        self._of += Counter()  # forgets who has none
 
     def _running(self) -> bool:
         return self._reader is not None and not self._reader.done()

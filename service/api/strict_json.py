@@ -15,13 +15,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # The longest number that means anything here: 19 digits, a point, 9 decimals, and room for an exponent.
 _LONGEST_NUMBER = 40
+_MOST_KEYS = 100
+"""Of one object: each that is unknown is told of."""
 
 
 def parse_json(body: bytes) -> Any:
     """Return the value of a JSON text (RFC 8259); numbers with a point or exponent become Decimal.
 
     Raises HTTPException 400 for text that is not UTF-8, not JSON, nested too deeply, says NaN or Infinity,
-    has a number of absurd length, or an object with a key twice.
+    has a number of absurd length, or an object with a key twice or with very many keys.
     """
     try:
         return json.loads(
@@ -75,6 +77,8 @@ def _parse_decimal(digits: str) -> Decimal:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MOST_KEYS:
+        _refuse(f"the body holds an object of {len(pairs)} fields; none has more than {_MOST_KEYS}")
     value: dict[str, Any] = {}
     for key, item in pairs:
         if key in value:

@@ -7,10 +7,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from service.api.fast_window import read_usual_window
-from service.api.schemas import WindowIn
+from service.api.schemas import RowIn, WindowIn
 from service.api.strict_json import parse_json, validated
 from service.capture.logs import suricata, zeek
 from service.errors import InputError, WindowConflictError
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 MOST_LINES = 1440
 """Windows that come in one body: those of a day, a minute each."""
+
+_MOST_BREAKS = 1 << 16
+"""Lines, empty ones with them."""
+_FEW = 10_000
+"""Brackets that may stand in texts, beside those of a window."""
+_LOOKED_AT = 1000
+"""Rows, more than anybody is told of."""
+_ROWS = TypeAdapter(list[RowIn])
 
 _HEAD = 1 << 16
 """Bytes by which a log is told from windows."""
@@ -67,6 +76,9 @@ def read_lines(body: bytes, max_rows: int, check: Callable[[WindowCounts], None]
     many; `check` may refuse a window as well.
     """
     found: dict[int, WindowCounts] = {}
+    if body.count(b"\n") > _MOST_BREAKS:
+        detail = f"the body has more than {_MOST_BREAKS} lines; leave out empty ones"
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
     for number, line in enumerate(body.split(b"\n"), 1):
         if not line or line.isspace():
             continue
@@ -118,6 +130,7 @@ def is_log(head: bytes) -> bool:
 
 
 def _parse(body: bytes, max_rows: int) -> WindowIn:
+    _check_extent(body, max_rows)
     document = parse_json(body)
     for field in ("rows", "sources"):
         listed = document.get(field) if isinstance(document, dict) else None
@@ -126,4 +139,32 @@ def _parse(body: bytes, max_rows: int) -> WindowIn:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"{field}: {len(listed)} are more than {max_rows}; send shorter windows",
             )
+    _check_first(document)
     return validated(WindowIn, document)
+
+
+def _check_extent(body: bytes, max_rows: int) -> None:
+    """Raise HTTPException for a text of more values than a window may have: reading them would take a while."""
+    if body.count(b"{") > 2 * max_rows + _FEW:
+        detail = f"the body holds more objects than {max_rows} rows and as many sources; send shorter windows"
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+    if body.count(b"[") > _FEW:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body holds more than {_FEW} lists; a window has two")
+
+
+def _check_first(document: object) -> None:
+    """Raise RequestValidationError if rows are wrong, of some that are looked at together: not of all at once.
+
+    What is wrong with each of 200,000 rows takes longer to say than anybody reads.
+    """
+    rows = document.get("rows") if isinstance(document, dict) else None
+    rows = rows if isinstance(rows, list) else []
+    for start in range(0, len(rows), _LOOKED_AT):
+        try:
+            _ROWS.validate_python(rows[start : start + _LOOKED_AT])
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            places = [("body", "rows", start + int(item["loc"][0]), *item["loc"][1:]) for item in found]
+            raise RequestValidationError(
+                [{**item, "loc": place} for item, place in zip(found, places, strict=True)]
+            ) from error

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from service.capture.inflation import InflationSpec
     from service.capture.logs.file import LogReader
     from service.capture.logs.tally import LineTally
     from service.capture.source import TrafficFile
@@ -73,13 +74,15 @@ def open_traffic(
     kind: Input | None = None,
     tunnels: Tunnels = Tunnels.INNER,
     at: Mark = BEGINNING,
+    inflation: InflationSpec | None = None,
 ) -> TrafficFile:
     """Open a file, a pipe or standard input (``-``) of a kind, or of the kind that its first bytes show.
 
     It is read from `at` on, where another reader of it stopped (`TrafficFile.mark`). Raises CaptureError if it
-    can't be opened, is of no known kind, or `at` is no mark of it.
+    can't be opened, is of no known kind, or `at` is no mark of it; then and later, if it unpacks to more than
+    `inflation` allows.
     """
-    opening = Opening(path)
+    opening = Opening(path, inflation)
     try:
         return FORMATS[kind or recognise(opening)].read(opening, hosts, tunnels, at)
     except CaptureError:

@@ -5,30 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.capture.chunks import Chunks
+from service.capture.inflation import Inflation, InflationSpec
 from service.capture.stream import Opened, open_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from service.capture.chunks import ByteStream
+
 
 class Opening:
-    """A path and its bytes, unpacked; raises CaptureError if it can't be opened.
+    """A path and its bytes, unpacked as far as `inflation` has it; raises CaptureError if it can't be opened.
 
     What was looked at is still there for whoever reads. A regular file can be let go of until it is read, so that
     a thousand can wait; a pipe stays open.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, inflation: InflationSpec | None = None) -> None:
         self.path = path
+        self._inflation = inflation
         self._open()
 
     def _open(self) -> None:
         self._opened: Opened = open_stream(self.path)
         self._chunks: Chunks | None = (
-            Chunks(self._opened.stream)
+            Chunks(self._bounded(self._opened))
             if self._opened.packing
             else Chunks(self._opened.stream, self._opened.origin.pass_over)
         )
+
+    def _bounded(self, opened: Opened) -> ByteStream:
+        if self._inflation is None:
+            return opened.stream
+        return Inflation(opened.stream, lambda: opened.origin.position, self._inflation)
 
     @property
     def chunks(self) -> Chunks:

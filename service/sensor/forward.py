@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from service.pipeline import Reading, read_live
+from service.reading import Reading, read_live
 from service.scan import Figures
 from service.windows.wire import write_window
 

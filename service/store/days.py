@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from service.store import tables
 from service.store.statements import add_up
@@ -64,6 +64,19 @@ class SqlDays:
             row = {"sensor": day.sensor, "length_ns": day.length, "day_ns": day.start}
             row |= {name: getattr(day, name) for name in (*_SUMS, *_MOSTS)}
             self._connection.execute(add_up(_TABLE, _KEY, _SUMS, _MOSTS), row)
+
+    def totals(self, start: int, end: int) -> Sequence[Day]:
+        """Return the sums of all sensors of the days that begin in [start, end), by length and time; no names."""
+        sums = [func.sum(_TABLE.c[name]) for name in _SUMS]
+        mosts = [func.max(_TABLE.c[name]) for name in _MOSTS]
+        key = _TABLE.c.length_ns, _TABLE.c.day_ns
+        query = select(*key, *sums, *mosts).where(_TABLE.c.day_ns >= start, _TABLE.c.day_ns < end).group_by(*key)
+        return [
+            Day("", length, day, int(windows), int(attempts), int(answered), sources, services, int(shed))
+            for length, day, windows, attempts, answered, shed, sources, services in self._connection.execute(
+                query.order_by(*key)
+            )
+        ]
 
     def between(self, start: int, end: int, sensor: str | None = None) -> Sequence[Day]:
         """Return the days that begin in [start, end), ns since the epoch, in order of sensor, length and time."""

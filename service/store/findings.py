@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What is told of findings."""
+
+    processed: Processed | None
+    """None of a look at a window that is still open."""
+    opened: tuple[str, ...]
+    """Kinds of the alerts that were not known before, and are told."""
+
+    def tell(self, observer: Observer) -> None:
+        """Let an observer hear of it."""
+        if self.processed is not None:
+            observer.processed(self.processed)
+        for kind in self.opened:
+            observer.opened(kind)
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What is to be written of a window: all of it, or nothing."""
 
@@ -27,13 +44,17 @@ class Findings:
     opened: tuple[str, ...] = ()
     """Kinds of the alerts that were not known before, and are told."""
 
+    @property
+    def news(self) -> News:
+        """What an observer is told once it is stored: it holds no counts, which may be megabytes."""
+        if self.record is None:
+            return News(None, self.opened)
+        counts, shed = self.record.counts, self.record.counts.shed
+        return News(Processed(counts.start, counts.end, counts.attempts, shed.attempts, shed.sources), self.opened)
+
     def tell(self, observer: Observer) -> None:
         """Let an observer hear of it, once it is stored."""
-        if self.record is not None:
-            counts, shed = self.record.counts, self.record.counts.shed
-            observer.processed(Processed(counts.start, counts.end, counts.attempts, shed.attempts, shed.sources))
-        for kind in self.opened:
-            observer.opened(kind)
+        self.news.tell(observer)
 
     def save(self, unit: Unit, document: bytes | None = None, *, named: bool = True) -> None:
         """Write it, with the window's document if that is at hand already, and alerts `named` or not.

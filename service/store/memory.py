@@ -213,7 +213,7 @@ class MemoryStore:
             unit = self._state.copy()
             yield unit
             if self._most_windows is not None:
-                for window_id in list(unit.stored)[: -self._most_windows]:
+                for window_id in list(unit.stored)[: max(0, len(unit.stored) - self._most_windows)]:
                     del unit.stored[window_id]
             self._state = unit
 

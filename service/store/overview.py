@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, func, select
 
 from service.store import tables
+from service.store.days import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,18 @@ class SqlOverview:
             return self._of_row(known)
         stored = self._connection.execute(_windows_of(name)).all()
         return _of_windows(name, stored, self._open_alerts(name)) if stored else None
+
+    def alerts_by_day(self, start: int, end: int) -> dict[tuple[int, str], int]:
+        """Return how many alerts began on the days in [start, end), by day, ns since the epoch, and kind.
+
+        Those that an allow-list or a judged pattern covers are not counted.
+        """
+        alerts = tables.alerts.c
+        day = (alerts.first_seen_ns - alerts.first_seen_ns % DAY).label("day")
+        told = (alerts.first_seen_ns >= start, alerts.first_seen_ns < end, alerts.allowed.is_(False))
+        query = select(day, alerts.kind, func.count().label("number")).where(*told).group_by(day, alerts.kind)
+        rows = self._connection.execute(query).all()
+        return {(int(row.day), row.kind): row.number for row in sorted(rows, key=lambda row: (row.day, row.kind))}
 
     def _of_row(self, known: Row[Any]) -> SensorFigures:
         windows = tables.windows.c

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from sqlalchemy import create_engine, event, func, select, text
 
-from service.errors import InputError, StoreError
+from service.errors import FullError, InputError, StoreError
 from service.store.statements import lock_key
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class PostgresBackend:
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, psycopg.errors.LockNotAvailable):
             return StoreError(f"database {self.name}: another write took over {self._wait_seconds} s; try again")
+        if isinstance(cause, psycopg.errors.DiskFull):
+            return FullError(f"database {self.name}: no room is left on its disk, and nothing was written")
         if isinstance(cause, psycopg.DataError) and "NUL" in str(cause):
             return InputError("text", "has a character U+0000; leave it out")
         return None

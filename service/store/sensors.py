@@ -15,7 +15,7 @@ from service.store import tables
 from service.store.statements import add_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from sqlalchemy import Connection, Select, Update
     from sqlalchemy.dialects.postgresql import Insert
@@ -113,13 +113,14 @@ class SqlSensors:
         query = select(_TABLE.c.revision).where(_TABLE.c.name == sensor)
         return self._connection.execute(query).scalar_one_or_none() or 0
 
-    def awaited(self, worker: str, now: int) -> bool:
-        """Return whether a sensor has work that this worker could lease."""
-        return self._connection.execute(_free(worker, now)).first() is not None
+    def awaited(self, worker: str, now: int, besides: Collection[str] = ()) -> bool:
+        """Return whether a sensor `besides` some has work that this worker could lease."""
+        return self._connection.execute(_free(worker, now, besides)).first() is not None
 
-    def lease(self, worker: str, now: int, until: int) -> Lease | None:
-        """Lease the free sensor whose work waits longest, or return None if there is none."""
-        found = self._connection.execute(_free(worker, now).with_for_update(skip_locked=True, of=_TABLE)).first()
+    def lease(self, worker: str, now: int, until: int, besides: Collection[str] = ()) -> Lease | None:
+        """Lease the free sensor, `besides` some, whose work waits longest, or return None if there is none."""
+        free = _free(worker, now, besides).with_for_update(skip_locked=True, of=_TABLE)
+        found = self._connection.execute(free).first()
         if found is None:
             return None
         self._connection.execute(_of(found.name).values(leased_by=worker, leased_until_ns=until))
@@ -177,9 +178,10 @@ def _of(sensor: str) -> Update:
     return update(_TABLE).where(_TABLE.c.name == sensor)
 
 
-def _free(worker: str, now: int) -> Select[str]:
-    """Select the sensor whose work waits longest among those that no other worker has."""
+def _free(worker: str, now: int, besides: Collection[str]) -> Select[str]:
+    """Select the sensor, `besides` some, whose work waits longest among those that no other worker has."""
     waiting = select(func.min(_JOBS.c.sequence)).where(_JOBS.c.state == "waiting", _JOBS.c.sensor == _TABLE.c.name)
     oldest = waiting.correlate(_TABLE).scalar_subquery()
     free = or_(_TABLE.c.leased_by.is_(None), _TABLE.c.leased_by == worker, _TABLE.c.leased_until_ns <= now)
-    return select(_TABLE.c.name).where(free, oldest.isnot(None)).order_by(oldest).limit(1)
+    found = select(_TABLE.c.name).where(free, oldest.isnot(None)).order_by(oldest).limit(1)
+    return found.where(_TABLE.c.name.not_in(sorted(besides))) if besides else found

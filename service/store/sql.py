@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,7 +10,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, insert, select
 
 from service.alerts.alert import Alert
-from service.errors import InputError, StoreError, WindowConflictError
+from service.errors import FullError, InputError, StoreError, WindowConflictError
 from service.observe import SILENT, Observer
 from service.patterns.catalogue import MOST_RECURRING, MOST_SINGLE, Catalogue
 from service.patterns.pattern import HUSHED, Pattern
@@ -61,6 +62,9 @@ Item = TypeVar("Item", Alert, Pattern)
 
 _ASKED_TOGETHER = 500
 """Ids in one query, at most: databases bound the number of parameters."""
+
+_REMEMBERED = 15.0
+"""Seconds for which a disk counts as full, unless something is written: nobody may try as long as it does."""
 
 _STORED = WireLimits(rows=1 << 25, bytes=1 << 32)
 """What is stored was accepted: whatever memory holds."""
@@ -357,6 +361,7 @@ class SqlStore:
 
     def __init__(self, url: str, wait_seconds: float = 30.0, observer: Observer = SILENT) -> None:
         self._observer = observer
+        self._full_since: float | None = None
         self._backend = open_backend(url, wait_seconds)
         try:
             with self.failures(f"can't be opened; {self._backend.advice}"):
@@ -368,14 +373,24 @@ class SqlStore:
     @contextmanager
     def begin(self, sensor: str | None = None) -> Iterator[_SqlUnit]:
         """Open a transaction: committed at the end of the block, undone if the block raises."""
-        with (
-            self.failures("a transaction failed and was undone"),
-            self._observer.transaction("write"),
-            self._backend.writing(sensor) as connection,
-        ):
-            unit = _SqlUnit(connection)
-            yield unit
-            unit.events.write()
+        try:
+            with (
+                self.failures("a transaction failed and was undone"),
+                self._observer.transaction("write"),
+                self._backend.writing(sensor) as connection,
+            ):
+                unit = _SqlUnit(connection)
+                yield unit
+                unit.events.write()
+        except FullError:
+            self._full_since = time.monotonic()
+            raise
+        self._full_since = None
+
+    def was_full(self) -> bool:
+        """Return whether there was no room for what was written last, a short while ago."""
+        since = self._full_since
+        return since is not None and time.monotonic() - since < _REMEMBERED
 
     @contextmanager
     def read(self) -> Iterator[_SqlUnit]:

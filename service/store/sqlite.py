@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
 
-from service.errors import StoreError
+from service.errors import FullError, StoreError
 from service.store.statements import replace as replace  # noqa: PLC0414
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ _CONNECTIONS = 40
 _PAUSE_SECONDS = 0.01
 _LOOK_SECONDS = 0.002
 """Between two looks whether another process still writes."""
+
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""Codes of a full disk: that of one, of a user's share or a bound of files, and of the index of the log."""
 
 
 class SqliteBackend:
@@ -104,8 +107,13 @@ class SqliteBackend:
                 # The setting belongs to the connection, not to the transaction.
                 connection.invalidate()
 
-    def refusal(self, error: Exception) -> Exception | None:  # noqa: ARG002
-        """Return None: SQLite takes any text."""
+    def refusal(self, error: Exception) -> Exception | None:
+        """Return what an error means that is not the database's fault, or None."""
+        cause = getattr(error, "orig", None) or error
+        if getattr(cause, "sqlite_errorcode", None) in _FULL:
+            return FullError(
+                f"database {self.name}: no room is left on its disk, and nothing was written ({cause})"
+            )
         return None
 
     def _begin(self, connection: Connection) -> None:
@@ -125,8 +133,7 @@ class SqliteBackend:
         has waited longest would wait on.
         """
         deadline = time.monotonic() + self._wait_seconds
-        driver = connection.connection.dbapi_connection
-        assert isinstance(driver, sqlite3.Connection)  # noqa: S101  (the one driver)
+        driver: Any = connection.connection.dbapi_connection
         driver.execute("PRAGMA busy_timeout = 0")
         try:
             while True:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import plotly.offline
 from fastapi import APIRouter, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from starlette.exceptions import HTTPException
 
 from service.alerts.reason import scale, usual_before, who
 from service.store.repository import AlertQuery, PatternQuery, Store
@@ -26,8 +28,8 @@ _SHOWN = 100
 _SHOWN_PATTERNS = 20
 _SHOWN_SERVICES = 40
 _SECOND = 1_000_000_000
-_COLOURS = {"vertical": "#c1440e", "horizontal": "#2a6f97", "block": "#6a4c93", "coordinated": "#3a7d44"}
-_HEADERS = {
+COLOURS = {"vertical": "#c1440e", "horizontal": "#2a6f97", "block": "#6a4c93", "coordinated": "#3a7d44"}
+HEADERS = {
     # Data travels as JSON in the page and is drawn by our own script, so no inline script has to be allowed.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -39,11 +41,7 @@ _HEADERS = {
 def page_routes(store: Store, version: str) -> APIRouter:
     """Return the routes of the page and of the files that it loads."""
     router = APIRouter(include_in_schema=False)
-    template = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-    ).get_template("page.html")
+    template = template_named("page.html")
 
     @router.get("/")
     def page() -> Response:
@@ -59,7 +57,7 @@ def page_routes(store: Store, version: str) -> APIRouter:
             usual=usual_before,
             pictures={"timeline": _timeline(alerts), "patterns": _heat(patterns)},
         )
-        return Response(html, media_type="text/html", headers=_HEADERS)
+        return Response(html, media_type="text/html", headers=HEADERS)
 
     @router.get("/assets/plotly.js")
     def plotly_script() -> Response:
@@ -70,10 +68,18 @@ def page_routes(store: Store, version: str) -> APIRouter:
     def asset(name: str) -> Response:
         kinds = {"page.js": "text/javascript", "page.css": "text/css"}
         if name not in kinds:
-            return Response(status_code=404)
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         return Response((_HERE / "assets" / name).read_text(), media_type=kinds[name])
 
     return router
+
+
+def template_named(name: str) -> Template:
+    """Return a template of ours; what it is given is escaped."""
+    folder = FileSystemLoader(_HERE / "templates")
+    return Environment(
+        loader=folder, autoescape=select_autoescape(["html"]), undefined=StrictUndefined
+    ).get_template(name)
 
 
 def _timeline(alerts: Sequence[Alert]) -> str:
@@ -89,7 +95,7 @@ def _timeline(alerts: Sequence[Alert]) -> str:
             y=[f"{who(alert)} {alert.services[0].partition('/')[0]}" for alert in mine],
             hovertext=[alert.reason for alert in mine],
             hoverinfo="text",
-            marker_color=_COLOURS[kind],
+            marker_color=COLOURS[kind],
         )
     figure.update_layout(
         barmode="overlay",
@@ -99,7 +105,7 @@ def _timeline(alerts: Sequence[Alert]) -> str:
         yaxis={"automargin": True, "autorange": "reversed"},
         legend={"orientation": "h"},
     )
-    return _json(figure)
+    return drawn(figure)
 
 
 def _heat(patterns: Sequence[Pattern]) -> str:
@@ -127,10 +133,10 @@ def _heat(patterns: Sequence[Pattern]) -> str:
         xaxis={"type": "category", "tickangle": -60, "automargin": True},
         yaxis={"automargin": True, "autorange": "reversed"},
     )
-    return _json(figure)
+    return drawn(figure)
 
 
-def _json(figure: go.Figure) -> str:
+def drawn(figure: go.Figure) -> str:
     """Return a figure as JSON that can stand inside a script element."""
     text: str = figure.to_json()
     return json.dumps(json.loads(text)).replace("<", "\\u003c")

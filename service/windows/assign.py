@@ -170,15 +170,19 @@ class Windows:
         for index in over:
             name = WindowName(self._sensor, index * self._spec.length, (index + 1) * self._spec.length)
             yield from self._close_scales(name.start)
-            table = self._open.pop(index)
-            yield from _if_any(close_window(name, table.pairs(), self._hosts, table.shed))
-            self._hand_on(Part(name.start, name.start, table), 0)
+            yield from filter(_holds_any, [self._counted(name, self._open.pop(index))])
         yield from self._close_scales(before)
+
+    def _counted(self, name: WindowName, table: PairTable) -> WindowCounts:
+        """Return the counts of a window that is over; its table is handed on first: both take the most memory."""
+        pairs, shed = table.pairs(), table.shed
+        self._hand_on(Part(name.start, name.start, table), 0)
+        del table
+        return close_window(name, pairs, self._hosts, shed)
 
     def _close_scales(self, before: int) -> Iterator[WindowCounts]:
         for at, scale in enumerate(self._scales, 1):
-            for counts in scale.close(before):
-                yield from _if_any(counts)
+            yield from filter(_holds_any, scale.close(before))
             over, scale.over = scale.over, []
             for part in over:
                 self._hand_on(part, at)
@@ -201,6 +205,5 @@ def _made_of(scales: Sequence[Scale], at: int) -> int:
     return 0
 
 
-def _if_any(counts: WindowCounts) -> Iterator[WindowCounts]:
-    if len(counts.rows):
-        yield counts
+def _holds_any(counts: WindowCounts) -> bool:
+    return len(counts.rows) > 0

@@ -119,22 +119,15 @@ class PairTable:
         self.shed += other.shed
         self._sample_as(other)
         self._make_place(self._used + len(other))
-        places = other._in_places()
+        others = other._rows[: len(other)]
         at = 0
-        while at < len(places):
+        while at < len(others):
             at, self._used, sampled = kernels.merge(
-                at,
-                places,
-                other._rows,
-                self._places,
-                self._rows,
-                self._used,
-                self._budget.pairs,
-                self._heavy,
+                at, others, self._places, self._rows, self._used, self._budget.pairs, self._heavy
             )
             if sampled:
                 self.shed += Shed(sampled=sampled)
-            if at < len(places):
+            if at < len(others):
                 self._make_room()
 
     def within(self, budget: Budget) -> PairTable:
@@ -157,7 +150,7 @@ class PairTable:
     def pack(self) -> None:
         """Take no more memory than the pairs need, until more are added."""
         if not self._packed:
-            self._rows, self._places = self._ordered(), np.empty(0, np.int64)
+            self._rows, self._places = self._rows[: self._used].copy(), np.empty(0, np.int64)
             self._packed = True
 
     def _unpack(self) -> None:
@@ -202,20 +195,10 @@ class PairTable:
         )
         return replace(pairs, halvings=self._halvings_of(pairs.source)) if len(self._sampled) else pairs
 
-    def _in_places(self) -> NDArray[np.int64]:
-        """Return the places: what is added to other tables goes in their order."""
-        return self._listed() if self._packed else self._places
-
     def _listed(self) -> NDArray[np.int64]:
         places = np.empty(self._used, np.int64)
         kernels.listed(self._rows, places)
         return places
-
-    def _ordered(self) -> NDArray[np.int64]:
-        """Return a copy of the rows in the order of their places."""
-        rows = np.empty((self._used, 4), np.int64)
-        kernels.in_places(self._in_places(), self._rows, rows)
-        return rows
 
     def _halvings_of(self, source: NDArray[np.uint32]) -> NDArray[np.int8]:
         found = np.zeros(len(source), np.int8)
@@ -246,15 +229,14 @@ class PairTable:
 
     def _relieve(self) -> None:
         """Free half of the places, and account for what was in them."""
-        rows = self._ordered()
-        pairs = self._pairs(rows)
+        pairs = self.pairs()
         relief = relieve(pairs, self._budget)
         gone = pairs.tries[~(relief.kept | relief.thinned)]
         thinned = pairs.tries[relief.thinned]
         self.shed += Shed(relief.dropped, len(gone), int(gone.sum()), sampled=int(thinned.sum()))
         heavy = relief.halvings > 0
         self._sample(relief.sources[heavy], relief.halvings[heavy])
-        self._rebuild(rows[relief.kept], len(self._places))
+        self._keep(relief.kept)
 
     def _sample_as(self, other: PairTable) -> None:
         """Halve the samples of sources as often as another window has halved them."""
@@ -262,17 +244,24 @@ class PairTable:
             return
         sources = np.union1d(self._sampled, other._sampled)
         self._sample(sources, np.maximum(self._halvings_of(sources), other._halvings_of(sources)))
-        rows = self._ordered()
-        pairs = self._pairs(rows)
+        pairs = self.pairs()
         kept = sample_ranks(pairs) >= pairs.halvings
         self.shed += Shed(sampled=int(pairs.tries[~kept].sum()))
-        self._rebuild(rows[kept], len(self._places))
+        self._keep(kept)
 
     def _sample(self, sources: NDArray[np.uint32], halvings: NDArray[np.int64]) -> None:
         """Keep only samples of these sources, ascending, from now on."""
         self._sampled, self._halvings = sources, halvings.astype(np.int64)
         self._heavy = np.zeros((_room(len(sources)), 2), dtype=np.int64)
         kernels.remember(self._sampled, self._halvings, self._heavy)
+
+    def _keep(self, kept: NDArray[np.bool_]) -> None:
+        """Keep some of the pairs, in the same memory."""
+        left = self._rows[: self._used][kept]
+        self._used = len(left)
+        self._rows[: self._used] = left
+        self._places[:] = 0
+        kernels.move(self._listed(), self._places)
 
     def _rebuild(self, rows: NDArray[np.int64], places: int) -> None:
         self._places = np.zeros(places, dtype=np.int64)

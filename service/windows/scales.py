@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from service.capture.hosts import HostTable
-    from service.windows.counts import WindowCounts
+    from service.windows.counts import Shed, WindowCounts
     from service.windows.pairs import Pairs
 
 _SECOND = 1_000_000_000
@@ -142,18 +142,18 @@ class ScaledWindows:
 
     def _counted(self, name: WindowName, panes: list[Part]) -> WindowCounts:
         """Return the counts of panes; their pairs, megabytes, are let go of before anyone looks at them."""
-        table = self._united(panes)
-        pairs = table.pairs()
-        counts = close_window(name, pairs, self._hosts, table.shed)
+        pairs, shed = self._united(panes)
+        counts = close_window(name, pairs, self._hosts, shed)
         return _with_hours(counts, pairs, panes) if self._scale.step < self._scale.length else counts
 
-    def _united(self, panes: list[Part]) -> PairTable:
-        if len(panes) == 1:
-            return panes[0].table
-        table = PairTable(self._budget)
-        for pane in panes:
-            table.merge(pane.table)
-        return table
+    def _united(self, panes: list[Part]) -> tuple[Pairs, Shed]:
+        """Return the pairs of panes and what was shed, and let go of the table that they are added up in."""
+        table = panes[0].table
+        if len(panes) > 1:
+            table = PairTable(self._budget)
+            for pane in panes:
+                table.merge(pane.table)
+        return table.pairs(), table.shed
 
 
 def _with_hours(counts: WindowCounts, pairs: Pairs, panes: list[Part]) -> WindowCounts:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from contextlib import contextmanager
 from multiprocessing.util import get_temp_dir
-from typing import IO, TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from service.errors import InputError, StoreError, YochoError
+from service.errors import FullError, InputError, StoreError, YochoError
 from service.receipts import Reason, Refusal
 from service.windows.wire import WireLimits, read_window
 from service.work.parsing import DONE, ERROR, WINDOW, Handed, Limits, ReadFigures, parse
+from service.work.scratch import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from service.pipeline import PipelineSpec
     from service.windows.counts import WindowCounts
+    from service.work.scratch import Scratch
 
 _BEAT = 1.0
 """Seconds between two calls of `beat`."""
@@ -41,11 +44,12 @@ Read: TypeAlias = "Callable[[Connection, Handed, str, PipelineSpec, Limits], Non
 
 
 class RefusedError(YochoError):
-    """An upload that can't be read."""
+    """An upload that can't be read; `final` if another try would go no better."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, *, final: bool = True) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+        self.final = final
 
 
 class _Failure(BaseModel):
@@ -54,12 +58,13 @@ class _Failure(BaseModel):
     message: str = Field(max_length=10_000)
     field: str | None = Field(max_length=200)
     crashed: bool = False
+    full: bool = False
 
 
 class Parsed:
     """The windows of an upload, in a file; they may be read again."""
 
-    def __init__(self, file: IO[bytes], sensor: str, limits: Limits) -> None:
+    def __init__(self, file: Scratch, sensor: str, limits: Limits) -> None:
         self._file = file
         self._sensor = sensor
         self._limits = limits
@@ -67,7 +72,7 @@ class Parsed:
 
     def windows(self) -> Iterator[WindowCounts]:
         """Yield the windows in order, one at a time in memory; raises InputError for what is none."""
-        self._file.seek(0)
+        self._file.rewind()
         while length := int.from_bytes(self._file.read(_LENGTH), "big"):
             counts = read_window(self._file.read(length), WireLimits(bytes=8 * self._limits.window_bytes))
             if counts.sensor != self._sensor or not counts.whole:
@@ -101,17 +106,12 @@ class Parser:
     ) -> Iterator[Parsed]:
         """Yield the windows of an upload; `beat` is called now and then.
 
-        Raises RefusedError if it can't be read, with `Reason.CRASHED` if another try might go well.
+        Raises RefusedError if it can't be read, and FullError if there is no room for it now.
         """
-        with (
-            # Files without names: whatever ends this process, nothing is left of them.
-            tempfile.TemporaryFile(prefix="yocho-", dir=self._folder) as upload,
-            tempfile.TemporaryFile(prefix="yocho-", dir=self._folder) as windows,
-        ):
+        with scratch(self._folder) as upload, scratch(self._folder) as windows:
             for part in parts:
                 upload.write(part)
-            upload.flush()
-            upload.seek(0)
+            upload.rewind()
             parsed = Parsed(windows, sensor, self._limits)
             self._run(Handed(upload.fileno()), sensor, parsed, beat)
             yield parsed
@@ -144,13 +144,14 @@ class Parser:
                 message = told.recv_bytes(self._limits.window_bytes)
             except EOFError:
                 child.join()
-                raise _crashed(_why(child.exitcode)) from None
+                raise _crashed(_why(child.exitcode), final=child.exitcode == -signal.SIGXCPU) from None
             except OSError:
-                raise _crashed(f"a window has more than {self._limits.window_bytes} bytes") from None
+                why = f"a window has more than {self._limits.window_bytes} bytes"
+                raise _crashed(why, final=True) from None
             kind, rest = message[:1], message[1:]
             left -= len(rest)
             if left < 0:
-                raise _crashed(f"its windows have more than {self._limits.total_bytes} bytes")
+                raise _crashed(f"its windows have more than {self._limits.total_bytes} bytes", final=True)
             if kind != WINDOW:
                 parsed.figures = _last(kind, rest)
                 return
@@ -160,9 +161,12 @@ class Parser:
 
 def _keep_sockets_short() -> None:
     """Have the sockets of processes made where their path is short enough: not in a folder with a long name."""
-    if len(os.fsencode(tempfile.gettempdir())) + _LONGEST_NAME <= _LONGEST_SOCKET:
+    try:
+        usual = tempfile.gettempdir()
+    except OSError:  # there is none, or no room in any: that is said when something is to be read
         return
-    usual = tempfile.tempdir
+    if len(os.fsencode(usual)) + _LONGEST_NAME <= _LONGEST_SOCKET:
+        return
     tempfile.tempdir = "/tmp"  # noqa: S108  (a folder of its own is made there, readable by nobody else)
     try:
         get_temp_dir()  # made now, and kept
@@ -187,14 +191,16 @@ def _last(kind: bytes, rest: bytes) -> ReadFigures:
         raise _crashed("its reader says what makes no sense") from None
     if kind != ERROR:
         raise _crashed("its reader says what makes no sense")
+    if failure.full:
+        raise FullError(f"uploads can't be read now: {failure.message}; make room, and it goes on by itself")
     if failure.crashed:
         raise _crashed("reading it takes more memory than there may be")
     reason = Reason.CAPTURE if failure.field is None else Reason.INPUT
     raise RefusedError(Refusal(reason, failure.message, failure.field or "body"))
 
 
-def _crashed(why: str) -> RefusedError:
-    return RefusedError(Refusal(Reason.CRASHED, f"the upload can't be read: {why}; send parts of it"))
+def _crashed(why: str, *, final: bool = False) -> RefusedError:
+    return RefusedError(Refusal(Reason.CRASHED, f"the upload can't be read: {why}; send parts of it"), final=final)
 
 
 def _why(code: int | None) -> str:

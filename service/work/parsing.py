@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import json
 import resource
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing import reduction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from service.capture.formats import open_traffic
 from service.capture.hosts import HostTable
+from service.capture.inflation import InflationSpec
+from service.disk import is_full
 from service.errors import CaptureError, InputError
-from service.pipeline import Reading, read_windows
+from service.reading import Reading, read_windows
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class Limits:
     """Of one window's document."""
     total_bytes: int = 1 << 29
     """Of all of them."""
+    inflation: InflationSpec = field(default_factory=InflationSpec)
+    """What may come out of packed data."""
 
     def __post_init__(self) -> None:
         if min(self.memory, self.cpu_seconds, self.wall_seconds, self.window_bytes, self.total_bytes) <= 0:
@@ -89,7 +93,7 @@ def parse(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limi
     confine(limits)
     path = upload.path
     try:
-        for told in messages(path, sensor, spec):
+        for told in messages(path, sensor, spec, limits.inflation):
             out.send_bytes(told)
     except (CaptureError, InputError) as error:
         field = error.field if isinstance(error, InputError) else None
@@ -100,17 +104,23 @@ def parse(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limi
         out.send_bytes(_message(ERROR, {"message": "memory", "field": None, "crashed": True}))
     except BrokenPipeError:
         pass  # the worker was killed: nobody waits for the windows
+    except OSError as error:  # of compiled loops that are kept, too
+        if not is_full(error):
+            raise
+        out.send_bytes(_message(ERROR, {"message": f"{error.strerror}", "field": None, "full": True}))
     finally:
         out.close()
 
 
-def messages(path: Path, sensor: str, spec: PipelineSpec) -> Iterator[bytes]:
+def messages(
+    path: Path, sensor: str, spec: PipelineSpec, inflation: InflationSpec | None = None
+) -> Iterator[bytes]:
     """Read the file at a path, in this process, and yield what is said of it.
 
-    Raises CaptureError or InputError if it can't be read.
+    Raises CaptureError or InputError if it can't be read, or unpacks to more than it may.
     """
     reading, attempts = Reading(), 0
-    source = open_traffic(path, HostTable())
+    source = open_traffic(path, HostTable(), inflation=inflation)
     mine = spec.for_files([source])
     for counts in read_windows([source], sensor, mine, reading):
         if counts.end - counts.start == mine.windows.length:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import threading
 import time
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+READY = b"ready"
+"""What a process says that can do its work."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,8 @@ class SupervisorSpec:
 class Supervisor:
     """Runs a command until `stop`; one that ends before is started again.
 
+    Once it has written the line `READY` to its standard output, `ready` is set, and stays so.
+
     The command ends when its standard input does: it does not outlive this process, however that ends.
     """
 
@@ -45,6 +51,7 @@ class Supervisor:
         self._environment = environment
         self._spec = spec or SupervisorSpec()
         self._stop = threading.Event()
+        self.ready = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self._thread = threading.Thread(target=self._keep, name="worker", daemon=True)
@@ -61,9 +68,21 @@ class Supervisor:
 
     def _start(self) -> None:
         self._began = time.monotonic()
-        self._process = subprocess.Popen(  # noqa: S603  (our own command)
-            list(self._command), stdin=subprocess.PIPE, env=dict(self._environment)
-        )
+        told, tells = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  (our own command)
+                list(self._command), stdin=subprocess.PIPE, stdout=tells, env=dict(self._environment)
+            )
+        finally:
+            os.close(tells)
+            threading.Thread(target=self._listen, args=(told,), name="worker says", daemon=True).start()
+
+    def _listen(self, told: int) -> None:
+        """Hear what the command says until nobody can say anything more: processes that it has started may, too."""
+        with open(told, "rb") as lines:
+            for line in lines:
+                if line.strip() == READY:
+                    self.ready.set()
 
     def _keep(self) -> None:
         pause = self._spec.pause

@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from service.errors import InputError, StoreError, WindowConflictError
+from service.disk import is_full, unwritten
+from service.errors import FullError, InputError, StoreError, WindowConflictError
 from service.keeper import Keeper, KeeperSpec
 from service.observe import SILENT, Observer, Work, identified
 from service.receipts import CaptureReceipt, Reason, Receipt, Refusal
@@ -25,6 +26,7 @@ from service.store.jobs import JobKind
 from service.store.repository import Reader
 from service.windows.wire import read_window
 from service.work.parser import RefusedError
+from service.work.resting import Delay, Resting
 
 if TYPE_CHECKING:
     import threading
@@ -63,13 +65,15 @@ class WorkSpec:
     """A job that breaks down so often has failed."""
     await_rest: float = 86_400.0
     """Seconds for which parts of an upload are kept whose job has not come."""
+    longest_rest: float = 30.0
+    """Seconds until it is tried again whether a full disk has room: one at first, doubled each time."""
     tidy: float = 60.0
     """Seconds between two times of putting things in order."""
     keeping: KeeperSpec | None = None
     """How long what is stored is kept; nobody looks after it here if it is None."""
 
     def __post_init__(self) -> None:
-        seconds = self.lease, self.turn, self.pause, self.await_rest
+        seconds = self.lease, self.turn, self.pause, self.await_rest, self.longest_rest
         if min(self.together, self.together_bytes, self.tries, *seconds) <= 0:
             raise ValueError(f"work: {self} is not all positive")
 
@@ -120,10 +124,12 @@ class Worker:
         self._tidied = 0
         self._keeper = Keeper(spec.keeping, store, clock) if spec.keeping else None
         self._lease: Lease | None = None
+        self._resting = Resting(spec.longest_rest)
         self._at_hand = CataloguesAtHand()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; while the database is away, wait for it."""
+        """Work until `stop` is set; while the database is away, or its disk full, wait for it."""
+        full = Delay(self._spec.longest_rest)
         while not stop.is_set():
             try:
                 self._tidy()
@@ -131,11 +137,15 @@ class Worker:
                 if self._keeper is not None:
                     # A step at a time: what waits to be analysed goes on in between.
                     busy |= self._keeper.turn()
+                full = Delay(self._spec.longest_rest)
             except StoreError as error:
-                _log.warning("the store can't be used; trying again", extra={"reason": str(error)})
+                # One that is away comes back; a disk that is full stays so until somebody makes room.
+                seconds = full.next() if isinstance(error, FullError) else 1.0
+                told = {"reason": str(error), "seconds": seconds}
+                _log.warning("the store can't be used; trying again", extra=told)
                 self._analyst.forget()
                 busy = False
-                stop.wait(1.0)
+                stop.wait(seconds)
             if not busy:
                 stop.wait(self._spec.pause)
 
@@ -144,15 +154,18 @@ class Worker:
         self._tidy()
         while self.step():
             pass
+        if resting := self._resting.now(self._clock()):
+            raise FullError(f"there is no room to read uploads of {', '.join(sorted(resting))}; make room")
 
     def step(self, stopped: Callable[[], bool] = lambda: False) -> bool:
         """Work for one sensor for a while; return False if none has anything to do. Raises StoreError."""
+        resting = self._resting.now(self._clock())
         with self._store.read() as reader:
-            if not reader.sensors.awaited(self._name, self._clock()):
+            if not reader.sensors.awaited(self._name, self._clock(), resting):
                 return False
         with self._store.begin() as unit:
             now = self._clock()
-            self._lease = unit.sensors.lease(self._name, now, now + self._lease_ns())
+            self._lease = unit.sensors.lease(self._name, now, now + self._lease_ns(), resting)
         if self._lease is None:
             return False
         end = self._clock() + int(self._spec.turn * _SECOND)
@@ -180,8 +193,16 @@ class Worker:
                     self._settle(sensor, lambda reader, buffer: self._upload(reader, buffer, first, parsed))
                 work.outcome = "done"
             except RefusedError as error:
-                refused = error.refusal
-                self._settle(sensor, lambda reader, _: _refused(reader, first, refused))
+                refused, final = error.refusal, error.final
+                self._settle(sensor, lambda reader, _: _refused(reader, first, refused, final=final))
+            except FullError as error:
+                # The job waits, and with it its sensor; those whose work takes no room go on.
+                work.outcome = "waits"
+                seconds = self._resting.rest(sensor, self._clock())
+                _log.warning("an upload has to wait", extra={"reason": str(error), "seconds": seconds})
+                self._analyst.forget()
+                return False
+        self._resting.wake(sensor)
         return self._beat()
 
     def _settle(self, sensor: str, analyse: Callable[[_Reads, Buffer], _Done]) -> None:
@@ -239,7 +260,12 @@ class Worker:
         return done
 
     def _broke_down(self, job: Job, error: Exception) -> str:
-        """Log that the analysis of a job broke down; return what its sender may know of it."""
+        """Log that the analysis of a job broke down; return what its sender may know of it.
+
+        Raises FullError if a full disk is the reason, such as that of the compiled loops.
+        """
+        if isinstance(error, OSError) and is_full(error):
+            raise unwritten("the disk", error) from error
         _log.error("the analysis broke down", exc_info=error, extra={"job": job.id, "sensor": job.sensor})
         self._analyst.forget()
         return f"the analysis broke down ({type(error).__name__}); it is logged"
@@ -335,8 +361,8 @@ class Worker:
         self._tidied = now if removed < _PURGED else 0
 
 
-def _refused(reader: _Reads, job: Job, refusal: Refusal) -> _Done:
-    if refusal.reason is Reason.CRASHED:
+def _refused(reader: _Reads, job: Job, refusal: Refusal, *, final: bool = False) -> _Done:
+    if refusal.reason is Reason.CRASHED and not final:
         return _Done(Buffer(reader), broken=job, why=refusal.message)
     return _Done(Buffer(reader), [(job, refusal)])
 

@@ -14,7 +14,8 @@ from scipy.stats import binom
 from service.alerts.tools import LEAST_PAIRS, LEAST_SHARE, Tool, ToolName, joined, tool_of
 from service.capture.address import format_addresses
 from service.capture.file import CaptureFile
-from service.pipeline import PipelineSpec, Reading, read_windows
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_windows
 from service.windows.counts import ToolCounts, WindowCounts
 from tests.builders import a_window
 

@@ -16,7 +16,7 @@ from service.access.token import Scope, Token, hash_of, new_secret
 from service.api.access import AccessSpec, Gate, needed
 from service.api.app import create_app
 from service.api.spec import ApiSpec
-from service.errors import StoreError
+from service.errors import FullError, StoreError
 from service.store import tables
 from service.store.audit import AuditQuery
 from service.store.sql import SqlStore
@@ -223,6 +223,18 @@ def test_writes_are_in_the_audit_log(house: House, caplog: pytest.LogCaptureFixt
     assert secret not in caplog.text
 
 
+def test_writes_that_a_token_may_not_do_are_in_the_audit_log(house: House) -> None:
+    house.spec = AccessSpec(rates=RateSpec(per_second=0.5, burst=2))
+    client = house.client(house.admit(Scope.READ, Scope.INGEST))
+    assert [client.patch("/v1/patterns/p1", json=JUDGED).status_code for _ in range(4)] == [403, 403, 429, 429]
+    house.client().patch("/v1/patterns/p1", json=JUDGED)
+    with house.store.read() as reader:
+        changes = reader.audit.page(AuditQuery(10))[0]
+    assert [(change.action, change.target, change.status) for change in changes] == [
+        ("PATCH", "/v1/patterns/p1", 403)
+    ] * 2
+
+
 def test_a_store_that_is_away_lets_nobody_in_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = house.admit(Scope.READ)
     client = house.client(secret)
@@ -233,6 +245,16 @@ def test_a_store_that_is_away_lets_nobody_in_and_says_so(house: House, monkeypat
     monkeypatch.setattr(house.store, "read", away)
     answer = client.get("/v1/patterns")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_who_may_read_still_may_when_the_disk_is_full(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = house.client(house.admit(Scope.READ))
+
+    def full() -> object:
+        raise FullError("no room")
+
+    monkeypatch.setattr(house.store, "begin", full)
+    assert client.get("/v1/patterns").status_code == 200
 
 
 def test_every_answer_has_the_usual_headers(house: House) -> None:

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
 from service.api import packing
+from service.api.app import create_app
 from service.api.packing import CODINGS, PIECE, Decompressor, Unpacker, ZlibGzip
+from service.api.spec import ApiSpec
+from service.intake import Upload
 from service.store.sql import SqlStore
 from service.windows.wire import MEDIA_TYPE, write_window
 from tests.api.client import Client, the_problem
@@ -150,6 +153,29 @@ def test_a_bomb_is_refused_at_the_bound(
     assert f"more than {bound}" in the_problem(answer, 413)["detail"]
     assert answer.headers["connection"] == "close"
     assert taken <= bound + PIECE
+    assert holds_nothing(store)
+
+
+@EACH_CODING
+def test_a_bomb_of_a_log_is_refused_long_before_its_bound(
+    ingest: FakeIngest, store: SqlStore, monkeypatch: pytest.MonkeyPatch, coding: str
+) -> None:
+    """Its lines would be stored, and nothing is wrong with them but their number."""
+    stored = 0
+    write = Upload.write
+
+    def counted(upload: Upload, data: bytes) -> None:
+        nonlocal stored
+        stored += len(data)
+        write(upload, data)
+
+    monkeypatch.setattr(Upload, "write", counted)
+    client = Client(create_app(ApiSpec(max_capture_bytes=256 << 20), ingest, store, "1.2.3"))
+    bomb = PACKS[coding](b"start,source,target,service\n" + b"1700000000,192.0.2.1,192.0.2.2,tcp/443\n" * 900_000)
+    headers = {"Content-Type": "text/csv", "Content-Encoding": coding}
+    answer = client.post("/v1/windows", content=bomb, headers=headers)
+    assert "more than 100 times its size" in the_problem(answer, 413)["detail"]
+    assert stored <= (16 << 20) + PIECE
     assert holds_nothing(store)
 
 

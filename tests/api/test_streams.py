@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from starlette.exceptions import HTTPException
 
 from service.access.token import Scope, Token, hash_of, new_secret
 from service.alerts.alert import Kind
 from service.api import streams
 from service.api.access import AccessSpec, Gate
 from service.api.app import create_app
-from service.api.streams import StreamSpec
+from service.api.streams import AlertStreams, StreamSpec, Wanted
 from service.errors import StoreError
 from tests.api.client import Client, the_fields, the_problem
 from tests.api.fakes import BrokenStore, FakeIngest
@@ -242,6 +243,23 @@ def test_all_streams_have_one_reader(app: FastAPI, store: SqlStore, monkeypatch:
     run(scenario)
     assert read == ["a1"]
     assert app.state.streams.open == 0
+
+
+def test_one_sender_takes_not_all_of_them(store: SqlStore) -> None:
+    opened = AlertStreams(store, StreamSpec(most=3, most_of_sender=2))
+
+    async def scenario() -> None:
+        first, _ = [await opened.stream(Wanted(), None, sender="a") for _ in range(2)]
+        with pytest.raises(HTTPException, match="2 streams are open"):
+            await opened.stream(Wanted(), None, sender="a")
+        await opened.stream(Wanted(), None, sender="b")
+        with pytest.raises(HTTPException, match="3 streams are open"):
+            await opened.stream(Wanted(), None, sender="c")
+        first._release()  # type: ignore[attr-defined]
+        await opened.stream(Wanted(), None, sender="a")
+        opened.close()
+
+    run(scenario)
 
 
 def test_streams_are_bounded_and_give_their_place_free(store: SqlStore, spec: ApiSpec) -> None:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
+from service.api import window_bodies
 from service.api.fast_window import read_usual_window
-from service.api.window_bodies import is_log, read_any_window, read_counts
+from service.api.window_bodies import is_log, read_any_window, read_counts, read_lines
 from service.errors import InputError
 from service.windows.counts import WindowCounts
 from tests.api.bodies import TEXTS, WINDOWS
@@ -133,3 +134,37 @@ def test_the_quick_way_is_taken_where_it_can_be() -> None:
 )
 def test_the_first_line_tells_logs_from_windows(head: bytes, *, log: bool) -> None:
     assert is_log(head) is log
+
+
+def refusal(body: bytes, rows: int = MOST) -> tuple[int, str]:
+    """Return the status with which a body is refused, and why."""
+    with pytest.raises(HTTPException) as error:
+        read_any_window(body, rows)
+    return error.value.status_code, error.value.detail
+
+
+def test_what_holds_more_values_than_a_window_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_bodies, "parse_json", lambda _: pytest.fail("it was read"))
+    assert refusal(b"[" + b"{}," * 10_010 + b"{}]") == (
+        413,
+        "the body holds more objects than 4 rows and as many sources; send shorter windows",
+    )
+    assert refusal(b"[" * 10_001) == (400, "the body holds more than 10000 lists; a window has two")
+
+
+def test_of_many_wrong_rows_the_first_are_told() -> None:
+    rows = [ROW] * 1500 + [ROW | {"attempts": -1, "targets": "x"}] + [ROW] * 1000 + [{}] * 1000
+    with pytest.raises(RequestValidationError) as error:
+        read_any_window(json.dumps(WINDOW | {"rows": rows}).encode(), 10_000)
+    found = error.value.errors()
+    assert [item["loc"] for item in found] == [
+        ("body", "rows", 1500, "attempts"),
+        ("body", "rows", 1500, "targets"),
+    ]
+
+
+def test_lines_without_anything_have_a_bound() -> None:
+    line = json.dumps(WINDOW).encode()
+    assert list(read_lines(b"\n" * 65_000 + line, MOST, lambda _: None)) == [65_001]
+    with pytest.raises(HTTPException, match="more than 65536 lines"):
+        read_lines(b"\n" * 65_536 + line + b"\n", MOST, lambda _: None)

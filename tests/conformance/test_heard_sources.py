@@ -19,7 +19,8 @@ from service.capture.live import LiveCapture
 from service.capture.netflow import Exports
 from service.capture.records import RecordColumns
 from service.capture.ring import PacketRing, RingSpec
-from service.pipeline import PipelineSpec, Reading, read_live
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_live
 from tests.capture.exports import v5, v5_record
 from tests.capture.frames import ETHER, V4, built
 from tests.capture.test_datagrams import send as send_datagram

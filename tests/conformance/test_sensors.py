@@ -40,6 +40,15 @@ def test_the_sensor_whose_work_waits_longest_is_leased_first(database: SqlStore)
         assert sorted(unit.sensors.holders()) == ["x", "y"]
 
 
+def test_some_sensors_may_be_left_out(database: SqlStore) -> None:
+    with database.begin() as unit:
+        assert unit.sensors.awaited("x", 10, {"a"})
+        assert not unit.sensors.awaited("x", 10, {"a", "b"})
+        assert unit.sensors.lease("x", 10, 20, {"a", "b"}) is None
+        assert unit.sensors.lease("x", 10, 20, {"a"}) == Lease("b", "x", 20)
+        assert unit.sensors.lease("x", 10, 20) == Lease("a", "x", 20)
+
+
 def test_a_lease_ends_by_itself(database: SqlStore) -> None:
     with database.begin() as unit:
         lease = unit.sensors.lease("x", 10, 20)

@@ -18,7 +18,8 @@ from service.capture.inputs import Input
 from service.capture.logs import lines
 from service.capture.mark import Mark
 from service.errors import CaptureError
-from service.pipeline import PipelineSpec, Reading, read_windows
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_windows
 from tests.capture.frames import ETHER, V4, built
 from tests.capture.wrapping import TUNNELS
 from tests.conformance.test_readers import STYLES, many

@@ -2,11 +2,16 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.registry import Collector
 
+from service.metrics import Metrics
+from service.readiness import described_gauges
 from tests.deploy.files import DEPLOY, ROOT, document, known_series, known_variables, series_in, variables_in
 
 PROMETHEUS = DEPLOY / "prometheus"
@@ -17,7 +22,17 @@ DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboards" / "yoc
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 PROVISIONING = DEPLOY / "grafana" / "provisioning"
 
+needs_promtool = pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool is not installed; Debian's package prometheus has it"
+)
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+
+
+class Described(Collector):
+    """What the store tells, without values."""
+
+    def collect(self) -> Iterator[Metric]:
+        return described_gauges()
 
 
 def test_an_unknown_series_would_be_noticed() -> None:
@@ -100,7 +115,17 @@ def test_settings_that_descriptions_name_exist() -> None:
     assert variables_in((PROMETHEUS / "alerts.yml").read_text()) <= known_variables()
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+@needs_promtool
+def test_promtool_finds_nothing_to_mend_in_the_metrics() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry, "1.2.3")
+    registry.register(Described())
+    page = generate_latest(registry)
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+@needs_promtool
 def test_promtool_takes_rules_and_configuration(tmp_path: Path) -> None:
     for arguments in (["rules", "alerts.yml"], ["config", "--syntax-only", "prometheus.yml"]):
         done = subprocess.run(

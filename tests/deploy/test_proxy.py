@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import subprocess
@@ -39,3 +40,17 @@ def test_nginx_takes_it(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("caddy"), reason="caddy is not installed")
+def test_caddy_takes_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["caddy", "validate", "--adapter", "caddyfile", "--config", str(DEPLOY / "proxy" / "Caddyfile")],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_the_proxies_say_of_tls_reaches_yocho_which_adds_the_header_itself() -> None:
+    assert NGINX.count("proxy_set_header   X-Forwarded-Proto https;") == NGINX.count("proxy_pass")
+    assert "Strict-Transport-Security" not in NGINX + CADDY  # else there would be two

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import py_ocsf_models  # type: ignore[import-untyped]
+import pytest
 from hypothesis import given
 from py_ocsf_models.events.findings.detection_finding import (  # type: ignore[import-untyped]
     DetectionFinding,
 )
+from pydantic import BaseModel, ValidationError
 
 from service.alerts.alert import Alert
 from service.export.document import Document
@@ -48,6 +50,40 @@ def test_the_library_takes_it_and_loses_nothing(alert: Alert) -> None:
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     kept = DetectionFinding.model_validate(document, strict=False).model_dump(mode="json")
     assert [path for path in lost(document, kept) if not NOT_MODELLED.fullmatch(path)] == []
+
+
+def unknown(model: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of what a model holds though its schema does not know it."""
+    if isinstance(model, list):
+        for member in model:
+            yield from unknown(member, f"{path}[]")
+    elif isinstance(model, BaseModel):
+        for name in model.model_extra or {}:
+            yield f"{path}.{name}".lstrip(".")
+        for name in model.model_fields_set:
+            yield from unknown(getattr(model, name, None), f"{path}.{name}".lstrip("."))
+
+
+@some
+@given(alerts())
+def test_the_published_schema_knows_every_attribute_and_changes_none(alert: Alert) -> None:
+    schema = pytest.importorskip("ocsf.v1_5_0.events")  # of pydantic-ocsf: models made of the schema itself
+    document = ocsf_document(alert, "1.2.3")
+    model = schema.DetectionFinding.model_validate(document)
+    assert {path for path in unknown(model) if not path.startswith("unmapped.")} == set()
+    kept = model.model_dump(mode="json", exclude_none=True)
+    # These models take blanks off the ends of texts; the schema does not ask for it.
+    changed = [path for path in lost(document, kept) if str(at(document, path)).strip() != at(kept, path)]
+    assert changed == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"severity_id": 17}, {"activity_id": 55}, {"time": "now"}, {"finding_info": {}}, {"is_alert": "so"}]
+)
+def test_what_is_wrong_by_the_published_schema_would_be_noticed(wrong: Document) -> None:
+    schema = pytest.importorskip("ocsf.v1_5_0.events")
+    with pytest.raises(ValidationError):
+        schema.DetectionFinding.model_validate(ocsf_document(an_alert(), "1.2.3") | wrong)
 
 
 @some

@@ -39,7 +39,8 @@ from service.capture.services import parse_service
 from service.capture.tunnels import Tunnels
 from service.collector import CollectorSpec, ExporterSensor
 from service.errors import CaptureError, InputError, SettingsError, StoreError
-from service.pipeline import PipelineSpec, Reading, read_windows
+from service.pipeline import PipelineSpec
+from service.reading import Reading, read_windows
 from service.store.documents import read_alert, read_pattern, read_version
 from service.store.old_windows import read_counts
 from service.windows.assign import SECOND, WindowSpec

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _COMMAND = [sys.executable, "-u", "-c", "from service.wiring import main; main()"]
 _PATIENCE = 60.0
@@ -67,10 +67,20 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path, trusted: ssl.SSLContext | None = None, complaint: str = "", **settings: object
+    folder: Path,
+    trusted: ssl.SSLContext | None = None,
+    complaint: str = "",
+    launcher: Sequence[str] = (),
+    *,
+    worker: bool = False,
+    **settings: object,
 ) -> Iterator[Served]:
-    """Run `yocho serve` without a worker, with settings such as ``idle_seconds=1``; in the end it may complain."""
-    command = [*_COMMAND, "serve", "--no-worker", "--port", "0", "--database", "yocho.db"]
+    """Run `yocho serve`, with settings such as ``idle_seconds=1``; in the end it may complain.
+
+    `launcher` is a command that becomes the one that follows it.
+    """
+    command = [*launcher, *_COMMAND, "serve", "--port", "0", "--database", "yocho.db"]
+    command += [] if worker else ["--no-worker"]
     settings = {"log_level": "warning"} | settings
     given = {f"YOCHO_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen(

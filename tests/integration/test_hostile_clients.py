@@ -306,7 +306,7 @@ def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "chain.pem"]
     subprocess.run(made, cwd=folder, check=True, capture_output=True)
     trusted = ssl.create_default_context(cafile=str(folder / "chain.pem"))
-    files = {"tls_certificate": "chain.pem", "tls_key": "key.pem"}
+    files: dict[str, Any] = {"tls_certificate": "chain.pem", "tls_key": "key.pem"}
     with served(folder, trusted, **SHORT, **files, max_address_connections=20) as running:
         yield running
 
@@ -335,3 +335,12 @@ def test_a_slow_head_over_tls(with_tls: Served) -> None:
     with with_tls.trusted.wrap_socket(with_tls.connect(), server_hostname="127.0.0.1") as client:
         client.sendall(b"GET / HTTP/1.1\r\n")
         assert status_of(rest_of(client)) == 408
+
+
+def test_a_body_that_is_too_large_over_tls(with_tls: Served) -> None:
+    assert with_tls.trusted is not None
+    with with_tls.trusted.wrap_socket(with_tls.connect(), server_hostname="127.0.0.1") as client:
+        client.sendall(CHUNKED)
+        for _ in range(4 * 16):
+            client.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+        assert status_of(rest_of(client)) == 413

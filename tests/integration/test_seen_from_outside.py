@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -78,6 +79,9 @@ def test_a_running_service_counts_says_that_it_is_ready_and_logs_what_it_works_o
     assert samples["yocho_queue_jobs",] == 0
     table = metrics_table()
     assert [name for name in families if f"| `{name}" not in table] == []
+    described = re.findall(r"^\| `(yocho_\w+)`", table, re.MULTILINE)
+    assert described
+    assert [name for name in described if f"\n# TYPE {name} " not in page] == []
 
     server.send_signal(signal.SIGINT)
     _, errors = server.communicate(timeout=30)

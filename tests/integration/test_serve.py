@@ -100,9 +100,15 @@ def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
     server = start(*given, "serve", "--port", "0", "--no-worker", folder=tmp_path)
     try:
         trusted = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
-        answer = httpx.get(f"{url_of(server)}/healthz", verify=trusted)
+        url, known = url_of(server), os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        answer = httpx.get(f"{url}/healthz", verify=trusted)
         assert answer.status_code == 200
         assert answer.headers["strict-transport-security"]
+        asked = [*COMMAND, "alerts", "--url", url]
+        strange = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False, env=known)
+        assert (strange.returncode, "certificate" in strange.stderr) == (2, True)
+        trusting = known | {"SSL_CERT_FILE": str(tmp_path / "chain.pem")}
+        assert subprocess.run(asked, cwd=tmp_path, check=False, env=trusting).returncode == 0
     finally:
         server.kill()
         server.communicate(timeout=30)
@@ -112,6 +118,25 @@ def test_a_certificate_that_is_none_is_named(yocho: Run, tmp_path: Path) -> None
     (tmp_path / "chain.pem").write_text("hello")
     done = yocho("--set", "tls_certificate=chain.pem", "serve", "--port", "0")
     assert done.returncode == 2
+    assert "YOCHO_TLS_CERTIFICATE" in done.stderr
+
+
+def test_a_key_without_a_certificate_stops_the_start(yocho: Run, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("hello")
+    done = yocho("--set", "tls_key=key.pem", "serve", "--port", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "yocho: YOCHO_TLS_KEY: is a key without a certificate; set YOCHO_TLS_CERTIFICATE, too\n"
+
+
+def test_a_key_with_a_password_stops_the_start(yocho: Run, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: no certificate can be made")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=localhost"]
+    made += ["-passout", "pass:secret", "-keyout", "key.pem", "-out", "chain.pem"]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    done = yocho("--set", "tls_certificate=chain.pem", "--set", "tls_key=key.pem", "serve", "--port", "0")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
     assert "YOCHO_TLS_CERTIFICATE" in done.stderr
 
 

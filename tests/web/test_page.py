@@ -82,3 +82,10 @@ def test_everything_the_page_loads_comes_from_here(client: Client, path: str, ki
 @pytest.mark.parametrize("path", ["secret.txt", "..%2Fpage.py", "page.py"])
 def test_nothing_else_is_served(client: Client, path: str) -> None:
     assert client.get(f"/assets/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["page.html", "..%2fpage.py", "%00", "page.js%00.css"])
+def test_nothing_else_is_an_asset(client: Client, name: str) -> None:
+    answer = client.get(f"/assets/{name}")
+    assert answer.status_code == 404
+    assert answer.json()

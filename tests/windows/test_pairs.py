@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.capture.batch import AttemptBatch
 from service.capture.services import means, parse_service
 from service.windows.budget import Budget
 from service.windows.counts import Shed
@@ -147,3 +149,31 @@ def test_pairs_are_grouped_as_numpy_does(values: list[int], random: Random, time
 
 def test_an_empty_table() -> None:
     assert len(PairTable(Budget(2)).pairs().source) == 0
+
+
+def by_chance(rng: np.random.Generator, count: int) -> AttemptBatch:
+    return replace(
+        AttemptBatch.room(count),
+        time=np.arange(count),
+        source=rng.integers(1 << 31, size=count, dtype=np.uint32),
+        target=rng.integers(1 << 31, size=count, dtype=np.uint32),
+        service=np.full(count, 23, np.int32),
+        outcome=np.zeros(count, np.uint8),
+        tools=np.zeros(count, np.uint8),
+    )
+
+
+def test_what_full_tables_have_left_does_not_crowd_the_places_of_their_sum() -> None:
+    rng = np.random.default_rng(7)
+    united = PairTable(Budget(1 << 13))
+    for _ in range(8):
+        full = PairTable(Budget(1 << 12))
+        for _ in range(7):
+            full.add(by_chance(rng, 1000))
+        left = full.within(Budget(1 << 10))
+        left.pack()
+        united.merge(left)
+    taken = np.flatnonzero(united._places)
+    assert len(taken) > 6000
+    runs = np.split(taken, np.flatnonzero(np.diff(taken) > 1) + 1)
+    assert max(map(len, runs)) < 100

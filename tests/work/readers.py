@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from service.work import parsing
 from service.work.parsing import DONE, ERROR, confine, parse
 
 if TYPE_CHECKING:
@@ -71,3 +73,21 @@ def promise(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, li
 def tell_if_ready(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
     state = "ready" if "service.work.ready" in sys.modules else "cold"
     out.send_bytes(ERROR + json.dumps({"message": state, "field": None}).encode())
+
+
+def find_no_room(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+    _raise(OSError(errno.ENOSPC, "No space left on device"), out, upload, sensor, spec, limits)
+
+
+def find_nothing(out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits) -> None:
+    _raise(OSError(errno.EIO, "Input/output error"), out, upload, sensor, spec, limits)
+
+
+def _raise(
+    error: OSError, out: Connection, upload: Handed, sensor: str, spec: PipelineSpec, limits: Limits
+) -> None:
+    def messages(*_: object) -> None:
+        raise error
+
+    parsing.messages = messages  # type: ignore[assignment]
+    parse(out, upload, sensor, spec, limits)

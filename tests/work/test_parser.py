@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service.capture.inflation import InflationSpec
 from service.errors import StoreError
 from service.pipeline import PipelineSpec
 from service.receipts import Reason
 from service.work.parser import Parser, Read, RefusedError
 from service.work.parsing import Limits
 from tests.conftest import REPOSITORY
+from tests.packets import zipped
 from tests.work import readers
 
 if TYPE_CHECKING:
@@ -30,18 +32,25 @@ def refused(content: bytes, limits: Limits) -> RefusedError:
 
 
 @pytest.mark.parametrize(
-    ("limits", "why"),
+    ("limits", "why", "final"),
     [
-        (Limits(memory=1 << 20), "memory"),
-        (Limits(wall_seconds=0.01), "more than 0.01 s"),
-        (Limits(window_bytes=100), "a window has more than 100 bytes"),
-        (Limits(total_bytes=100), "its windows have more than 100 bytes"),
+        (Limits(memory=1 << 20), "memory", False),
+        (Limits(wall_seconds=0.01), "more than 0.01 s", False),
+        (Limits(window_bytes=100), "a window has more than 100 bytes", True),
+        (Limits(total_bytes=100), "its windows have more than 100 bytes", True),
     ],
 )
-def test_nothing_takes_more_than_it_is_given(example: Path, limits: Limits, why: str) -> None:
+def test_nothing_takes_more_than_it_is_given(example: Path, limits: Limits, why: str, *, final: bool) -> None:
     error = refused(example.read_bytes(), limits)
-    assert error.refusal.reason is Reason.CRASHED
+    assert (error.refusal.reason, error.final) == (Reason.CRASHED, final)
     assert why in error.refusal.message
+
+
+def test_a_bomb_is_refused_for_good() -> None:
+    content = zipped(b"start,source,target,service\n" + b"1700000000,192.0.2.1,192.0.2.2,tcp/443\n" * 50_000)
+    error = refused(content, Limits(inflation=InflationSpec(ratio=50, overlooked=1 << 20)))
+    assert (error.refusal.reason, error.final) == (Reason.CAPTURE, True)
+    assert "more than 50 times its size" in error.refusal.message
 
 
 def test_computing_time_is_bounded() -> None:
@@ -116,6 +125,8 @@ def test_whatever_becomes_of_a_reader_is_told_and_the_next_one_works(
     ):
         pytest.fail("it was read")
     assert refused.value.refusal.reason is Reason.CRASHED
+    # What took all its computing time would take it again.
+    assert refused.value.final == (read is readers.spin)
     assert why in refused.value.refusal.message
     with Parser(PipelineSpec(), Limits(), tmp_path).parsed([example.read_bytes()], "lab") as parsed:
         assert parsed.figures.packets == 29705
@@ -157,4 +168,4 @@ def test_readers_are_forked_from_a_process_that_is_ready() -> None:
 @pytest.mark.parametrize("field", ["memory", "cpu_seconds", "wall_seconds", "window_bytes", "total_bytes"])
 def test_limits_are_positive(field: str) -> None:
     with pytest.raises(ValueError, match="positive"):
-        Limits(**{field: 0})
+        Limits(**{field: 0})  # type: ignore[arg-type]

@@ -59,6 +59,27 @@ def test_it_ends_at_the_end_kindly_or_not(tmp_path: Path, then: str) -> None:
     assert gone(pid)
 
 
+def test_what_can_do_its_work_says_so_once(tmp_path: Path) -> None:
+    again = f"open({str(tmp_path / 'again')!r}, 'x')"  # fails the second time
+    kept = supervisor(tmp_path / "pids", f"{again}; print('so'); print('ready', flush=True)")
+    assert not kept.ready.is_set()
+    kept.start()
+    assert kept.ready.wait(30)
+    assert len(pids(tmp_path / "pids", 3)) >= 3
+    assert kept.ready.is_set()
+    kept.stop()
+
+
+def test_a_descendant_that_holds_the_output_holds_nobody_up(tmp_path: Path) -> None:
+    sleeper = "import subprocess; subprocess.Popen(['sleep', '5'])"
+    kept = supervisor(tmp_path / "pids", f"{sleeper}; sys.stdin.read()")
+    kept.start()
+    (pid,) = pids(tmp_path / "pids", 1)
+    kept.stop()
+    assert gone(pid)
+    assert not kept.ready.is_set()
+
+
 def test_pauses_are_positive() -> None:
     with pytest.raises(ValueError, match="positive"):
         SupervisorSpec(pause=0)

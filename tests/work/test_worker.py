@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import event, select, update
 
+from service.analysis import Analyst
 from service.intake import Intake, IntakeSpec
 from service.keeper import KeeperSpec
 from service.patterns.factorize import PatternFinder
@@ -24,6 +25,9 @@ from service.store.repository import AlertQuery
 from service.store.retention import RetentionSpec
 from service.store.sql import SqlStore
 from service.windows.matrix import count_matrix
+from service.work.parser import Parser
+from service.work.parsing import Limits
+from service.work.worker import Worker, WorkSpec
 from tests.databases import DATABASES, lose_answer
 from tests.traffic import START, ports, window
 from tests.work.traffic import a_worker, kept, minutes
@@ -339,6 +343,19 @@ def test_an_upload_that_breaks_the_analysis_fails_and_the_next_goes_on(
     assert (refusal.reason, job_of(store, broken.id).tries) == (Reason.CRASHED, 3)
     assert "ZeroDivisionError" in refusal.message
     assert job_of(store, after.id).state is JobState.DONE
+
+
+@pytest.mark.parametrize(("limits", "tries"), [(Limits(window_bytes=100), 0), (Limits(memory=1 << 20), 3)])
+def test_what_would_fail_again_is_not_tried_again(
+    store: SqlStore, intake: Intake, example: Path, limits: Limits, tries: int
+) -> None:
+    upload = intake.upload("edge")
+    upload.write(example.read_bytes())
+    job = upload.finish().job
+    spec = PipelineSpec()
+    Worker(WorkSpec(), store, Analyst(spec), Parser(spec, limits)).run_once()
+    found = job_of(store, job.id)
+    assert (found.state, found.tries) == (JobState.FAILED, tries)
 
 
 def test_a_payload_that_is_no_window_fails(store: SqlStore, intake: Intake) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Request
 from pydantic import WithJsonSchema
 from starlette.responses import Response
 
+from service.api.access import sender_of
 from service.api.links import ALERTS
 from service.api.problems import problem_responses
 from service.api.schemas import StreamFilter
@@ -76,4 +77,4 @@ class AlertStreamRoutes:
         )
         after = wanted.after if last_event_id is None else last_event_id
         admitted: Callable[[], bool] = getattr(request.state, "admitted", None) or (lambda: True)
-        return await self._streams.stream(fits, after, admitted)
+        return await self._streams.stream(fits, after, admitted, sender_of(request))

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,9 +14,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.api import examples
-from service.api.access import ANYBODY, Visitor
+from service.api.access import Visitor, sender_of, visitor_of
 from service.api.answers import CaptureAccepted, WindowAccepted, WindowOut
 from service.api.body import CODING, coding, joined, media_type, pieces, put_before, read_body, refuse_type
+from service.api.body_room import BodyRoom, Portion
 from service.api.ingest import Ingest
 from service.api.job_answers import JobList, JobOut, job_document, receipt_document, refuse, windows_of
 from service.api.links import JOBS, WINDOWS
@@ -34,7 +36,7 @@ from service.api.window_bodies import (
 from service.api.window_page import window_page
 from service.errors import NotFoundError, WindowConflictError
 from service.receipts import Refusal
-from service.store.jobs import Added, Job, JobState
+from service.store.jobs import PART_BYTES, Added, Job, JobState
 from service.store.repository import Store
 from service.windows.counts import WindowCounts
 from service.windows.posted import check_sensor
@@ -51,8 +53,8 @@ CAPTURES = ("application/vnd.tcpdump.pcap", "application/x-pcapng", "application
 
 MAX_ROWS_SHOWN = 10_000
 
-_READ_AT_ONCE = 2
-"""Windows that are read at the same time: a short one has not to wait for a long one."""
+_READ_AT_ONCE = 3
+"""Bodies that are read at the same time, one more than large ones: a short one has not to wait for those."""
 
 # Between two looks at a job that is waited for; each is half as long again as the one before.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
@@ -93,8 +95,9 @@ _BODY: dict[str, Any] = {
 class WindowRoutes:
     """Takes windows in and shows them."""
 
-    def __init__(self, spec: ApiSpec, ingest: Ingest, store: Store) -> None:
+    def __init__(self, spec: ApiSpec, ingest: Ingest, store: Store, bodies: BodyRoom) -> None:
         self._spec = spec
+        self._bodies = bodies
         self._ingest = ingest
         self._store = store
         # They only take turns with the interpreter, and each holds many times its body in memory.
@@ -205,15 +208,16 @@ class WindowRoutes:
 
     async def _take_window(self, request: Request, read: Callable[[bytes], WindowCounts]) -> Added:
         await self._check_room()
-        body = await read_body(request, self._spec.max_json_bytes)
+        with self._bodies.portion(sender_of(request)) as portion:
+            body = await read_body(request, self._spec.max_json_bytes, portion)
 
-        def accept() -> Added:
-            with self._reading:
-                counts = read(body)
-            _visitor(request).check_sensor(counts.sensor)
-            return self._ingest.add_window(counts)
+            def accept() -> Added:
+                with self._reading:
+                    counts = read(body)
+                visitor_of(request).check_sensor(counts.sensor)
+                return self._ingest.add_window(counts)
 
-        return await run_in_threadpool(accept)
+            return await self._bodies.read(len(body), accept)
 
     async def _check_room(self) -> None:
         """Raise BusyError if nothing would be accepted; if there is room, without a thread."""
@@ -221,23 +225,30 @@ class WindowRoutes:
             await run_in_threadpool(self._ingest.check_room)
 
     async def _take_capture(self, request: Request, sensor: str) -> Added:
-        return await self._store_upload(request, sensor, pieces(request, self._spec.max_capture_bytes))
+        with self._bodies.portion(sender_of(request)) as portion:
+            body = pieces(request, self._spec.max_capture_bytes)
+            return await self._store_upload(request, sensor, body, portion)
 
     async def _take_lines(self, request: Request, sensor: str) -> Added | Sequence[Added]:
         await self._check_room()
         arriving = pieces(request, self._spec.max_capture_bytes)
-        head = await first_line(arriving)
-        if is_log(head):
-            return await self._store_upload(request, sensor, put_before(head, arriving))
-        body = await joined(put_before(head, arriving), self._spec.max_json_bytes)
-        return await run_in_threadpool(self._accept_lines, body, _visitor(request))
+        with self._bodies.portion(sender_of(request)) as portion:
+            head = await first_line(arriving)
+            if is_log(head):
+                return await self._store_upload(request, sensor, put_before(head, arriving), portion)
+            body = await joined(put_before(head, arriving), self._spec.max_json_bytes, portion)
+            return await self._bodies.read(len(body), partial(self._accept_lines, body, visitor_of(request)))
 
-    async def _store_upload(self, request: Request, sensor: str, body: AsyncIterator[bytes]) -> Added:
+    async def _store_upload(
+        self, request: Request, sensor: str, body: AsyncIterator[bytes], portion: Portion
+    ) -> Added:
         check_sensor(sensor)
-        _visitor(request).check_sensor(sensor)
+        visitor_of(request).check_sensor(sensor)
         upload = await run_in_threadpool(self._ingest.upload, sensor)
         try:
             async for piece in body:
+                # In memory is one part of it.
+                portion.more(min(len(piece), PART_BYTES - portion.bytes))
                 await run_in_threadpool(upload.write, piece)
             return await run_in_threadpool(upload.finish)
         except BaseException:
@@ -281,12 +292,6 @@ class WindowRoutes:
 
     def _read_document(self, body: bytes) -> WindowCounts:
         return read_document(body, self._spec.max_rows, self._spec.max_json_bytes)
-
-
-def _visitor(request: Request) -> Visitor:
-    """Return who asks: anybody, where nobody is asked for a token."""
-    visitor: Visitor = getattr(request.state, "visitor", None) or Visitor(ANYBODY, None)
-    return visitor
 
 
 def _answer(response: Response, added: Added, *, waited: bool) -> JobOut | WindowAccepted | CaptureAccepted:

@@ -219,82 +219,49 @@ def count(
 
 
 @compiled
-def _gather(
-    begin: int,
-    other_places: NDArray[np.int64],
-    other_rows: NDArray[np.int64],
-    places: NDArray[np.int64],
-    taken: NDArray[np.int64],
-    where: NDArray[np.int64],
-) -> tuple[int, int]:
-    """List the next places of another table that are not free, and have what they lead to at hand, see `_touch`.
-
-    Returns where to go on, and how many they are.
-    """
-    count = 0
-    at = begin
-    while at < len(other_places) and count < len(where):
-        taken[count] = other_places[at]
-        where[count] = at
-        count += other_places[at] != 0
-        at += 1
-    mask = len(places) - 1
-    touched = np.int64(0)
-    for i in range(count):
-        touched ^= places[taken[i] >> 32 & mask]
-    for i in range(count):
-        touched ^= other_rows[(taken[i] & ROW) - 1, ENDS]
-    taken[-1] = touched
-    return at, count
-
-
-@compiled
 def merge(
     begin: int,
-    other_places: NDArray[np.int64],
-    other_rows: NDArray[np.int64],
+    others: NDArray[np.int64],
     places: NDArray[np.int64],
     rows: NDArray[np.int64],
     used: int,
     most: int,
     heavy: NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Add another table's pairs to a table, from one of its places on; see `count` for the arguments.
+    """Add the rows of another table to a table, from one of them on; see `count` for the other arguments.
 
-    Returns the place to go on with, the rows used, and the attempts that a sample stands for.
+    They are taken in their order, not in that of their places: what full tables have left lies together there, and
+    many of them added up would crowd the same places. Returns the row to go on with, the rows used, and the
+    attempts that a sample stands for.
     """
     sampled = 0
-    taken, at_hand = np.empty(_AHEAD + 1, np.int64), np.empty(_AHEAD, np.int64)
-    count = ahead = 0
-    after = begin
-    while True:
-        if ahead == count:
-            after, count = _gather(after, other_places, other_rows, places, taken, at_hand)
-            ahead = 0
-            if count == 0:
-                return len(other_places), used, sampled
-        i, place = at_hand[ahead], taken[ahead]
-        ahead += 1
+    hashes = np.empty(_AHEAD + 1, np.int64)
+    for other in range(begin, len(others)):
+        ahead = (other - begin) % _AHEAD
+        if ahead == 0:
+            count = min(_AHEAD, len(others) - other)
+            for i in range(count):
+                hashes[i] = _hash(others[other + i, ENDS], others[other + i, COUNTS] >> SERVICE_SHIFT)
+            _touch(places, hashes, count)
         if used * 2 > len(places) and used < most:
-            return i, used, sampled
-        other = (place & ROW) - 1
-        ends, counts = other_rows[other, ENDS], other_rows[other, COUNTS]
+            return other, used, sampled
+        ends, counts = others[other, ENDS], others[other, COUNTS]
         service, tries = counts >> SERVICE_SHIFT, counts >> TRIES_SHIFT & TRIES_MASK
         if len(heavy) > 1:
             halvings = _halvings(heavy, ends >> 32 & 0xFFFFFFFF)
             if halvings and _zeros(ends & 0xFFFFFFFF, service) < halvings:
                 sampled += tries
                 continue
-        at = _find(places, rows, place >> 32, ends, service)
+        at = _find(places, rows, hashes[ahead], ends, service)
         if places[at] == 0:
             if used == most:
-                return i, used, sampled
+                return other, used, sampled
             rows[used, ENDS] = ends
             rows[used, COUNTS] = counts
-            rows[used, FIRST] = other_rows[other, FIRST]
-            rows[used, LAST] = other_rows[other, LAST]
+            rows[used, FIRST] = others[other, FIRST]
+            rows[used, LAST] = others[other, LAST]
             used += 1
-            places[at] = place & _TAG | used
+            places[at] = hashes[ahead] << 32 | used
             continue
         row = (places[at] & ROW) - 1
         held = rows[row, COUNTS]
@@ -302,8 +269,9 @@ def merge(
         marks = (held | counts) & (USED | ANSWERED | EXPIRED | REFUSED | HUNG_UP | EMPTY)
         marks |= held & counts & TOOLS_MASK << TOOLS_SHIFT
         rows[row, COUNTS] = service << SERVICE_SHIFT | tries << TRIES_SHIFT | marks
-        rows[row, FIRST] = min(rows[row, FIRST], other_rows[other, FIRST])
-        rows[row, LAST] = max(rows[row, LAST], other_rows[other, LAST])
+        rows[row, FIRST] = min(rows[row, FIRST], others[other, FIRST])
+        rows[row, LAST] = max(rows[row, LAST], others[other, LAST])
+    return len(others), used, sampled
 
 
 @compiled
@@ -323,18 +291,6 @@ def listed(rows: NDArray[np.int64], places: NDArray[np.int64]) -> None:
     """Write the place of each row, in the order of the rows."""
     for row in range(len(places)):
         places[row] = _hash(rows[row, ENDS], rows[row, COUNTS] >> SERVICE_SHIFT) << 32 | (row + 1)
-
-
-@compiled
-def in_places(places: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Write all rows of a table, in the order of their places."""
-    at = 0
-    for place in places:
-        if place:
-            row = (place & ROW) - 1
-            for column in range(4):
-                out[at, column] = rows[row, column]
-            at += 1
 
 
 @compiled

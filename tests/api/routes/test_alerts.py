@@ -321,3 +321,10 @@ def test_a_comment_that_is_no_text_is_refused(client: Client) -> None:
         headers={"Content-Type": "application/json"},
     )
     assert the_fields(answer) == ["text"]
+
+
+@pytest.mark.parametrize("time", ["1e400", "-1e400", "1e-400", "9" * 40, "1.5", "0e99"])
+def test_times_of_absurd_size_mute_nothing(client: Client, time: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = client.request("PATCH", "/v1/alerts/a1", content=f'{{"muted_until": {time}}}', headers=headers)
+    assert answer.status_code == (200 if time == "0e99" else 422)
