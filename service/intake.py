@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 
 from service.errors import BusyError, StoreError
 from service.observe import SILENT, Observer
-from service.store.batch import add_together, earlier_jobs
-from service.store.group import GroupCommit
+from service.store.batch import Post, add_posts
+from service.store.group import GroupCommit, in_turn
 from service.store.jobs import PART_BYTES, Added, Backlog, JobKind, NewJob
 from service.windows.wire import write_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from service.store.group import Queues
+
+    Writes = GroupCommit[Callable[[Queues], Any], Any]
     from service.store.jobs import Job
     from service.store.sql import SqlStore
     from service.windows.counts import WindowCounts
@@ -65,9 +68,13 @@ class Intake:
     ) -> None:
         self._store = store
         self._observer = observer
-        self._commit = GroupCommit(store)
         self._clock = clock
-        self._room = _Room(spec, store, clock)
+        self._room = room = _Room(spec, store, clock)
+        self._windows = GroupCommit[Post, "Sequence[Added]"](
+            store, lambda unit, posts: add_posts(unit, posts, lambda size: room.check(JobKind.WINDOW, size))
+        )
+        self._others: Writes = GroupCommit(store, in_turn)
+        """Of uploads and looks."""
         self._left: list[str] = []
         """Uploads that broke off while nothing could be written: their parts are still there."""
 
@@ -77,6 +84,8 @@ class Intake:
         One that came before, with the same content, is answered with its first job. Raises WindowConflictError
         if other content came before, BusyError if too much waits, and StoreError.
         """
+        if counts.whole:
+            return self.add_windows([counts])[0]
         payload = write_window(counts)
         return self._add(_window_job(counts, payload, self._clock()), payload)
 
@@ -87,22 +96,14 @@ class Intake:
         """
         now, payloads = self._clock(), [write_window(counts) for counts in windows]
         jobs = [_window_job(counts, payload, now) for counts, payload in zip(windows, payloads, strict=True)]
-
-        def write(unit: Queues) -> Sequence[Added]:
-            earlier = earlier_jobs(unit.jobs, jobs)
-            size = sum(job.size for place, job in enumerate(jobs) if place not in earlier)
-            if size:
-                self._room.check(JobKind.WINDOW, size)
-            for sensor in sorted({job.sensor for place, job in enumerate(jobs) if place not in earlier}):
-                unit.sensors.heard(sensor, now)
-            return add_together(unit.jobs, jobs, payloads, earlier)
-
-        added = self._commit.write(write)
+        added = self._windows.write(Post(jobs, payloads))
         for each in added:
-            if not each.repeated:
-                self._room.take(each.job.size)
-                self._observer.taken(each.job.kind.value)
+            self._note(each)
         return added
+
+    def seems_full(self) -> bool:
+        """Tell whether `check_room` has anything to refuse, by what was last counted, or to tidy up: quickly."""
+        return bool(self._left) or self._room.seems_full()
 
     def check_room(self) -> None:
         """Raise BusyError if nothing would be accepted now: a refusal should cost less than reading a request."""
@@ -117,7 +118,7 @@ class Intake:
     def upload(self, sensor: str) -> Upload:
         """Begin to accept a capture or a log; raises BusyError if too much waits."""
         self.check_room()
-        return Upload(sensor, self._commit, self._clock, self._room.hold(), self._add, self._drop)
+        return Upload(sensor, self._others, self._clock, self._room.hold(), self._add, self._drop)
 
     def job(self, job_id: str) -> Job | None:
         """Return a job that was accepted, or None; raises StoreError."""
@@ -127,7 +128,7 @@ class Intake:
     def _drop(self, job_id: str) -> None:
         """Forget the parts of an upload: later, if that can't be done now."""
         try:
-            self._commit.write(lambda unit: unit.jobs.drop_parts(job_id))
+            self._others.write(lambda unit: unit.jobs.drop_parts(job_id))
         except StoreError:
             self._left.append(job_id)
             raise
@@ -150,11 +151,14 @@ class Intake:
             unit.sensors.heard(job.sensor, job.received)
             return Added(unit.jobs.add(job, payload), repeated=False)
 
-        added = self._commit.write(write)
-        if not added.repeated:
-            self._room.take(job.size)
-            self._observer.taken(job.kind.value)
+        added: Added = self._others.write(write)
+        self._note(added)
         return added
+
+    def _note(self, added: Added) -> None:
+        if not added.repeated:
+            self._room.take(added.job.size)
+            self._observer.taken(added.job.kind.value)
 
 
 class Upload:
@@ -166,7 +170,7 @@ class Upload:
     def __init__(
         self,
         sensor: str,
-        commit: GroupCommit,
+        commit: Writes,
         clock: Callable[[], int],
         room: Held,
         add: Callable[[NewJob, bytes | None, Held], Added],
@@ -256,6 +260,11 @@ class _Room:
         """Count bytes, or fewer of them, of an upload that is on its way."""
         with self._guard:
             self._held += size
+
+    def seems_full(self) -> bool:
+        """Tell whether there was no room when it was last counted."""
+        waiting = self._counted
+        return waiting.jobs >= self._spec.jobs or waiting.bytes + self._held >= self._spec.bytes
 
     def check(self, kind: JobKind, size: int, held: Held | None = None) -> None:
         """Raise BusyError if there is no room for a job of this kind and size, bytes, some of which are `held`."""

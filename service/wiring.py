@@ -198,10 +198,12 @@ class Yocho:
         import gc
 
         from service.connections import Connections
+        from service.heap import share_heap
         from service.listening import listen
         from service.server import run_server, server_config
         from service.serving import worker_beside
 
+        share_heap()
         self._log_to_stderr()
         self._outlets()  # what is wrong with them is said at once, not by the worker
         instruments = self._instruments()
@@ -228,6 +230,7 @@ class Yocho:
         import gc
 
         from service.analysis import Analyst
+        from service.heap import share_heap
         from service.keeper import KeeperSpec
         from service.work.parser import Parser
         from service.work.parsing import Limits
@@ -235,6 +238,7 @@ class Yocho:
         from service.work.warm import warm_up_apart
         from service.work.worker import Worker, WorkSpec
 
+        share_heap()
         self._log_to_stderr()
         spec = pipeline_spec(self._settings)
         # Before there are threads, and signals that would have to wait for it.

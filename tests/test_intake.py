@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from service.errors import BusyError, StoreError, WindowConflictError
 from service.intake import Intake, IntakeSpec
-from service.store.group import GroupCommit
+from service.store.group import GroupCommit, in_turn
 from service.store.jobs import Added, JobKind
 from service.store.repository import WindowRecord
 from service.store.sql import SqlStore
@@ -19,9 +19,10 @@ from tests.conformance.test_jobs import RECEIPT, a_job
 from tests.databases import lose_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from service.intake import Writes
     from service.store.group import Queues
     from service.windows.counts import WindowCounts
 
@@ -154,7 +155,7 @@ def test_an_upload_that_came_before_leaves_no_parts(store: SqlStore) -> None:
 def test_a_commit_whose_answer_is_lost_keeps_what_it_stored(store: SqlStore, size: int) -> None:
     intake = Intake(IntakeSpec(), store)
     upload = intake.upload("core")
-    # Of the one the last part is stored with the window, of the other the job.
+    # Of the one the last part is stored with the look, of the other the job.
     upload.write(bytes(size))
     held = threading.Event()
     added: list[Added] = []
@@ -165,11 +166,12 @@ def test_a_commit_whose_answer_is_lost_keeps_what_it_stored(store: SqlStore, siz
         thread.start()
         return thread
 
-    threads = [threading.Thread(target=intake._commit.write, args=(lambda _: held.wait(5),))]
+    look = replace(a_window(), seen_until=START + 5)
+    threads = [threading.Thread(target=intake._others.write, args=(lambda _: held.wait(5),))]
     threads[0].start()
     # These two wait for the first, and share a transaction.
-    threads += [accept(lambda: intake.add_window(a_window())), accept(upload.finish)]
-    while len(intake._commit._waiting) < 2:
+    threads += [accept(lambda: intake.add_window(look)), accept(upload.finish)]
+    while len(intake._others._waiting) < 2:
         threading.Event().wait(0.001)
     held.set()
     for thread in threads:
@@ -182,10 +184,78 @@ def test_a_commit_whose_answer_is_lost_keeps_what_it_stored(store: SqlStore, siz
     assert sizes == {each.job.kind: each.job.size for each in added}
 
 
+def test_a_commit_whose_answer_is_lost_makes_its_windows_no_repetitions(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(), store)
+    added: dict[int, Sequence[Added]] = {}
+    commits = lose_answer(store, 2)
+
+    def accept(request: int, *numbers: int) -> threading.Thread:
+        thread = threading.Thread(target=lambda: added.update({request: intake.add_windows(windows(*numbers))}))
+        thread.start()
+        while len(intake._windows._waiting) < request:
+            threading.Event().wait(0.001)
+        return thread
+
+    with store.begin():
+        threads = [accept(0, 0)]
+        while not intake._windows._turn.locked() or intake._windows._waiting:
+            threading.Event().wait(0.001)
+        # These wait for the first, and share a transaction, whose answer is lost.
+        threads += [accept(1, 1), accept(2, 2, 3), accept(3, 3, 1)]
+    for thread in threads:
+        thread.join()
+    assert len(commits) > 3
+    assert [[each.repeated for each in added[request]] for request in range(4)] == [
+        [False],
+        [False],
+        [False, False],
+        [True, True],
+    ]
+    assert added[3][0].job == added[2][1].job
+    with store.read() as reader:
+        assert len(reader.jobs.waiting("edge", 9)) == 4
+
+
+def test_of_requests_in_one_transaction_only_those_that_contradict_are_refused(store: SqlStore) -> None:
+    intake = Intake(IntakeSpec(), store)
+    found: dict[int, object] = {}
+    intake.add_windows(windows(7))
+
+    def accept(request: int, *counts: WindowCounts) -> threading.Thread:
+        def add() -> None:
+            try:
+                found[request] = [each.repeated for each in intake.add_windows(counts)]
+            except WindowConflictError as refusal:
+                found[request] = refusal.place
+
+        thread = threading.Thread(target=add)
+        thread.start()
+        while len(intake._windows._waiting) < request:
+            threading.Event().wait(0.001)
+        return thread
+
+    with store.begin():
+        threads = [accept(0, *windows(0))]
+        while not intake._windows._turn.locked() or intake._windows._waiting:
+            threading.Event().wait(0.001)
+        threads += [
+            accept(1, *windows(1)),
+            accept(2, *windows(2), *windows(1, attempts=9)),
+            accept(3, *windows(2, 7)),
+            accept(4, *windows(4), *windows(7, attempts=9)),
+        ]
+    for thread in threads:
+        thread.join()
+    assert found == {0: [False], 1: [False], 2: 1, 3: [False, True], 4: 1}
+    with store.read() as reader:
+        assert len(reader.jobs.waiting("edge", 9)) == 4
+
+
 def test_writes_of_many_threads_are_few_transactions(store: SqlStore) -> None:
     commits: list[None] = []
     event.listen(store._backend.engine, "commit", lambda _: commits.append(None))
-    group, results, held = GroupCommit(store), [], threading.Event()
+    group: Writes = GroupCommit(store, in_turn)
+    results, held = [], threading.Event()
 
     def write(number: int) -> None:
         def action(unit: Queues) -> int:
@@ -208,7 +278,8 @@ def test_writes_of_many_threads_are_few_transactions(store: SqlStore) -> None:
 
 
 def test_of_writes_in_one_transaction_only_the_refused_fail(store: SqlStore) -> None:
-    group, refused, held = GroupCommit(store), [], threading.Event()
+    group: Writes = GroupCommit(store, in_turn)
+    refused, held = [], threading.Event()
 
     def write(number: int) -> None:
         def action(unit: Queues) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 FOLDER = Path("benchmarks/results/service")
-PACKAGES = ("locust", "gevent", "fastapi", "uvicorn", "sqlalchemy", "psycopg", "numpy", "scipy", "numba")
+PACKAGES = ("locust", "gevent", "fastapi", "uvicorn", "msgspec", "sqlalchemy", "psycopg", "numpy", "scipy", "numba")
 _ACCEPTED, _REFUSED = 202, (429, 503)
 _LONGEST_DRAIN = 3600.0
 _WARM_SENSORS, _WARM_WINDOWS = 4, 20

@@ -224,11 +224,11 @@ class AccessMiddleware:
 
     async def _record(self, request: Request, visitor: Visitor, status: int) -> None:
         """Keep a request that changed something, or was to, in the audit log."""
-        if needed(request.method, request.url.path) is Scope.ADMIN and request.method not in _READS:
+        if needed(request.method, _path(request)) is Scope.ADMIN and request.method not in _READS:
             await run_in_threadpool(self._gate.record, _change(request, visitor, status, self._gate.now()))
 
     async def _visitor(self, request: Request, hashed: bytes | None) -> Visitor | _Refusal:
-        if request.url.path in _FREE:
+        if _path(request) in _FREE:
             return Visitor(ANYBODY, None)
         if request.headers.get("authorization") and hashed is None:
             return _Refusal(HTTPStatus.UNAUTHORIZED, "the Authorization header holds no token of Yocho", _CHALLENGE)
@@ -246,13 +246,13 @@ class AccessMiddleware:
         return visitor
 
     def _refused(self, request: Request, visitor: Visitor) -> _Refusal | None:
-        if request.url.path in _FREE:
+        if _path(request) in _FREE:
             return None
         seconds = self._gate.wait(visitor, request.client.host if request.client else "")
         if seconds:  # before anything that would be written down
             retry = {"Retry-After": str(max(1, round(seconds + 0.5)))}
             return _Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; wait as Retry-After says", retry)
-        scope = needed(request.method, request.url.path)
+        scope = needed(request.method, _path(request))
         if not visitor.may(scope):
             return _Refusal(HTTPStatus.FORBIDDEN, f"token {visitor.name!r} lacks the scope {scope}", {})
         return None
@@ -288,6 +288,12 @@ def needed(method: str, path: str) -> Scope:
     return Scope.READ if method in _READS else Scope.ADMIN
 
 
+def _path(request: Request) -> str:
+    """Return the path as the router sees it; `request.url` would be put together and taken apart for it."""
+    path: str = request.scope["path"]
+    return path
+
+
 def _secret(header: str) -> str:
     """Return the token of an Authorization header: that of Bearer, or Basic's password; '' if there is none."""
     if len(header) > _LONGEST_HEADER:
@@ -309,6 +315,6 @@ def _change(request: Request, visitor: Visitor, status: int, now: int) -> Change
         actor=visitor.name,
         request=current_ids().get("request", ""),
         action=request.method,
-        target=request.url.path[:500],
+        target=_path(request)[:500],
         status=status or HTTPStatus.INTERNAL_SERVER_ERROR,
     )

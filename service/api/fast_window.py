@@ -5,10 +5,10 @@ What is unusual in any way, right or wrong, is left to the models of `service.ap
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
-import jiter
+import msgspec
 
 from service.api.schemas import MAX_ADDRESS_LENGTH, MAX_SERVICE_LENGTH, TotalsIn
 from service.api.times import parse_time
@@ -17,59 +17,77 @@ from service.windows.posted import MAX_SENSOR_LENGTH, window_of_columns
 from service.windows.posted_rows import PostedColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from service.windows.counts import WindowCounts
 
-_COLUMNS = ("source", "service", "attempts", "targets", "answered")
+# A number with a point or an exponent is not taken for a whole one where both may stand.
+_Number = int | float
+_Total = dict[str, _Number | str | list[str]]
 
-_values = itemgetter(*_COLUMNS)
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    source: str
+    service: str
+    attempts: _Number
+    targets: _Number
+    answered: _Number
+
+
+class _Window(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    sensor: str
+    start: _Number | str
+    end: _Number | str
+    rows: list[_Row]
+    sources: list[_Total] | msgspec.UnsetType = msgspec.UNSET
+
+
+_decoder = msgspec.json.Decoder(_Window)
+_values = attrgetter("source", "service", "attempts", "targets", "answered")
+_TEXTS_OF_ROW = 5 + 2
+"""Its keys, and the values that are text."""
 
 
 def read_usual_window(body: bytes, max_rows: int) -> WindowCounts | None:
     """Return the window of a JSON text, or None if it takes a closer look."""
     try:
-        document = jiter.from_json(
-            body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True, float_mode="lossless-float"
-        )
-        given = _object(document, {"sensor", "start", "end", "rows"}, {"sources"})
-        if given is None or not isinstance(given["sensor"], str) or len(given["sensor"]) > MAX_SENSOR_LENGTH:
+        window = _decoder.decode(body)
+        sources = [] if window.sources is msgspec.UNSET else window.sources
+        if len(window.sensor) > MAX_SENSOR_LENGTH or max(len(window.rows), len(sources)) > max_rows:
             return None
-        times = given["start"], given["end"]
-        if not all(type(time) in {str, int} for time in times):
+        if isinstance(window.start, float) or isinstance(window.end, float) or not _has_each_key_once(body, window):
             return None
-        rows, sources = _columns(given["rows"], max_rows), given.get("sources", [])
-        if rows is None or not isinstance(sources, list) or len(sources) > max_rows:
+        rows = _columns(window.rows)
+        if rows is None:
             return None
         totals = [TotalsIn.model_validate(total).posted() for total in sources]
-        return window_of_columns(given["sensor"], parse_time(times[0]), parse_time(times[1]), rows, totals)
-    except (ValueError, KeyError, InputError):
+        return window_of_columns(window.sensor, parse_time(window.start), parse_time(window.end), rows, totals)
+    except (msgspec.MsgspecError, ValueError, InputError):
         return None
 
 
-def _object(value: object, needed: set[str], allowed: set[str]) -> dict[str, Any] | None:
-    """Return an object that has the needed keys and no others than are allowed; else None."""
-    return value if isinstance(value, dict) and needed <= value.keys() <= needed | allowed else None
+def _has_each_key_once(body: bytes, window: _Window) -> bool:
+    """Tell whether a text has as many strings as what was read: of keys that come twice, one was left out.
+
+    Strings with escapes might hold quotation marks, or be the same key in another spelling: False.
+    """
+    texts = 4 + _count((window.sensor, window.start, window.end)) + _TEXTS_OF_ROW * len(window.rows)
+    if window.sources is not msgspec.UNSET:
+        texts += 1 + sum(len(total) + _count(total.values()) for total in window.sources)
+    return body.count(b'"') == 2 * texts and b"\\" not in body
 
 
-def _columns(rows: object, most: int) -> PostedColumns | None:
-    """Return rows that have the usual keys as columns; else None. Raises KeyError if one has another key."""
-    if not isinstance(rows, list) or len(rows) > most:
-        return None
+def _count(values: Iterable[_Number | str | list[str]]) -> int:
+    """Return how many strings there are among these values."""
+    return sum(len(value) if isinstance(value, list) else isinstance(value, str) for value in values)
+
+
+def _columns(rows: Sequence[_Row]) -> PostedColumns | None:
+    """Return rows as columns, or None if they hold a fraction or a text that is too long."""
     if not rows:
         return PostedColumns((), (), (), (), ())
-    if not _are(rows, dict) or set(map(len, rows)) != {len(_COLUMNS)}:
-        return None
     found = PostedColumns(*zip(*map(_values, rows), strict=True))
-    return found if _typed(found) else None
-
-
-def _typed(rows: PostedColumns) -> bool:
-    texts, numbers = (rows.source, rows.service), (rows.attempts, rows.targets, rows.answered)
-    if not all(_are(column, str) for column in texts) or not all(_are(column, int) for column in numbers):
-        return False
-    return max(map(len, rows.source)) <= MAX_ADDRESS_LENGTH and max(map(len, rows.service)) <= MAX_SERVICE_LENGTH
-
-
-def _are(values: Sequence[Any], kind: type) -> bool:
-    return set(map(type, values)) == {kind}
+    if any(set(map(type, column)) != {int} for column in (found.attempts, found.targets, found.answered)):
+        return None
+    short = max(map(len, found.source)) <= MAX_ADDRESS_LENGTH and max(map(len, found.service)) <= MAX_SERVICE_LENGTH
+    return found if short else None

@@ -33,6 +33,10 @@ class Ingest(Protocol):
     What is accepted is stored, and will be done. All may raise StoreError.
     """
 
+    def seems_full(self) -> bool:
+        """Tell whether `check_room` might refuse; asks nobody, so that it may be called where nothing may wait."""
+        ...
+
     def check_room(self) -> None:
         """Raise BusyError if nothing would be accepted now."""
         ...

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 
 from service.observe import SILENT, Exchange, Observer, identified
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
+_ID = REQUEST_ID.lower().encode()
+_TOLD = frozenset({_ID, b"traceparent", b"tracestate"})
+"""What a caller says of a request itself."""
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -47,10 +50,9 @@ class Seen:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request = _request_id(headers)
-        trace = {name: headers[name] for name in ("traceparent", "tracestate") if name in headers}
-        exchange = Exchange(scope["method"], trace)
+        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in _TOLD}
+        request = _request_id(told.pop(_ID, ""))
+        exchange = Exchange(scope["method"], {name.decode(): value for name, value in told.items()})
 
         async def seen(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -63,6 +65,5 @@ class Seen:
             await self._app(scope, receive, seen)
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get(REQUEST_ID, "")
-    return given if _WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+def _request_id(given: str) -> str:
+    return given if _WELL_FORMED.fullmatch(given) else secrets.token_hex(16)

@@ -7,6 +7,7 @@ the type of the request stands in their place, and of other protocols over IP th
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ NUMBERED = {Protocol.TCP: 0xFFFF, Protocol.UDP: 0xFFFF, Protocol.SCTP: 0xFFFF, P
 """The protocols whose services have numbers for names, and the largest of these."""
 LAST_SERVICE = Protocol.IP << 16 | NUMBERED[Protocol.IP]
 _BY_NAME = {protocol.name.lower(): protocol for protocol in Protocol}
+_AT_HAND = 1 << 14
+"""Services, by name and by number, that are known without work: the same come again and again. 2 MiB each way."""
 
 
 def service_code(protocol: Protocol, port: int) -> int:
@@ -60,6 +63,7 @@ def means(services: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.where(services > ARP_REQUEST | 0xFFFF, np.int32(0), services >> 17).astype(np.int32)
 
 
+@lru_cache(_AT_HAND)
 def format_service(code: int) -> str:
     """Write a service: ``tcp/23``, ``udp/53``, ``sctp/36412``, ``ip/47``, ``icmp/echo``, ``arp/request``."""
     protocol, port = Protocol(code >> 16), code & 0xFFFF
@@ -70,6 +74,7 @@ def format_service(code: int) -> str:
     return f"{protocol.name.lower()}/{_ICMP_NAMES.get(port, port)}"
 
 
+@lru_cache(_AT_HAND)
 def parse_service(text: str) -> int:
     """Return the number of a service written as `format_service` writes it.
 

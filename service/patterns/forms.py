@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_code = lru_cache(maxsize=1 << 17)(parse_service)
-_name = lru_cache(maxsize=1 << 17)(format_service)
-
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 """Of a multiplicative hash (Knuth, The Art of Computer Programming 3, § 6.4): 2⁶⁴ over the golden ratio."""
 
@@ -30,15 +26,16 @@ _COMPARED = 64
 """Forms that are compared with all others at a time: that product is dense."""
 
 
-class _WithUnit:
+class _WithMore:
     """Room for what follows from a form, worked out when it is first asked for."""
 
-    __slots__ = ("_unit",)
+    __slots__ = ("_shares", "_unit")
+    _shares: tuple[tuple[str, float], ...]
     _unit: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Form(_WithUnit):
+class Form(_WithMore):
     """Services and their share of a pattern's weight; both of length s, heaviest first."""
 
     services: NDArray[np.int32]
@@ -60,15 +57,22 @@ class Form(_WithUnit):
             return unit
 
     def shares(self) -> tuple[tuple[str, float], ...]:
-        """Return services by name and their weights, as `named_form` takes them."""
-        return tuple(zip(map(_name, self.services.tolist()), self.weights.tolist(), strict=True))
+        """Return services by name and their weights, as `named_form` takes them: always the same tuple."""
+        try:
+            return self._shares
+        except AttributeError:
+            shares = tuple(zip(map(format_service, self.services.tolist()), self.weights.tolist(), strict=True))
+            object.__setattr__(self, "_shares", shares)
+            return shares
 
 
 def named_form(services: Iterable[tuple[str, float]]) -> Form:
     """Return the form of services with their names, as `Pattern.services` has them."""
-    listed = list(services)
-    codes = np.fromiter((_code(name) for name, _ in listed), np.int32, len(listed))
-    return Form(codes, np.fromiter((weight for _, weight in listed), np.float64, len(listed)))
+    shares = tuple(services)
+    codes = np.fromiter((parse_service(name) for name, _ in shares), np.int32, len(shares))
+    form = Form(codes, np.fromiter((weight for _, weight in shares), np.float64, len(shares)))
+    object.__setattr__(form, "_shares", shares)
+    return form
 
 
 def listed(form: Form, most: int) -> Form:

@@ -130,6 +130,10 @@ class Pattern(_WithForms):
             raise ValueError(f"{field}: must be sorted by descending weight")
         if not self.services:
             raise ValueError("services: a pattern has at least one")
+        for field in ("at_birth", "at_version"):
+            # Most patterns are seen once: then these are one tuple, not three.
+            if getattr(self, field) == self.services:
+                object.__setattr__(self, field, self.services)
         for field in ("prevalence", "reach", "novelty", "drift"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field}: {getattr(self, field)} is not from 0 to 1")
@@ -153,7 +157,8 @@ class Pattern(_WithForms):
         try:
             return self._birth_form
         except AttributeError:
-            return self._keep("_birth_form", named_form(self.at_birth))
+            same = self.at_birth is self.services
+            return self._keep("_birth_form", self.form if same else named_form(self.at_birth))
 
     @property
     def version_form(self) -> Form:
@@ -161,7 +166,8 @@ class Pattern(_WithForms):
         try:
             return self._version_form
         except AttributeError:
-            return self._keep("_version_form", named_form(self.at_version))
+            same = self.at_version is self.services
+            return self._keep("_version_form", self.form if same else named_form(self.at_version))
 
     def changed(self, form: Form | None = None, sketch: Form | None = None, **details: Any) -> Pattern:
         """Return it with other details; `form` is that of its services then, `sketch` that of `at_version`.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from service.errors import BusyError, StoreError, WindowConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from service.store.jobs import SqlJobs
     from service.store.sensors import SqlSensors
     from service.store.sql import SqlStore
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_TOGETHER = 64
@@ -28,35 +29,51 @@ class Queues(Protocol):
     sensors: SqlSensors
 
 
-@dataclass(slots=True)
-class _Write(Generic[Result]):
-    """A write that waits for its transaction, and what came of it."""
+Refusal = WindowConflictError | BusyError
+"""What one write is answered with while others of its transaction go on."""
 
-    action: Callable[[Queues], Result]
+
+def in_turn(unit: Queues, actions: Sequence[Callable[[Queues], Result]]) -> Sequence[Result | Refusal]:
+    """Return what actions return or, before they have written anything, refuse."""
+    results: list[Result | Refusal] = []
+    for action in actions:
+        try:
+            results.append(action(unit))
+        except (WindowConflictError, BusyError) as refusal:
+            results.append(refusal)
+    return results
+
+
+@dataclass(slots=True)
+class _Write(Generic[Item, Result]):
+    """Something that waits for its transaction, and what came of it."""
+
+    item: Item
     done: threading.Event = field(default_factory=threading.Event)
     result: Result | None = None
     failure: Exception | None = None
 
 
-class GroupCommit:
+class GroupCommit(Generic[Item, Result]):
     """Writes of several threads, as many as wait, in one transaction; each thread hears of its own only.
 
-    The first thread that comes does the writes of all that came up to then; meanwhile the next ones gather.
+    `together` writes what several threads have brought, and returns for each a result or why it is refused, of
+    which it has written nothing. The first thread that comes does so for all that came up to then; meanwhile the
+    next ones gather.
     """
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(
+        self, store: SqlStore, together: Callable[[Queues, Sequence[Item]], Sequence[Result | Refusal]]
+    ) -> None:
         self._store = store
+        self._together = together
         self._guard = threading.Lock()
         self._turn = threading.Lock()
-        self._waiting: list[_Write[Any]] = []
+        self._waiting: list[_Write[Item, Result]] = []
 
-    def write(self, action: Callable[[Queues], Result]) -> Result:
-        """Return what an action returns for a unit of the store, once that is committed.
-
-        The action may raise WindowConflictError or BusyError before it has written anything; what it raises,
-        and StoreError, is raised here.
-        """
-        mine: _Write[Result] = _Write(action)
+    def write(self, item: Item) -> Result:
+        """Return what came of one item, once that is committed; raises its refusal, and StoreError."""
+        mine: _Write[Item, Result] = _Write(item)
         with self._guard:
             self._waiting.append(mine)
         while not mine.done.is_set():
@@ -67,12 +84,12 @@ class GroupCommit:
             raise mine.failure
         return cast("Result", mine.result)
 
-    def _taken(self) -> list[_Write[Any]]:
+    def _taken(self) -> list[_Write[Item, Result]]:
         with self._guard:
             taken, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         return taken
 
-    def _write_together(self, writes: list[_Write[Any]]) -> None:
+    def _write_together(self, writes: list[_Write[Item, Result]]) -> None:
         try:
             self._commit(writes)
         except StoreError as error:
@@ -90,11 +107,11 @@ class GroupCommit:
         for write in writes:
             write.done.set()
 
-    def _commit(self, writes: list[_Write[Any]]) -> None:
+    def _commit(self, writes: list[_Write[Item, Result]]) -> None:
         with self._store.begin() as unit:
-            for write in writes:
-                write.result = write.failure = None
-                try:
-                    write.result = write.action(unit)
-                except (WindowConflictError, BusyError) as refusal:
-                    write.failure = refusal
+            results = self._together(unit, [write.item for write in writes])
+        for write, result in zip(writes, results, strict=True):
+            if isinstance(result, Refusal):
+                write.failure = result
+            else:
+                write.result = result

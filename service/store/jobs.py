@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, union_all, update
 
 from service.errors import WindowConflictError
 from service.receipts import Outcome, Receipt, Refusal
@@ -15,7 +15,7 @@ from service.store.outcomes import read_outcome, write_outcome
 from service.store.statements import add_new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -125,6 +125,16 @@ class Backlog:
     bytes: int
 
 
+# Asked for each group of windows: to put them together takes longer than they do.
+_NAMED = select(*_SHOWN).where(_TABLE.c.id.in_(bindparam("named", expanding=True)))
+_MET = union_all(
+    select(tables.windows.c.id).where(tables.windows.c.id.in_(bindparam("named", expanding=True))),
+    select(_TABLE.c.window).where(
+        _TABLE.c.window.in_(bindparam("named", expanding=True)), _TABLE.c.state == JobState.WAITING.value
+    ),
+)
+
+
 class SqlJobs:
     """Jobs as one transaction sees them."""
 
@@ -144,6 +154,10 @@ class SqlJobs:
         stored = self._stored(job)
         return self._waiting_window(job) if stored is None else stored
 
+    def met(self, windows: Collection[str]) -> set[str]:
+        """Return those of some windows that are stored or wait: jobs of no others can be repetitions."""
+        return set(self._connection.scalars(_MET, {"named": list(windows)}))
+
     def add(self, job: NewJob, payload: bytes | None = None) -> Job:
         """Let a job wait; its payload is given here, or was put before, part by part.
 
@@ -151,21 +165,17 @@ class SqlJobs:
         """
         if job.kind is JobKind.LOOK:
             self._replace_looks(job)
-        row = {
-            "id": job.id,
-            "sensor": job.sensor,
-            "kind": job.kind.value,
-            "window": job.window,
-            "digest": job.digest,
-            "state": JobState.WAITING.value,
-            "received_ns": job.received,
-            "size": job.size,
-            "tries": 0,
-        }
-        self._connection.execute(insert(_TABLE), row)
-        for part, start in enumerate(range(0, len(payload or b""), PART_BYTES)):
-            self.put_part(job.id, part, job.received, (payload or b"")[start : start + PART_BYTES])
-        return self._one(select(*_SHOWN).where(_TABLE.c.id == job.id))
+        return self.add_all([job], [payload or b""])[0]
+
+    def add_all(self, jobs: Sequence[NewJob], payloads: Sequence[bytes]) -> Sequence[Job]:
+        """Let jobs wait, none of them a look, in their order; as `add` does with each."""
+        if not jobs:
+            return []
+        self._connection.execute(insert(_TABLE), [_row(job) for job in jobs])
+        self._put([row for job, payload in zip(jobs, payloads, strict=True) for row in _part_rows(job, payload)])
+        added = self._connection.execute(_NAMED, {"named": [job.id for job in jobs]})
+        by_id = {row.id: _job(row) for row in added}
+        return [by_id[job.id] for job in jobs]
 
     def put_part(self, job_id: str, part: int, at: int, data: bytes) -> None:
         """Keep a part of a payload, numbered from 0, unless it is there already; its job may come later.
@@ -174,9 +184,7 @@ class SqlJobs:
         """
         if len(data) > PART_BYTES:
             raise ValueError(f"part {part}: {len(data)} bytes are more than {PART_BYTES}")
-        row = {"job": job_id, "part": part, "at_ns": at, "bytes": data}
-        # It comes again if nobody knows whether the commit reached the disk.
-        self._connection.execute(add_new(_PAYLOADS, "job", "part"), row)
+        self._put([{"job": job_id, "part": part, "at_ns": at, "bytes": data}])
 
     def drop_parts(self, job_id: str) -> None:
         """Forget the payload of a job."""
@@ -262,6 +270,11 @@ class SqlJobs:
         self._connection.execute(delete(_PAYLOADS).where(_PAYLOADS.c.job.in_(orphans)))
         return len(orphans)
 
+    def _put(self, parts: list[dict[str, object]]) -> None:
+        if parts:
+            # They come again if nobody knows whether the commit reached the disk.
+            self._connection.execute(add_new(_PAYLOADS, "job", "part"), parts)
+
     def _stored(self, job: NewJob) -> Job | None:
         """Return the job of a window that is stored; if its receipt is gone, it gets a new one."""
         table = tables.windows
@@ -317,6 +330,30 @@ class SqlJobs:
 
 def _waiting() -> Select[*tuple[object, ...]]:
     return select(*_SHOWN).where(_TABLE.c.state == JobState.WAITING.value)
+
+
+def _row(job: NewJob) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "sensor": job.sensor,
+        "kind": job.kind.value,
+        "window": job.window,
+        "digest": job.digest,
+        "state": JobState.WAITING.value,
+        "received_ns": job.received,
+        "size": job.size,
+        "tries": 0,
+    }
+
+
+def _part_rows(job: NewJob, payload: bytes) -> Iterator[dict[str, object]]:
+    for part, start in enumerate(range(0, len(payload), PART_BYTES)):
+        yield {
+            "job": job.id,
+            "part": part,
+            "at_ns": job.received,
+            "bytes": payload[start : start + PART_BYTES],
+        }
 
 
 def _check_same(job: NewJob, digest: str) -> None:

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, bindparam, case, func, or_, select, update
 
+# SQLite took its clause for rows that are there already over from PostgreSQL.
+from sqlalchemy.dialects.postgresql import insert
+
 from service.store import tables
 from service.store.statements import add_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from sqlalchemy import Connection, Select, Update
+    from sqlalchemy.dialects.postgresql import Insert
 
     from service.windows.counts import WindowCounts
 
@@ -50,8 +54,17 @@ def _counted() -> Update:
     )
 
 
+def _heard() -> Insert:
+    """Add a sensor, or note that it was heard later than it is known."""
+    statement = insert(_TABLE)
+    later = statement.excluded.last_ns
+    return statement.on_conflict_do_update(
+        index_elements=["name"], set_={"last_ns": later}, where=_TABLE.c.last_ns < later
+    )
+
+
 # Written for every window: to put them together takes longer than they do.
-_SHORTER, _COUNTED = _shorter(), _counted()
+_SHORTER, _COUNTED, _HEARD = _shorter(), _counted(), _heard()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +86,14 @@ class SqlSensors:
 
     def heard(self, sensor: str, at: int) -> None:
         """Note that something came from a sensor at a time, ns since the epoch."""
-        if not self._add(sensor, at):
-            later = update(_TABLE).where(_TABLE.c.name == sensor, _TABLE.c.last_ns < at)
-            self._connection.execute(later.values(last_ns=at))
+        self.heard_all({sensor: at})
+
+    def heard_all(self, times: Mapping[str, int]) -> None:
+        """Note when something came from each of some sensors, ns since the epoch."""
+        if times:
+            # In one order always, so that no two writers wait for each other.
+            self._connection.execute(_HEARD, [_new(sensor, times[sensor]) for sensor in sorted(times)])
+            self._known.update(times)
 
     def touch(self, sensor: str) -> None:
         """Raise the sensor's revision: something is written of it."""
@@ -147,9 +165,13 @@ class SqlSensors:
         self._known.add(sensor)
         if self._connection.execute(known).first() is not None:
             return False
-        numbers = {"revision": 0, "first_ns": at, "last_ns": at, "windows": 0, "attempts": 0, "shed": 0}
-        row = {"name": sensor, "leased_until_ns": 0, **numbers}
-        return bool(self._connection.execute(add_new(_TABLE, "name"), row).rowcount)
+        return bool(self._connection.execute(add_new(_TABLE, "name"), _new(sensor, at)).rowcount)
+
+
+def _new(sensor: str, at: int) -> dict[str, object]:
+    """Return the row of a sensor of which nothing is known yet."""
+    numbers = {"revision": 0, "first_ns": at, "last_ns": at, "windows": 0, "attempts": 0, "shed": 0}
+    return {"name": sensor, "leased_until_ns": 0, **numbers}
 
 
 def _of(sensor: str) -> Update:

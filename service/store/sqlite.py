@@ -26,6 +26,8 @@ _REBUILDS = "yocho_rebuilds"
 _CONNECTIONS = 40
 
 _PAUSE_SECONDS = 0.01
+_LOOK_SECONDS = 0.002
+"""Between two looks whether another process still writes."""
 
 _FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 """Codes of a full disk: that of one, of a user's share or a bound of files, and of the index of the log."""
@@ -53,10 +55,11 @@ class SqliteBackend:
             pool_timeout=wait_seconds,
             hide_parameters=True,
         )
+        self._writer = self.engine.execution_options(**{_WRITES: True})
         self._wait_seconds = wait_seconds
         self._queue = threading.Lock()
         event.listen(self.engine, "connect", _set_up)
-        event.listen(self.engine, "begin", _begin)
+        event.listen(self.engine, "begin", self._begin)
 
     def claim(self) -> None:
         """Let readers go on while one connection writes; the file remembers it."""
@@ -76,7 +79,7 @@ class SqliteBackend:
         if not self._queue.acquire(timeout=self._wait_seconds):
             raise StoreError(f"database {self.name}: another write took over {self._wait_seconds} s; try again")
         try:
-            with self.engine.execution_options(**{_WRITES: True}).begin() as connection:
+            with self._writer.begin() as connection:
                 yield connection
         finally:
             self._queue.release()
@@ -113,6 +116,38 @@ class SqliteBackend:
             )
         return None
 
+    def _begin(self, connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get(_REBUILDS, False):
+            # A table can't be replaced while others refer to it; within a transaction this changes nothing.
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        if options.get(_WRITES, False):
+            self._begin_to_write(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+    def _begin_to_write(self, connection: Connection) -> None:
+        """Begin when no other process writes: a transaction that reads first and writes later would fail then.
+
+        SQLite itself looks ever more rarely, in the end ten times a second: among processes that write much, who
+        has waited longest would wait on.
+        """
+        deadline = time.monotonic() + self._wait_seconds
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    driver.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                        raise
+                else:
+                    return
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {round(1000 * self._wait_seconds)}")
+
     def _log_ahead(self) -> None:
         connection = self.engine.raw_connection()
         try:
@@ -137,12 +172,3 @@ def _set_up(connection: Any, _record: object) -> None:
         "trusted_schema = OFF",
     ):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get(_REBUILDS, False):
-        # A table can't be replaced while others refer to it; within a transaction this changes nothing.
-        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-    # A deferred transaction that reads first and writes later fails if another one wrote in between.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES, False) else "BEGIN")

@@ -28,12 +28,12 @@ from service.windows.counts import (
 from service.windows.kernels.closing import TRACEROUTE_FIRST, TRACEROUTE_LAST
 from service.windows.posted_rows import (
     MAX_COUNT,
-    Keys,
+    ParsedRows,
     PostedColumns,
     PostedRow,
     Words,
     parse_address_of,
-    parse_keys,
+    parse_rows,
     parse_source,
 )
 
@@ -113,20 +113,20 @@ def window_of_columns(
     """Return what `posted_window` does, and raise as it does, for rows that are given as columns."""
     check_sensor(sensor)
     _check_interval(start, end)
-    keys = parse_keys(rows)
-    columns = _columns(start, end, keys, rows)
-    places = zip(*keys.sources.T.tolist(), strict=True) if totals else ()
+    parsed = parse_rows(rows)
+    columns = _columns(start, end, parsed)
+    places = zip(*parsed.sources.T.tolist(), strict=True) if totals else ()
     place = {words: number for number, words in enumerate(places)}
-    sources = _describe(place, len(keys.sources), columns)
+    sources = _describe(place, len(parsed.sources), columns)
     stated = _place_totals(totals, sources)
     return WindowCounts(
         sensor=sensor,
         start=start,
         end=end,
-        sources=keys.sources,
+        sources=parsed.sources,
         rows=columns,
         totals=_totals(sources, stated),
-        samples=_samples(len(keys.sources), stated),
+        samples=_samples(len(parsed.sources), stated),
         exact=len(stated) == int((sources.services > 0).sum()),
     )
 
@@ -142,15 +142,13 @@ def _check_interval(start: int, end: int) -> None:
         raise InputError("end", "is more than 24 hours after the start; send shorter windows")
 
 
-def _columns(start: int, end: int, keys: Keys, rows: PostedColumns) -> ServiceCounts:
+def _columns(start: int, end: int, rows: ParsedRows) -> ServiceCounts:
     """Return the rows sorted by (place of the source, service)."""
-    order = keys.order
-    attempts, targets, answered = (
-        np.array(column, np.int64)[order] for column in (rows.attempts, rows.targets, rows.answered)
-    )
+    order = rows.order
+    attempts, targets, answered = rows.attempts[order], rows.targets[order], rows.answered[order]
     return ServiceCounts(
-        source=keys.source[order],
-        service=keys.service[order],
+        source=rows.source[order],
+        service=rows.service[order],
         attempts=attempts,
         targets=targets,
         answered=answered,

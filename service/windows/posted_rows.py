@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from service.windows.counts import Indices
+    from service.windows.counts import Indices, Ints
 
 MAX_COUNT = 10**12
 """The largest count of a row: sums of a million rows still fit into int64."""
@@ -69,21 +69,24 @@ class PostedColumns:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Keys:
-    """Whose each of r rows is, and of what service."""
+class ParsedRows:
+    """What r rows say, checked: whose each is, of what service, and its counts; all of length r but `sources`."""
 
     sources: Addresses
     """The n sources, sorted."""
     source: Indices
-    """Index of each row's source, (r,)."""
+    """Index of each row's source."""
     service: Indices
-    """Number of each row's service, (r,)."""
+    """Number of each row's service."""
+    attempts: Ints
+    targets: Ints
+    answered: Ints
     order: NDArray[np.int64]
-    """The rows sorted by (source, service), (r,)."""
+    """The rows sorted by (source, service)."""
 
 
-def parse_keys(rows: PostedColumns) -> Keys:
-    """Return whose the rows are; raises InputError for the first that makes no sense, or comes twice."""
+def parse_rows(rows: PostedColumns) -> ParsedRows:
+    """Return what the rows say; raises InputError for the first that makes no sense, or comes twice."""
     try:
         found = _parsed(rows)
     except (ValueError, OverflowError, OSError):
@@ -94,8 +97,8 @@ def parse_keys(rows: PostedColumns) -> Keys:
     return found
 
 
-def _parsed(rows: PostedColumns) -> Keys | None:
-    """Return whose the rows are; None, ValueError, OverflowError or OSError if any makes no sense."""
+def _parsed(rows: PostedColumns) -> ParsedRows | None:
+    """Return what the rows say; None, ValueError, OverflowError or OSError if any makes no sense."""
     attempts, targets, answered = (
         np.array(column, np.int64) for column in (rows.attempts, rows.targets, rows.answered)
     )
@@ -109,11 +112,11 @@ def _parsed(rows: PostedColumns) -> Keys | None:
     sources, place = _distinct(words)
     places = dict(zip(texts, place.tolist(), strict=True))
     codes = {text: parse_service(text) for text in dict.fromkeys(rows.service)}
-    source = np.array([places[text] for text in rows.source], np.int32)
-    service = np.array([codes[text] for text in rows.service], np.int32)
+    source = np.fromiter(map(places.__getitem__, rows.source), np.int32, len(rows.source))
+    service = np.fromiter(map(codes.__getitem__, rows.service), np.int32, len(rows.service))
     order = np.lexsort((service, source))
     again = (np.diff(source[order]) == 0) & (np.diff(service[order]) == 0)
-    return None if again.any() else Keys(sources, source, service, order)
+    return None if again.any() else ParsedRows(sources, source, service, attempts, targets, answered, order)
 
 
 def _words(texts: Iterable[str]) -> Addresses:

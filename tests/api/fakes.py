@@ -38,6 +38,9 @@ class FakeIngest:
         """Sensor and size of every capture that came."""
         self._intake = Intake(IntakeSpec() if spec is None else spec, store)
 
+    def seems_full(self) -> bool:
+        return self._intake.seems_full()
+
     def check_room(self) -> None:
         self._intake.check_room()
 
@@ -91,6 +94,9 @@ def _found(unit: Unit, counts: WindowCounts) -> Receipt:
 
 class BrokenIngest:
     """Has a defect."""
+
+    def seems_full(self) -> bool:
+        return True
 
     def check_room(self) -> None:
         pass

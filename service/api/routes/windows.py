@@ -1,6 +1,7 @@
 """Windows: traffic comes in here, as counts or as a capture."""
 
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -52,6 +53,9 @@ CAPTURES = ("application/vnd.tcpdump.pcap", "application/x-pcapng", "application
 
 MAX_ROWS_SHOWN = 10_000
 
+_READ_AT_ONCE = 3
+"""Bodies that are read at the same time, one more than large ones: a short one has not to wait for those."""
+
 # Between two looks at a job that is waited for; each is half as long again as the one before.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.2
 
@@ -96,6 +100,8 @@ class WindowRoutes:
         self._bodies = bodies
         self._ingest = ingest
         self._store = store
+        # They only take turns with the interpreter, and each holds many times its body in memory.
+        self._reading = threading.BoundedSemaphore(_READ_AT_ONCE)
         self._takes: dict[str, Take] = {
             JSON: self._take_json,
             LINES: self._take_lines,
@@ -201,16 +207,22 @@ class WindowRoutes:
         return await self._take_window(request, self._read_document)
 
     async def _take_window(self, request: Request, read: Callable[[bytes], WindowCounts]) -> Added:
-        await run_in_threadpool(self._ingest.check_room)
+        await self._check_room()
         with self._bodies.portion(sender_of(request)) as portion:
             body = await read_body(request, self._spec.max_json_bytes, portion)
 
             def accept() -> Added:
-                counts = read(body)
+                with self._reading:
+                    counts = read(body)
                 visitor_of(request).check_sensor(counts.sensor)
                 return self._ingest.add_window(counts)
 
             return await self._bodies.read(len(body), accept)
+
+    async def _check_room(self) -> None:
+        """Raise BusyError if nothing would be accepted; if there is room, without a thread."""
+        if self._ingest.seems_full():
+            await run_in_threadpool(self._ingest.check_room)
 
     async def _take_capture(self, request: Request, sensor: str) -> Added:
         with self._bodies.portion(sender_of(request)) as portion:
@@ -218,7 +230,7 @@ class WindowRoutes:
             return await self._store_upload(request, sensor, body, portion)
 
     async def _take_lines(self, request: Request, sensor: str) -> Added | Sequence[Added]:
-        await run_in_threadpool(self._ingest.check_room)
+        await self._check_room()
         arriving = pieces(request, self._spec.max_capture_bytes)
         with self._bodies.portion(sender_of(request)) as portion:
             head = await first_line(arriving)
@@ -245,7 +257,8 @@ class WindowRoutes:
             raise
 
     def _accept_lines(self, body: bytes, visitor: Visitor) -> Sequence[Added]:
-        windows = read_lines(body, self._spec.max_rows, lambda counts: visitor.check_sensor(counts.sensor))
+        with self._reading:
+            windows = read_lines(body, self._spec.max_rows, lambda counts: visitor.check_sensor(counts.sensor))
         try:
             return self._ingest.add_windows([*windows.values()])
         except WindowConflictError as error:
