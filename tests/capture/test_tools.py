@@ -18,9 +18,10 @@ from scapy.layers.vxlan import VXLAN
 
 from service.capture.direction import Conversations
 from service.capture.file import CaptureFile
-from service.capture.kernels import headers
+from service.capture.kernels import conversations, headers
 from service.capture.kernels.headers import MARKS
 from service.capture.tools import Marks
+from service.windows.kernels import table
 from tests.packets import SECOND, START, Frame, pcap
 
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
@@ -214,9 +215,14 @@ def test_marks_are_what_their_words_say(target: int, dport: int, seq: int, numbe
         assert marks(Path(folder), packet) == [expected]
 
 
-@pytest.mark.parametrize("mark", [mark for mark in Marks if mark is not Marks.SHOWN], ids=str)
+@pytest.mark.parametrize("mark", [mark for mark in Marks if mark < Marks.SHOWN], ids=str)
 def test_the_loop_and_its_readers_agree_on_the_bits(mark: Marks) -> None:
     assert getattr(headers, str(mark.name)) == mark << headers.MARKS
+
+
+def test_what_connections_add_are_the_same_bits() -> None:
+    assert (conversations._SHOWN, conversations._ALONE, table._ALONE) == (Marks.SHOWN, Marks.ALONE, Marks.ALONE)
+    assert max(Marks) << 1 == table.TOOLS_MASK + 1
 
 
 # --- from packets to attempts ---
